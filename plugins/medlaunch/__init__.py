@@ -1,0 +1,1 @@
+"""The library the MedLaunch DAGs are wired from; see docs/architecture.md."""

@@ -1,0 +1,163 @@
+"""The S3 layout: which prefix holds what, and how keys are built and parsed.
+
+One bucket per environment; the first part of a key says what may be done there::
+
+    landing/<dataset>/<snapshot>/<file>                  uploads; a key here is work to do
+    archive/<dataset>/<snapshot>/<file>                  the upload as it came, after it was processed
+    bronze/<dataset>/snapshot_date=<d>/<upload>-<n>.jsonl  canonical lines of one version of one upload
+    staging/<dag_id>/run=<run>/...                       private to one run
+    prod/<table>/snapshot_date=<d>/version=<v>/...       what readers see
+    prod/manifests/<dag_id>/snapshot_date=<d>.json       what is published, written last
+    prod/publications/<dag_id>/<d>.<v>.json              each publication that ever was
+    quarantine/<dataset>/<snapshot>/<file>_rejects.jsonl rejected lines, each with its reason
+    quarantine/<dataset>/set_aside/<rest of the key>     objects that are not data
+    reports/<dag_id>/run=<run>.json                      the run's account of every line
+    athena-results/                                      the workgroup's scratch
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+
+LANDING = "landing"
+ARCHIVE = "archive"
+BRONZE = "bronze"
+STAGING = "staging"
+PROD = "prod"
+QUARANTINE = "quarantine"
+REPORTS = "reports"
+ATHENA_RESULTS = "athena-results"
+
+DATA_EXTENSIONS = (".jsonl", ".ndjson", ".json")
+
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
+
+
+class SetAside(StrEnum):
+    """Why an object under ``landing/`` is not data."""
+
+    FOLDER_MARKER = "folder_marker"
+    NOT_IN_A_SNAPSHOT_FOLDER = "not_in_a_snapshot_folder"
+    SNAPSHOT_IS_NOT_A_DATE = "snapshot_folder_is_not_a_date"
+    HIDDEN_FILE = "hidden_file"
+    ZERO_BYTES = "zero_bytes"
+    UNKNOWN_EXTENSION = "unknown_extension"
+    KEY_TOO_LONG = "key_too_long"
+
+
+@dataclass(frozen=True, slots=True)
+class LandingKey:
+    """A data upload's place: ``landing/<dataset>/<snapshot>/<file>``; ``file`` may hold slashes."""
+
+    dataset: str
+    snapshot: date
+    file: str
+
+
+def parse_snapshot(text: str) -> date | None:
+    """The date of a snapshot folder; None unless it is a real calendar date ``YYYY-MM-DD``."""
+    if not _DATE.fullmatch(text):
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def landing_prefix(dataset: str) -> str:
+    return f"{LANDING}/{dataset}/"
+
+
+def parse_landing_key(key: str, size: int) -> LandingKey | SetAside:
+    """Tell what an object under ``landing/<dataset>/`` is, from its key and size in bytes.
+
+    Returns the parsed key of a data file, or the reason why it is set aside.
+    """
+    _, dataset, rest = key.split("/", 2)
+    if key.endswith("/"):
+        return SetAside.FOLDER_MARKER
+    folder, slash, file = rest.partition("/")
+    if not slash:
+        return SetAside.HIDDEN_FILE if rest.startswith(".") else SetAside.NOT_IN_A_SNAPSHOT_FOLDER
+    if file.rsplit("/", 1)[-1].startswith("."):
+        return SetAside.HIDDEN_FILE
+    if (snapshot := parse_snapshot(folder)) is None:
+        return SetAside.SNAPSHOT_IS_NOT_A_DATE
+    if size == 0:
+        return SetAside.ZERO_BYTES
+    if not file.lower().removesuffix(".gz").endswith(DATA_EXTENSIONS):
+        return SetAside.UNKNOWN_EXTENSION
+    if len(rejects_key(dataset, snapshot, file).encode()) > 1024:
+        return SetAside.KEY_TOO_LONG
+    return LandingKey(dataset, snapshot, file)
+
+
+def landing_key(dataset: str, snapshot: date, file: str) -> str:
+    return f"{LANDING}/{dataset}/{snapshot:%Y-%m-%d}/{file}"
+
+
+def archive_key(landing: str) -> str:
+    """Where a processed upload is kept: the same place below ``archive/``."""
+    return ARCHIVE + landing.removeprefix(LANDING)
+
+
+def set_aside_key(landing: str) -> str:
+    """Where an object that is not data is kept."""
+    _, dataset, rest = landing.split("/", 2)
+    # S3 allows keys of 1,024 bytes, and this place is named longer than landing/.
+    return f"{QUARANTINE}/{dataset}/set_aside/{rest}".encode()[:1024].decode(errors="ignore")
+
+
+def rejects_key(dataset: str, snapshot: date, file: str) -> str:
+    return f"{QUARANTINE}/{dataset}/{snapshot:%Y-%m-%d}/{file}_rejects.jsonl"
+
+
+def upload_id(key: str, etag: str, last_modified: datetime) -> str:
+    """Names one version of one upload: 24 hex digits, the same whenever it is asked."""
+    text = "\0".join((key, etag, last_modified.isoformat()))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+
+
+def bronze_prefix(dataset: str, snapshot: date) -> str:
+    return f"{BRONZE}/{dataset}/snapshot_date={snapshot:%Y-%m-%d}/"
+
+
+def bronze_key(dataset: str, snapshot: date, upload: str, part: int) -> str:
+    return f"{bronze_prefix(dataset, snapshot)}{upload}-{part:05d}.jsonl"
+
+
+def run_key(run_id: str) -> str:
+    """A run id as one safe part of a key: readable, and never the same for two run ids."""
+    if not _UNSAFE.search(run_id) and len(run_id) <= 100:
+        return run_id
+    digest = hashlib.sha256(run_id.encode()).hexdigest()[:8]
+    return f"{_UNSAFE.sub('-', run_id)[:100]}-{digest}"
+
+
+def staging_prefix(dag_id: str, run: str) -> str:
+    return f"{STAGING}/{dag_id}/run={run}/"
+
+
+def version_prefix(table: str, snapshot: date, version: str) -> str:
+    return f"{PROD}/{table}/snapshot_date={snapshot:%Y-%m-%d}/version={version}/"
+
+
+def manifest_key(dag_id: str, snapshot: date) -> str:
+    return f"{PROD}/manifests/{dag_id}/snapshot_date={snapshot:%Y-%m-%d}.json"
+
+
+def publication_key(dag_id: str, snapshot: date, version: str) -> str:
+    return f"{PROD}/publications/{dag_id}/{snapshot:%Y-%m-%d}.{version}.json"
+
+
+def report_key(dag_id: str, run: str) -> str:
+    return f"{REPORTS}/{dag_id}/run={run}.json"
+
+
+def s3_uri(bucket: str, key: str) -> str:
+    return f"s3://{bucket}/{key}"

@@ -1,0 +1,319 @@
+"""S3 objects as streams, listings and server-side copies, in constant memory.
+
+Each function takes the boto3 client, so that the same code serves an Airflow task (client of the
+connection) and a command line (client of the environment).
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+
+from botocore.config import Config
+from botocore.exceptions import (
+    ClientError,
+    ConnectionClosedError,
+    HTTPClientError,
+    IncompleteReadError,
+    ReadTimeoutError,
+    ResponseStreamingError,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+# Retries cover throttling and dropped connections before a body arrives ("standard" backs off with
+# jitter); the pool lets server-side copies wait for their replies side by side.
+POOL = 32
+CLIENT_CONFIG = Config(
+    retries={"mode": "standard", "max_attempts": 5}, max_pool_connections=POOL, read_timeout=60, connect_timeout=10
+)
+
+_COPY_LIMIT = 5 * 1024**3  # larger objects need a multipart copy (S3 API reference, CopyObject)
+_PART = 16 * 1024**2
+_BUFFER = 1024**2
+_REOPENED_BODIES = 4
+_BROKEN_BODY = (
+    ConnectionClosedError,
+    HTTPClientError,
+    IncompleteReadError,
+    ReadTimeoutError,
+    ResponseStreamingError,
+    ConnectionError,
+    TimeoutError,
+)
+
+T = TypeVar("T")
+
+
+class ObjectChanged(Exception):
+    """The object is no longer the version that was asked for (overwritten or deleted)."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """One object of a listing; ``etag`` without quotes, ``size`` in bytes."""
+
+    key: str
+    size: int
+    etag: str
+    last_modified: datetime
+
+
+def s3_client() -> S3Client:
+    """An S3 client of the environment (outside Airflow)."""
+    import boto3
+
+    return boto3.client("s3", config=CLIENT_CONFIG)
+
+
+def split_s3_url(url: str) -> tuple[str, str]:
+    """``s3://bucket/key`` as (bucket, key).
+
+    Raises:
+        ValueError: if it is no such URL.
+    """
+    bucket, _, key = url.removeprefix("s3://").partition("/")
+    if not url.startswith("s3://") or not bucket:
+        raise ValueError(f"{url!r} is not of the form s3://bucket/key")
+    return bucket, key
+
+
+def list_objects(client: S3Client, bucket: str, prefix: str) -> Iterator[StoredObject]:
+    """All objects below a prefix, through every page of the listing, in S3's key order."""
+    for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+        for item in page.get("Contents", ()):
+            yield StoredObject(item["Key"], item["Size"], item["ETag"].strip('"'), item["LastModified"])
+
+
+class _Body(io.RawIOBase):
+    """The body of one version of an object; a connection that breaks is taken up where it broke."""
+
+    def __init__(self, client: S3Client, bucket: str, key: str, etag: str | None):
+        self._client, self._bucket, self._key = client, bucket, key
+        self._etag = etag
+        self._offset = 0
+        self._reopened = 0
+        self.version_id: str | None = None
+        self._open()
+
+    def _open(self) -> None:
+        request: dict[str, Any] = {"Bucket": self._bucket, "Key": self._key}
+        if self._etag:
+            request["IfMatch"] = f'"{self._etag}"'
+        if self._offset:
+            request["Range"] = f"bytes={self._offset}-"
+        try:
+            response = self._client.get_object(**request)
+        except ClientError as error:
+            if error_code(error) in ("PreconditionFailed", "412", "NoSuchKey", "404"):
+                raise ObjectChanged(
+                    f"s3://{self._bucket}/{self._key} is no longer the version that was claimed"
+                ) from error
+            raise
+        self._etag = response["ETag"].strip('"')
+        version = response.get("VersionId")
+        self.version_id = None if version in (None, "null") else version
+        self._stream = response["Body"]
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while True:
+            try:
+                chunk = self._stream.read(len(buffer))
+            except _BROKEN_BODY:
+                self._reopened += 1
+                if self._reopened > _REOPENED_BODIES:
+                    raise
+                self._stream.close()
+                self._open()
+                continue
+            buffer[: len(chunk)] = chunk
+            self._offset += len(chunk)
+            return len(chunk)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._stream.close()
+        super().close()
+
+
+class ObjectReader(io.BufferedReader):
+    """A buffered stream over one version of an object; ``version_id`` is None without versioning."""
+
+    def __init__(self, body: _Body):
+        super().__init__(body, _BUFFER)
+        self.version_id = body.version_id
+
+
+def open_object(client: S3Client, bucket: str, key: str, etag: str | None = None) -> ObjectReader:
+    """Read an object as a stream; with ``etag`` exactly that version's content.
+
+    Raises:
+        ObjectChanged: if the object is gone or has another ETag than asked for.
+    """
+    return ObjectReader(_Body(client, bucket, key, etag))
+
+
+class ObjectWriter(io.RawIOBase, BinaryIO):  # type: ignore[misc]  # typeshed gives the two other signatures
+    """Write an object as a stream in constant memory (multipart beyond 16 MiB).
+
+    The object appears when the ``with`` block ends; if it ends by an exception, nothing appears.
+    """
+
+    def __init__(self, client: S3Client, bucket: str, key: str, content_type: str = "application/x-ndjson"):
+        self._client, self._where = client, {"Bucket": bucket, "Key": key}
+        self._content_type = content_type
+        self._buffer = bytearray()
+        self._upload: str | None = None
+        self._parts: list[dict[str, Any]] = []
+        self.size = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._buffer += data
+        self.size += len(data)
+        while len(self._buffer) >= _PART:
+            self._send(bytes(memoryview(self._buffer)[:_PART]))
+            del self._buffer[:_PART]
+        return len(data)
+
+    def _send(self, data: bytes) -> None:
+        if self._upload is None:
+            started = self._client.create_multipart_upload(**self._where, ContentType=self._content_type)
+            self._upload = started["UploadId"]
+        number = len(self._parts) + 1
+        part = self._client.upload_part(**self._where, UploadId=self._upload, PartNumber=number, Body=data)
+        self._parts.append({"ETag": part["ETag"], "PartNumber": number})
+
+    def commit(self) -> None:
+        """Make the object appear; nothing can be written afterwards."""
+        if self._upload is None:
+            self._client.put_object(**self._where, Body=bytes(self._buffer), ContentType=self._content_type)
+        else:
+            if self._buffer:
+                self._send(bytes(self._buffer))
+            self._client.complete_multipart_upload(
+                **self._where, UploadId=self._upload, MultipartUpload={"Parts": self._parts}  # type: ignore[typeddict-item]
+            )
+        self._buffer.clear()
+        super().close()
+
+    def abort(self) -> None:
+        """Leave nothing behind."""
+        if self._upload is not None:
+            self._client.abort_multipart_upload(**self._where, UploadId=self._upload)
+        self._buffer.clear()
+        super().close()
+
+    def __exit__(self, kind: Any, value: Any, trace: Any) -> None:
+        if kind is None:
+            self.commit()
+        else:
+            self.abort()
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A server-side copy of one version (``etag``) of an object of ``size`` bytes."""
+
+    source: str
+    target: str
+    size: int
+    etag: str | None = None
+
+
+def copy_object(client: S3Client, bucket: str, copy: Copy) -> str:
+    """Copy inside the bucket without moving the bytes; returns the new object's ETag.
+
+    Raises:
+        ObjectChanged: if the source is gone or is another version than asked for.
+    """
+    source = {"Bucket": bucket, "Key": copy.source}
+    condition = {"CopySourceIfMatch": f'"{copy.etag}"'} if copy.etag else {}
+    try:
+        if copy.size >= _COPY_LIMIT:
+            client.copy(source, bucket, copy.target, ExtraArgs=condition)  # type: ignore[arg-type]
+            return client.head_object(Bucket=bucket, Key=copy.target)["ETag"].strip('"')
+        response = client.copy_object(Bucket=bucket, Key=copy.target, CopySource=source, **condition)  # type: ignore[arg-type]
+    except ClientError as error:
+        if error_code(error) in ("PreconditionFailed", "412", "NoSuchKey", "404"):
+            raise ObjectChanged(f"s3://{bucket}/{copy.source} changed before it was copied") from error
+        raise
+    return response["CopyObjectResult"]["ETag"].strip('"')
+
+
+def in_parallel(work: Callable[[T], Any], items: Iterable[T]) -> list[Any]:
+    """Call ``work`` for each item on a pool of threads; results in the items' order.
+
+    The first exception is raised after the calls under way have ended; the rest are not started.
+    """
+    with ThreadPoolExecutor(POOL) as pool:
+        futures = [pool.submit(work, item) for item in items]
+        try:
+            return [future.result() for future in futures]
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def copy_objects(client: S3Client, bucket: str, copies: Iterable[Copy]) -> list[str]:
+    """Copy many objects side by side; returns the new ETags in the order of ``copies``."""
+    return in_parallel(lambda copy: copy_object(client, bucket, copy), copies)
+
+
+def delete_prefix(client: S3Client, bucket: str, prefix: str) -> int:
+    """Delete all objects below a prefix; returns how many there were.
+
+    Raises:
+        ValueError: for a prefix that does not end with ``/``, which could name more than was meant.
+    """
+    if not prefix.endswith("/") or prefix == "/":
+        raise ValueError(f"Refusing to delete {prefix!r}: a prefix to delete ends with '/'")
+    keys = [stored.key for stored in list_objects(client, bucket, prefix)]
+    for start in range(0, len(keys), 1000):
+        batch = [{"Key": key} for key in keys[start : start + 1000]]
+        answer = client.delete_objects(Bucket=bucket, Delete={"Objects": batch, "Quiet": True})  # type: ignore[typeddict-item]
+        if errors := answer.get("Errors"):
+            raise RuntimeError(f"Could not delete s3://{bucket}/{errors[0].get('Key')}: {errors[0].get('Message')}")
+    return len(keys)
+
+
+def delete_version(client: S3Client, bucket: str, key: str, etag: str, version_id: str | None) -> bool:
+    """Delete exactly one version of an object; False if another version has taken its place.
+
+    With versioning the version is removed by its id, so that a newer one is never touched. Without it
+    S3's conditional delete (``If-Match``) does the same for the current object.
+    """
+    try:
+        if version_id is not None:
+            client.delete_object(Bucket=bucket, Key=key, VersionId=version_id)
+            return True
+        client.delete_object(Bucket=bucket, Key=key, IfMatch=f'"{etag}"')
+    except ClientError as error:
+        if error_code(error) in ("PreconditionFailed", "412", "NoSuchKey", "NoSuchVersion", "404"):
+            return False
+        raise
+    return True
+
+
+def get_bytes(client: S3Client, bucket: str, key: str) -> bytes | None:
+    """A small object's content, or None where there is none."""
+    try:
+        return client.get_object(Bucket=bucket, Key=key)["Body"].read()
+    except ClientError as error:
+        if error_code(error) in ("NoSuchKey", "404"):
+            return None
+        raise
+
+
+def error_code(error: ClientError) -> str:
+    return error.response.get("Error", {}).get("Code", "")

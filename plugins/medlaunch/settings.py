@@ -1,0 +1,142 @@
+"""Every name that differs between environments, read from ``MEDLAUNCH_*`` environment variables.
+
+The defaults suit the laptop. Nothing else in this repository reads the environment for its own
+configuration, so this page is the complete list.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+PREFIX = "MEDLAUNCH_"
+
+
+class SettingsError(ValueError):
+    """A ``MEDLAUNCH_*`` variable has a value that cannot be used."""
+
+
+class Settings(BaseModel):
+    """The configuration of one environment. Field ``x_y`` is the variable ``MEDLAUNCH_X_Y``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+    environment: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,19}$")] = Field(
+        "local", description="Name of the environment, shown in alerts and reports."
+    )
+    bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")] = Field(
+        "medlaunch-local", description="The lake's S3 bucket; prefixes inside it are fixed (lake.py)."
+    )
+    database: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,99}$")] = Field(
+        "medlaunch", description="Glue database of the tables and views."
+    )
+    workgroup: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,128}$")] = Field(
+        "medlaunch", description="Athena workgroup; it owns the result location and the scan limit."
+    )
+    aws_conn_id: str = Field("aws_default", min_length=1, description="Airflow connection to AWS.")
+    alerts_topic_arn: Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_.-]+$")] = (
+        Field(
+            "arn:aws:sns:us-east-1:123456789012:medlaunch-alerts",
+            description="SNS topic that receives one message per failed run.",
+        )
+    )
+    uploads_queue_url: str | None = Field(
+        None,
+        pattern=r"^https?://",
+        description="SQS queue with the bucket's notifications. Set: uploads start runs within seconds. "
+        "Unset: runs follow each other and wait in the sensor.",
+    )
+    sweep_cron: str = Field(
+        "*/30 * * * *",
+        description="Only with a queue: when a run starts even if no event arrived.",
+    )
+    runbook_url: str = Field(
+        "https://github.com/medlaunch/medlaunch/blob/main/docs/runbooks",
+        pattern=r"^https?://",
+        description="Where the runbooks lie; alerts link into it.",
+    )
+    sensor_poke_seconds: float = Field(
+        15, gt=0, le=3600, description="Seconds between two looks into landing/ while waiting."
+    )
+    sensor_timeout_seconds: float = Field(
+        24 * 3600,
+        gt=0,
+        description="After so many seconds without uploads the waiting run ends as skipped, and the next one starts.",
+    )
+    athena_poll_seconds: float = Field(
+        3, gt=0, le=300, description="Seconds between two looks at a running Athena query."
+    )
+    athena_timeout_seconds: float = Field(
+        1800, gt=0, description="A query that runs longer is stopped and its task fails."
+    )
+    dagrun_timeout_seconds: float = Field(
+        26 * 3600, gt=0, description="A run that takes longer, waiting included, fails and alerts."
+    )
+    task_retries: int = Field(2, ge=0, le=10, description="How often a failed task is tried again.")
+    retry_delay_seconds: float = Field(
+        30, ge=0, description="Seconds before the first retry; doubles with each, up to ten minutes."
+    )
+    max_files_per_run: int = Field(
+        10_000, ge=1, le=100_000, description="A run claims at most so many uploads, oldest first."
+    )
+    max_snapshots_per_run: int = Field(
+        90,
+        ge=1,
+        le=100,
+        description="A run claims at most so many snapshots. Athena writes at most 100 partitions a statement.",
+    )
+    max_load_groups: int = Field(
+        8, ge=1, le=64, description="Into how many parallel tasks the uploads of a run are divided at most."
+    )
+    load_group_bytes: int = Field(
+        256 * 1024 * 1024, ge=1, description="Uploads are gathered into one group up to so many bytes."
+    )
+    include_dir: Path = Field(
+        default_factory=lambda: _find_include(),
+        description="Folder with the SQL and reference data; found by itself in every known layout.",
+    )
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> Settings:
+        """Build the settings from ``MEDLAUNCH_*`` variables; an empty value counts as not set.
+
+        Raises:
+            SettingsError: naming each variable that cannot be used, its value and why.
+        """
+        given = {
+            name[len(PREFIX) :].lower(): value
+            for name, value in environ.items()
+            if name.startswith(PREFIX) and value.strip()
+        }
+        known = {name: value for name, value in given.items() if name in cls.model_fields}
+        try:
+            return cls(**known)  # type: ignore[arg-type]  # pydantic converts the strings
+        except ValidationError as error:
+            problems = "; ".join(
+                f"{PREFIX}{str(problem['loc'][0]).upper()}={problem['input']!r}: {problem['msg']}"
+                for problem in error.errors()
+            )
+            raise SettingsError(
+                f"Environment variables that cannot be used: {problems}. See docs/configuration.md."
+            ) from error
+
+
+def _find_include() -> Path:
+    """The include folder: beside ``plugins/`` on a laptop, inside ``dags/`` on MWAA."""
+    here = Path(__file__).resolve()
+    for parent in here.parents[1:4]:
+        candidate = parent / "include"
+        if (candidate / "sql").is_dir():
+            return candidate
+    raise SettingsError(f"No include/sql folder near {here.parent}. Set {PREFIX}INCLUDE_DIR to its path.")
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """The settings of this process, read on first use."""
+    return Settings.from_environment(os.environ)
