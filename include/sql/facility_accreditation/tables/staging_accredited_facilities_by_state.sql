@@ -1,0 +1,22 @@
+-- What a run wrote and has not published yet.
+CREATE EXTERNAL TABLE IF NOT EXISTS staging_accredited_facilities_by_state (
+    state_code string COMMENT 'Two-letter code',
+    state_name string COMMENT 'Name of state, district or territory',
+    accredited_facilities bigint COMMENT 'Facilities with an accreditation valid on as_of or later',
+    facilities bigint COMMENT 'All accepted facilities, each counted once',
+    as_of date COMMENT 'Day on which accreditations are looked at'
+)
+COMMENT 'Facilities and accredited facilities of each state, of one run, before publication'
+PARTITIONED BY (
+    run string COMMENT 'Run that wrote them',
+    snapshot_date string COMMENT 'Snapshot, YYYY-MM-DD'
+)
+STORED AS PARQUET
+LOCATION {{ lake + '/staging/facility_accreditation/' }}
+TBLPROPERTIES (
+    'projection.enabled' = 'true',
+    'projection.run.type' = 'injected',
+    'projection.snapshot_date.type' = 'injected',
+    'storage.location.template'
+    = {{ lake + '/staging/facility_accreditation/run=${run}/accredited_facilities_by_state/snapshot_date=${snapshot_date}/' }}
+)

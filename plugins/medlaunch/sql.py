@@ -1,0 +1,92 @@
+"""SQL files with values put in as literals, and in no other way.
+
+A statement is a file of ``include/sql`` with ``{{ name }}`` where a value belongs. Whatever stands
+between the braces is written as a SQL literal of its Python type, so a value can never end its literal
+and become SQL: there is no filter to forget.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from medlaunch.settings import settings
+
+_IDENTIFIER = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+class SqlValueError(ValueError):
+    """A value that must not be put into a statement."""
+
+
+class Identifier(str):
+    """The name of a database, table or column: lower-case letters, digits and underscores."""
+
+    __slots__ = ()
+
+    def __new__(cls, name: str) -> Identifier:
+        if not _IDENTIFIER.fullmatch(name):
+            raise SqlValueError(f"{name!r} is no name that is safe in SQL: use a-z, 0-9 and _")
+        return super().__new__(cls, name)
+
+
+def literal(value: Any) -> str:
+    """A Python value as SQL: text, dates, whole numbers, and lists and tuples of them.
+
+    A list becomes ``a, b, c`` (for ``IN (...)`` and ``VALUES``), a tuple a row ``(a, b)``.
+
+    Raises:
+        SqlValueError: for any other type, an empty list, or text with control characters.
+    """
+    if isinstance(value, Identifier):
+        return str(value)
+    if isinstance(value, str):
+        if found := _CONTROL.search(value):
+            raise SqlValueError(f"Text for SQL holds the control character {found[0]!r}: {value[:80]!r}")
+        return "'" + value.replace("'", "''") + "'"
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return f"DATE '{value:%Y-%m-%d}'" if value.year >= 1000 else f"DATE '{value.isoformat()}'"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if isinstance(value, list):
+        if not value:
+            raise SqlValueError("An empty list has no SQL literal; a statement over nothing should not run")
+        return ", ".join(literal(item) for item in value)
+    if isinstance(value, tuple):
+        return f"({', '.join(literal(item) for item in value)})"
+    raise SqlValueError(f"{type(value).__name__} has no SQL literal here: {value!r}")
+
+
+@lru_cache(maxsize=4)
+def _environment(folder: Path) -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
+        undefined=jinja2.StrictUndefined,
+        finalize=literal,
+        autoescape=False,  # noqa: S701  # SQL, not HTML: finalize writes every value as a literal
+        keep_trailing_newline=False,
+    )
+
+
+def render(statement: str, values: Mapping[str, Any]) -> str:
+    """The text of ``include/sql/<statement>`` with its values as literals.
+
+    Raises:
+        SqlValueError: for a value that must not be put into SQL.
+        jinja2.UndefinedError: naming a value that the statement needs and that was not given.
+    """
+    template = _environment(settings().include_dir / "sql").get_template(statement)
+    return template.render(values).strip()
+
+
+def statements(folder: str) -> Sequence[str]:
+    """The statements of a folder of ``include/sql``, as names for :func:`render`, sorted."""
+    root = settings().include_dir / "sql"
+    return sorted(path.relative_to(root).as_posix() for path in (root / folder).glob("*.sql"))
