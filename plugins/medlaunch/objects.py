@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+import msgspec
 from botocore.config import Config
 from botocore.exceptions import (
     ClientError,
@@ -25,6 +26,7 @@ from botocore.exceptions import (
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import CopySourceTypeDef
 
 # Retries cover throttling and dropped connections before a body arrives ("standard" backs off with
 # jitter); the pool lets server-side copies wait for their replies side by side.
@@ -37,6 +39,7 @@ _COPY_LIMIT = 5 * 1024**3  # larger objects need a multipart copy (S3 API refere
 _PART = 16 * 1024**2
 _BUFFER = 1024**2
 _REOPENED_BODIES = 4
+_CHANGED = ("PreconditionFailed", "412", "NoSuchKey", "NoSuchVersion", "404")
 _BROKEN_BODY = (
     ConnectionClosedError,
     HTTPClientError,
@@ -48,6 +51,7 @@ _BROKEN_BODY = (
 )
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 class ObjectChanged(Exception):
@@ -110,7 +114,7 @@ class _Body(io.RawIOBase):
         try:
             response = self._client.get_object(**request)
         except ClientError as error:
-            if error_code(error) in ("PreconditionFailed", "412", "NoSuchKey", "404"):
+            if error_code(error) in _CHANGED:
                 raise ObjectChanged(
                     f"s3://{self._bucket}/{self._key} is no longer the version that was claimed"
                 ) from error
@@ -161,7 +165,7 @@ def open_object(client: S3Client, bucket: str, key: str, etag: str | None = None
     return ObjectReader(_Body(client, bucket, key, etag))
 
 
-class ObjectWriter(io.RawIOBase, BinaryIO):  # type: ignore[misc]  # typeshed gives the two other signatures
+class ObjectWriter(io.RawIOBase):
     """Write an object as a stream in constant memory (multipart beyond 16 MiB).
 
     The object appears when the ``with`` block ends; if it ends by an exception, nothing appears.
@@ -223,35 +227,47 @@ class ObjectWriter(io.RawIOBase, BinaryIO):  # type: ignore[misc]  # typeshed gi
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """A server-side copy of one version (``etag``) of an object of ``size`` bytes."""
+    """A server-side copy of one version (``etag``, ``version_id``) of an object of ``size`` bytes."""
 
     source: str
     target: str
     size: int
     etag: str | None = None
+    version_id: str | None = None
 
 
-def copy_object(client: S3Client, bucket: str, copy: Copy) -> str:
-    """Copy inside the bucket without moving the bytes; returns the new object's ETag.
+def copy_object(client: S3Client, bucket: str, copy: Copy) -> str | None:
+    """Copy inside the bucket without moving the bytes.
+
+    Returns the SHA-256 of the copy in base64 as S3 computed it; None above 5 GB, where S3 knows no
+    checksum of the whole.
 
     Raises:
         ObjectChanged: if the source is gone or is another version than asked for.
     """
-    source = {"Bucket": bucket, "Key": copy.source}
+    source: CopySourceTypeDef = {"Bucket": bucket, "Key": copy.source}
+    if copy.version_id:
+        source["VersionId"] = copy.version_id
     condition = {"CopySourceIfMatch": f'"{copy.etag}"'} if copy.etag else {}
     try:
         if copy.size >= _COPY_LIMIT:
-            client.copy(source, bucket, copy.target, ExtraArgs=condition)  # type: ignore[arg-type]
-            return client.head_object(Bucket=bucket, Key=copy.target)["ETag"].strip('"')
-        response = client.copy_object(Bucket=bucket, Key=copy.target, CopySource=source, **condition)  # type: ignore[arg-type]
+            client.copy(source, bucket, copy.target, ExtraArgs=condition)
+            return None
+        response = client.copy_object(
+            Bucket=bucket,
+            Key=copy.target,
+            CopySource=source,
+            ChecksumAlgorithm="SHA256",
+            **condition,  # type: ignore[arg-type]
+        )
     except ClientError as error:
-        if error_code(error) in ("PreconditionFailed", "412", "NoSuchKey", "404"):
+        if error_code(error) in _CHANGED:
             raise ObjectChanged(f"s3://{bucket}/{copy.source} changed before it was copied") from error
         raise
-    return response["CopyObjectResult"]["ETag"].strip('"')
+    return response["CopyObjectResult"].get("ChecksumSHA256")
 
 
-def in_parallel(work: Callable[[T], Any], items: Iterable[T]) -> list[Any]:
+def in_parallel(work: Callable[[T], R], items: Iterable[T]) -> list[R]:
     """Call ``work`` for each item on a pool of threads; results in the items' order.
 
     The first exception is raised after the calls under way have ended; the rest are not started.
@@ -265,8 +281,8 @@ def in_parallel(work: Callable[[T], Any], items: Iterable[T]) -> list[Any]:
             raise
 
 
-def copy_objects(client: S3Client, bucket: str, copies: Iterable[Copy]) -> list[str]:
-    """Copy many objects side by side; returns the new ETags in the order of ``copies``."""
+def copy_objects(client: S3Client, bucket: str, copies: Iterable[Copy]) -> list[str | None]:
+    """Copy many objects side by side; returns their checksums in the order of ``copies``."""
     return in_parallel(lambda copy: copy_object(client, bucket, copy), copies)
 
 
@@ -287,6 +303,21 @@ def delete_prefix(client: S3Client, bucket: str, prefix: str) -> int:
     return len(keys)
 
 
+def current_version(client: S3Client, bucket: str, key: str, etag: str) -> str | None:
+    """The version id of the object while it still has this ETag; None in a bucket without versioning.
+
+    Raises:
+        ObjectChanged: if the object is gone or has another ETag.
+    """
+    try:
+        version = client.head_object(Bucket=bucket, Key=key, IfMatch=f'"{etag}"').get("VersionId")
+    except ClientError as error:
+        if error_code(error) in _CHANGED:
+            raise ObjectChanged(f"s3://{bucket}/{key} is no longer the version that was claimed") from error
+        raise
+    return None if version in (None, "null") else version
+
+
 def delete_version(client: S3Client, bucket: str, key: str, etag: str, version_id: str | None) -> bool:
     """Delete exactly one version of an object; False if another version has taken its place.
 
@@ -299,7 +330,7 @@ def delete_version(client: S3Client, bucket: str, key: str, etag: str, version_i
             return True
         client.delete_object(Bucket=bucket, Key=key, IfMatch=f'"{etag}"')
     except ClientError as error:
-        if error_code(error) in ("PreconditionFailed", "412", "NoSuchKey", "NoSuchVersion", "404"):
+        if error_code(error) in _CHANGED:
             return False
         raise
     return True
@@ -317,3 +348,20 @@ def get_bytes(client: S3Client, bucket: str, key: str) -> bytes | None:
 
 def error_code(error: ClientError) -> str:
     return error.response.get("Error", {}).get("Code", "")
+
+
+def put_json(client: S3Client, bucket: str, key: str, value: Any) -> None:
+    """Write a value as one JSON document."""
+    client.put_object(Bucket=bucket, Key=key, Body=msgspec.json.encode(value), ContentType="application/json")
+
+
+def get_json(client: S3Client, bucket: str, key: str, kind: type[T]) -> T:
+    """Read what :func:`put_json` wrote.
+
+    Raises:
+        FileNotFoundError: naming the object that is missing.
+    """
+    content = get_bytes(client, bucket, key)
+    if content is None:
+        raise FileNotFoundError(f"s3://{bucket}/{key} does not exist; was the task that writes it cleared?")
+    return msgspec.json.decode(content, type=kind)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -38,7 +37,7 @@ class Identifier(str):
 
 
 def literal(value: Any) -> str:
-    """A Python value as SQL: text, dates, whole numbers, and lists and tuples of them.
+    """A Python value as SQL: text, and lists and tuples of it. ``DATE {{ day }}`` makes a date of text.
 
     A list becomes ``a, b, c`` (for ``IN (...)`` and ``VALUES``), a tuple a row ``(a, b)``.
 
@@ -51,10 +50,6 @@ def literal(value: Any) -> str:
         if found := _CONTROL.search(value):
             raise SqlValueError(f"Text for SQL holds the control character {found[0]!r}: {value[:80]!r}")
         return "'" + value.replace("'", "''") + "'"
-    if isinstance(value, date) and not isinstance(value, datetime):
-        return f"DATE '{value:%Y-%m-%d}'" if value.year >= 1000 else f"DATE '{value.isoformat()}'"
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
     if isinstance(value, list):
         if not value:
             raise SqlValueError("An empty list has no SQL literal; a statement over nothing should not run")

@@ -1,0 +1,215 @@
+"""The Athena operators of this repository.
+
+They add to the provider's ``AthenaOperator`` what every statement here needs: SQL from a file with its
+values as literals, a private target that is empty before each attempt, an error that says whether another
+attempt can help, and the query's cost for the run report.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.amazon.aws.hooks.athena import AthenaHook
+from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+from airflow.providers.amazon.aws.links.athena import AthenaQueryResultsLink
+from airflow.providers.amazon.aws.operators.athena import AthenaOperator
+from airflow.sdk import BaseOperatorLink
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from medlaunch import lake, sql
+from medlaunch.objects import CLIENT_CONFIG, delete_prefix, open_object, split_s3_url
+from medlaunch.settings import settings
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+    from mypy_boto3_s3 import S3Client
+
+#: XCom key of what a query cost; see :func:`query_statistics`.
+STATISTICS = "query_statistics"
+RESULTS_LINK = "_link_s3_results"
+
+# https://docs.aws.amazon.com/athena/latest/APIReference/API_AthenaError.html
+_USER_ERROR = 2
+
+
+class S3ResultsLink(BaseOperatorLink):
+    """A button on the task that opens where its results lie on S3."""
+
+    name = "S3 results"
+
+    @property
+    def xcom_key(self) -> str:
+        return RESULTS_LINK
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:  # noqa: ARG002  # Airflow reads the XCom itself
+        return ""
+
+
+def s3_results_url(bucket: str, prefix: str) -> str:
+    """The page of the S3 console that shows a prefix."""
+    return f"https://console.aws.amazon.com/s3/buckets/{bucket}?prefix={prefix}"
+
+
+class AthenaSqlOperator(AthenaOperator):
+    """Run one statement of ``include/sql`` on Athena and wait for it.
+
+    Args:
+        sql: file below ``include/sql``. Its ``{{ names }}`` are ``lake`` (``s3://bucket``), ``database``,
+            ``run``, ``target``, the entries of ``values``, and what ``values_from`` returned.
+        values: constants.
+        values_from: task whose returned mapping gives the run's values.
+        writes: name of the result that the statement writes. It goes to a place that is private to the
+            run, and that is emptied before each attempt: UNLOAD wants an empty place, and a retry meets
+            a half-written one.
+
+    The query stops with its task: it does not defer, so that a timeout or a kill also stops the query,
+    which a deferred one would not.
+
+    Raises:
+        AirflowFailException: if Athena says that the statement itself is wrong; no retry can help.
+        AirflowException: for anything else that made the query fail or be cancelled.
+    """
+
+    template_ext: Sequence[str] = ()
+    operator_extra_links = (AthenaQueryResultsLink(), S3ResultsLink())
+
+    def __init__(
+        self,
+        *,
+        sql: str,
+        values: Mapping[str, Any] | None = None,
+        values_from: str | None = None,
+        writes: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        config = settings()
+        super().__init__(
+            query=sql,
+            database=config.database,
+            workgroup=config.workgroup,
+            sleep_time=config.athena_poll_seconds,  # type: ignore[arg-type]  # passed on to time.sleep
+            deferrable=False,
+            aws_conn_id=config.aws_conn_id,
+            execution_timeout=timedelta(seconds=config.athena_timeout_seconds),
+            **kwargs,
+        )
+        self.sql = sql
+        self.values = dict(values or {})
+        self.values_from = values_from
+        self.writes = writes
+        self.target: str | None = None
+
+    def render_template_fields(self, context: Context, jinja_env: Any = None) -> None:
+        super().render_template_fields(context, jinja_env)
+        run = lake.run_key(context["run_id"])
+        values = {"run": run, **self.values}
+        if self.values_from:
+            values |= context["ti"].xcom_pull(task_ids=self.values_from) or {}
+        if self.writes:
+            self.target = f"{lake.staging_prefix(self.dag_id, run)}{self.writes}/"
+            values["target"] = lake.s3_uri(settings().bucket, self.target)
+        self.query = render(self.sql, values)
+
+    def execute(self, context: Context) -> str | None:
+        bucket = settings().bucket
+        if self.target:
+            s3 = s3_client(self.aws_conn_id)
+            delete_prefix(s3, bucket, self.target)
+            context["ti"].xcom_push(RESULTS_LINK, s3_results_url(bucket, self.target))
+        try:
+            query_id = super().execute(context)
+        except AirflowException as error:
+            raise_if_permanent(self.hook, self.query_execution_id, error)
+            raise
+        context["ti"].xcom_push(STATISTICS, [query_statistics(self.hook, query_id)])
+        return query_id
+
+
+class AthenaPrepareOperator(AthenaSqlOperator):
+    """Run statements that prepare tables and views: stage after stage, side by side within a stage.
+
+    Args:
+        stages: lists of files below ``include/sql``.
+    """
+
+    def __init__(self, *, stages: Sequence[Sequence[str]], **kwargs: Any) -> None:
+        super().__init__(sql=stages[0][0], **kwargs)
+        self.stages = stages
+        self._running: list[str] = []
+
+    def render_template_fields(self, context: Context, jinja_env: Any = None) -> None:
+        AthenaOperator.render_template_fields(self, context, jinja_env)
+        self.query = ";\n\n".join(render(name, {}) for stage in self.stages for name in stage)
+
+    def execute(self, context: Context) -> None:  # type: ignore[override]
+        statistics = []
+        for number, stage in enumerate(self.stages):
+            # The database does not exist yet while its own statement runs.
+            where = {"Catalog": self.catalog} | ({"Database": self.database} if number else {})
+            self._running = [
+                self.hook.run_query(render(name, {}), where, {}, None, self.workgroup)  # type: ignore[arg-type]
+                for name in stage
+            ]
+            for name, query_id in zip(stage, list(self._running), strict=True):
+                state = self.hook.poll_query_status(query_id, sleep_time=self.sleep_time)
+                if state != "SUCCEEDED":
+                    reason = self.hook.get_state_change_reason(query_id)
+                    error = AirflowException(f"{name} ended as {state}, query {query_id}. Error: {reason}")
+                    self.on_kill()
+                    raise_if_permanent(self.hook, query_id, error)
+                    raise error
+                self._running.remove(query_id)
+                statistics.append(query_statistics(self.hook, query_id))
+        context["ti"].xcom_push(STATISTICS, statistics)
+
+    def on_kill(self) -> None:
+        for query_id in self._running:
+            self.hook.stop_query(query_id)
+
+
+def render(name: str, values: Mapping[str, Any]) -> str:
+    """A statement with the values of this environment and of the run."""
+    config = settings()
+    return sql.render(
+        name, {"lake": f"s3://{config.bucket}", "database": sql.Identifier(config.database), **values}
+    )
+
+
+def raise_if_permanent(hook: AthenaHook, query_id: str | None, error: AirflowException) -> None:
+    """Turn a failure that another attempt would only repeat into one that is not retried."""
+    if query_id is None:
+        return
+    status = hook.get_query_info(query_id)["QueryExecution"]["Status"]
+    detail = status.get("AthenaError", {})
+    if status["State"] == "FAILED" and detail.get("ErrorCategory") == _USER_ERROR and not detail.get("Retryable"):
+        raise AirflowFailException(str(error)) from error
+
+
+def query_statistics(hook: AthenaHook, query_id: str | None) -> dict[str, Any]:
+    """What a query cost: bytes scanned and seconds in the engine."""
+    statistics = hook.get_query_info(query_id or "")["QueryExecution"].get("Statistics", {})
+    return {
+        "query_execution_id": query_id,
+        "bytes_scanned": statistics.get("DataScannedInBytes", 0),
+        "seconds": round(statistics.get("TotalExecutionTimeInMillis", 0) / 1000, 3),
+    }
+
+
+def read_result(query_id: str) -> Iterator[dict[str, str]]:
+    """The rows of a SELECT that has run, as text by column name, streamed from its result file.
+
+    NULL comes as empty text, as Athena writes it.
+    """
+    conn_id = settings().aws_conn_id
+    location = AthenaHook(aws_conn_id=conn_id).get_output_location(query_id)
+    with open_object(s3_client(conn_id), *split_s3_url(location)) as source:
+        yield from csv.DictReader(io.TextIOWrapper(source, "utf-8", newline=""))
+
+
+def s3_client(conn_id: str | None) -> S3Client:
+    """The S3 client of an Airflow connection, with the retries and the pool of this repository."""
+    return S3Hook(aws_conn_id=conn_id, config=CLIENT_CONFIG).get_conn()

@@ -1,0 +1,362 @@
+"""Uploads: claim them, load them into bronze, acknowledge them.
+
+``landing/`` is a queue. A key that is there is work to do, and it leaves only after its results are
+published, in exactly the version that was read. What a run claimed stands in one manifest on S3;
+tasks hand on keys of such documents, never data.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+import msgspec
+
+from medlaunch import lake
+from medlaunch.objects import (
+    Copy,
+    ObjectChanged,
+    ObjectWriter,
+    StoredObject,
+    copy_object,
+    current_version,
+    delete_version,
+    in_parallel,
+    list_objects,
+    open_object,
+)
+from medlaunch.records import UnreadableUpload
+from medlaunch.runs import Run
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+log = logging.getLogger(__name__)
+
+_BRONZE_PART_BYTES = 512 * 1024**2
+
+
+class Upload(msgspec.Struct, frozen=True, kw_only=True):
+    """One version of one upload. ``size`` in bytes, ``last_modified`` in UTC."""
+
+    key: str
+    size: int
+    etag: str
+    last_modified: datetime
+    upload_id: str
+    snapshot: date
+    file: str
+
+    @property
+    def order(self) -> tuple[datetime, str]:
+        """Later uploads win; S3 keeps the time to the second, so the key decides a tie."""
+        return (self.last_modified, self.key)
+
+
+class SetAsideObject(msgspec.Struct, frozen=True, kw_only=True):
+    """An object that is not data, and why."""
+
+    key: str
+    size: int
+    etag: str
+    reason: str
+    version_id: str | None = None
+
+
+class Batch(msgspec.Struct, frozen=True, kw_only=True):
+    """What one run has claimed."""
+
+    pipeline: str
+    run_id: str
+    run: str
+    dataset: str
+    as_of: date
+    expiry_window: str
+    claimed_at: datetime
+    uploads: list[Upload]
+    set_aside: list[SetAsideObject]
+    left_for_next_run: int
+    groups: int
+
+
+class Counts(msgspec.Struct, kw_only=True):
+    """What was read from one upload; every line is valid or rejected."""
+
+    lines: int = 0
+    valid: int = 0
+    rejected: int = 0
+    rejected_by_reason: dict[str, int] = {}
+    snapshot_date_differs: int = 0
+    accreditations: int = 0
+    accreditations_quarantined: int = 0
+    without_accreditations: int = 0
+    bytes_read: int = 0
+
+
+class LoadedUpload(msgspec.Struct, frozen=True, kw_only=True):
+    """An upload whose lines are in bronze, with the version that was read."""
+
+    upload: Upload
+    version_id: str | None
+    counts: Counts
+    rejects_key: str | None
+
+
+class LoadedGroup(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one group of claimed uploads."""
+
+    loaded: list[LoadedUpload]
+    set_aside: list[SetAsideObject]
+    left_for_next_run: list[str]
+
+
+# Documents of a run, by their names in its staging prefix.
+BATCH = "batch.json"
+
+
+def group_name(number: int) -> str:
+    return f"groups/{number:03d}.json"
+
+
+def loaded_name(number: int) -> str:
+    return f"loaded/{number:03d}.json"
+
+
+# --- claim -----------------------------------------------------------------------------------------
+
+
+def claim(
+    run: Run,
+    *,
+    dataset: str,
+    as_of: date,
+    expiry_window: str,
+    max_files: int,
+    max_snapshots: int,
+    max_groups: int,
+    group_bytes: int,
+) -> Batch:
+    """List landing (all pages), tell data from what is not, and decide what this run takes.
+
+    The oldest uploads come first. What exceeds ``max_files`` or ``max_snapshots`` stays for the next run.
+    Writes the run's batch manifest, and one document for each group of uploads that is loaded by one task.
+    """
+    uploads: list[Upload] = []
+    set_aside: list[SetAsideObject] = []
+    for stored in list_objects(run.s3, run.bucket, lake.landing_prefix(dataset)):
+        parsed = lake.parse_landing_key(stored.key, stored.size)
+        if isinstance(parsed, lake.LandingKey):
+            uploads.append(_upload(stored, parsed))
+        elif not _is_the_prefix_itself(stored, dataset):
+            set_aside.append(
+                SetAsideObject(key=stored.key, size=stored.size, etag=stored.etag, reason=parsed.value)
+            )
+    uploads.sort(key=lambda upload: upload.order)
+    snapshots: dict[date, None] = {}
+    taken: list[Upload] = []
+    for upload in uploads:
+        if len(taken) == max_files:
+            break
+        if upload.snapshot not in snapshots and len(snapshots) == max_snapshots:
+            continue
+        snapshots[upload.snapshot] = None
+        taken.append(upload)
+    groups = group_uploads(taken, max_groups, group_bytes)
+    for number, group in enumerate(groups):
+        run.put(group_name(number), group)
+    batch = Batch(
+        pipeline=run.dag_id,
+        run_id=run.run_id,
+        run=run.key,
+        dataset=dataset,
+        as_of=as_of,
+        expiry_window=expiry_window,
+        claimed_at=datetime.now(UTC),
+        uploads=taken,
+        set_aside=set_aside[:max_files],
+        left_for_next_run=len(uploads) - len(taken) + max(0, len(set_aside) - max_files),
+        groups=len(groups),
+    )
+    run.put(BATCH, batch)
+    return batch
+
+
+def _upload(stored: StoredObject, parsed: lake.LandingKey) -> Upload:
+    modified = stored.last_modified.astimezone(UTC).replace(microsecond=0)
+    return Upload(
+        key=stored.key,
+        size=stored.size,
+        etag=stored.etag,
+        last_modified=modified,
+        upload_id=lake.upload_id(stored.key, stored.etag, modified),
+        snapshot=parsed.snapshot,
+        file=parsed.file,
+    )
+
+
+def _is_the_prefix_itself(stored: StoredObject, dataset: str) -> bool:
+    # The S3 console makes this marker when a person creates the folder; it is no upload.
+    return stored.key == lake.landing_prefix(dataset)
+
+
+def group_uploads(uploads: Sequence[Upload], max_groups: int, group_bytes: int) -> list[list[Upload]]:
+    """Divide uploads into at most ``max_groups`` groups of similar size in bytes.
+
+    As many groups as ``group_bytes`` asks for; the largest upload goes first, to the emptiest group.
+    """
+    total = sum(upload.size for upload in uploads)
+    # A file costs a few round trips however small it is, which is worth about 64 KB of reading.
+    weight = {upload.upload_id: upload.size + 64 * 1024 for upload in uploads}
+    wanted = min(max_groups, len(uploads), max(1, -(-(total + 64 * 1024 * len(uploads)) // group_bytes)))
+    groups: list[list[Upload]] = [[] for _ in range(wanted)]
+    filled = [0] * wanted
+    for upload in sorted(uploads, key=lambda u: (-u.size, u.key)):
+        emptiest = filled.index(min(filled))
+        groups[emptiest].append(upload)
+        filled[emptiest] += weight[upload.upload_id]
+    return groups
+
+
+def read_loaded(run: Run, batch: Batch) -> list[LoadedGroup]:
+    """The accounts of all groups of a batch."""
+    return [run.get(loaded_name(number), LoadedGroup) for number in range(batch.groups)]
+
+
+# --- load ------------------------------------------------------------------------------------------
+
+#: Reads one upload and writes its canonical lines and its rejects; see accreditation.bronze.
+Loader = Callable[[BinaryIO, Upload, BinaryIO, BinaryIO], Counts]
+
+
+def load_group(run: Run, dataset: str, uploads: Sequence[Upload], loader: Loader) -> LoadedGroup:
+    """Load each upload of a group into bronze, one after the other, in constant memory.
+
+    An upload that changed since it was claimed is left for the next run; one that cannot be read at all
+    is set aside. Loading a version again writes the same objects again.
+    """
+    loaded: list[LoadedUpload] = []
+    set_aside: list[SetAsideObject] = []
+    changed: list[str] = []
+    for upload in uploads:
+        try:
+            result = _load(run.s3, run.bucket, dataset, upload, loader)
+        except ObjectChanged:
+            log.warning("s3://%s/%s changed after it was claimed; the next run takes it", run.bucket, upload.key)
+            changed.append(upload.key)
+        except UnreadableUpload as error:
+            log.warning("s3://%s/%s is set aside: %s", run.bucket, upload.key, error.reason)
+            set_aside.append(
+                SetAsideObject(key=upload.key, size=upload.size, etag=upload.etag, reason=error.reason)
+            )
+        else:
+            loaded.append(result)
+            log.info(
+                "Loaded s3://%s/%s: %d lines, %d rejected", run.bucket, upload.key, result.counts.lines, result.counts.rejected
+            )
+    return LoadedGroup(loaded=loaded, set_aside=set_aside, left_for_next_run=changed)
+
+
+def _load(client: S3Client, bucket: str, dataset: str, upload: Upload, loader: Loader) -> LoadedUpload:
+    rejects_key = lake.rejects_key(dataset, upload.snapshot, upload.file)
+    with open_object(client, bucket, upload.key, upload.etag) as source:
+        rejects = _LazyWriter(client, bucket, rejects_key)
+        with (
+            _RotatingWriter(
+                client, bucket, lambda part: lake.bronze_key(dataset, upload.snapshot, upload.upload_id, part)
+            ) as bronze,
+            rejects,
+        ):
+            counts = loader(cast(BinaryIO, source), upload, cast(BinaryIO, bronze), cast(BinaryIO, rejects))
+        version_id = source.version_id
+    if not rejects.used:
+        # An earlier version of this upload may have left rejects that are no longer true.
+        client.delete_object(Bucket=bucket, Key=rejects_key)
+    return LoadedUpload(
+        upload=upload, version_id=version_id, counts=counts, rejects_key=rejects_key if rejects.used else None
+    )
+
+
+class _LazyWriter:
+    """An object that appears only if something is written to it."""
+
+    def __init__(self, client: S3Client, bucket: str, key: str):
+        self._make: Callable[[], ObjectWriter] = lambda: ObjectWriter(client, bucket, key)
+        self._writer: ObjectWriter | None = None
+
+    @property
+    def used(self) -> bool:
+        return self._writer is not None
+
+    def write(self, data: bytes) -> int:
+        if self._writer is None:
+            self._writer = self._make()
+        return self._writer.write(data)
+
+    def __enter__(self) -> _LazyWriter:
+        return self
+
+    def __exit__(self, *exit_details: object) -> None:
+        if self._writer is not None:
+            self._writer.__exit__(*exit_details)
+
+
+class _RotatingWriter:
+    """Whole lines in objects of bounded size, so that Athena can read a large upload side by side."""
+
+    def __init__(self, client: S3Client, bucket: str, key_of_part: Callable[[int], str]):
+        self._open = lambda part: ObjectWriter(client, bucket, key_of_part(part))
+        self._part = 0
+        self._writer: ObjectWriter | None = None
+
+    def write(self, data: bytes) -> int:
+        """Write whole lines; only between two calls a new object begins."""
+        if self._writer is None:
+            self._writer = self._open(self._part)
+        elif self._writer.size + len(data) > _BRONZE_PART_BYTES:
+            self._writer.commit()
+            self._part += 1
+            self._writer = self._open(self._part)
+        return self._writer.write(data)
+
+    def __enter__(self) -> _RotatingWriter:
+        return self
+
+    def __exit__(self, *exit_details: object) -> None:
+        if self._writer is not None:
+            self._writer.__exit__(*exit_details)
+
+
+# --- acknowledge -----------------------------------------------------------------------------------
+
+
+def acknowledge(run: Run, batch: Batch, groups: Sequence[LoadedGroup]) -> list[str]:
+    """Move processed uploads to ``archive/`` and objects that are not data to ``quarantine/``.
+
+    Only the versions that were read are moved: whatever took their place meanwhile stays in landing for
+    the next run. Doing it again changes nothing. Returns the keys that could not be moved because
+    another version, or none, stands there.
+    """
+    client, bucket = run.s3, run.bucket
+    set_aside = [*batch.set_aside, *(one for group in groups for one in group.set_aside)]
+    moves = [
+        Copy(one.upload.key, lake.archive_key(one.upload.key), one.upload.size, one.upload.etag, one.version_id)
+        for group in groups
+        for one in group.loaded
+    ]
+    moves += [Copy(one.key, lake.set_aside_key(one.key), one.size, one.etag, one.version_id) for one in set_aside]
+
+    def move(copy: Copy) -> str | None:
+        etag = cast(str, copy.etag)
+        try:
+            version = copy.version_id or current_version(client, bucket, copy.source, etag)
+            copy_object(client, bucket, replace(copy, version_id=version))
+        except ObjectChanged:
+            return copy.source
+        return None if delete_version(client, bucket, copy.source, etag, version) else copy.source
+
+    kept = [key for key in in_parallel(move, moves) if key is not None]
+    log.info("Moved %d objects out of s3://%s/%s/", len(moves) - len(kept), bucket, lake.LANDING)
+    return kept
