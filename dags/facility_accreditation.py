@@ -329,7 +329,7 @@ def facility_accreditation() -> None:
         stages=[
             [f"{SQL}/database.sql"],
             statements(f"{SQL}/tables"),
-            [f"{SQL}/views/expiring_accreditations.sql"],
+            [f"{SQL}/views/expiring_accreditations.sql", f"{SQL}/views/latest_snapshot.sql"],
             [name for name in statements(f"{SQL}/views") if "/current_" in name],
         ],
         doc_md="Creates the database, tables and views that do not exist yet.",

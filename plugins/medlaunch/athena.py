@@ -11,6 +11,7 @@ import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.hooks.athena import AthenaHook
@@ -58,7 +59,7 @@ class AthenaSqlOperator(AthenaOperator):
     """Run one statement of ``include/sql`` on Athena and wait for it.
 
     Args:
-        sql: file below ``include/sql``. Its ``{{ names }}`` are ``lake`` (``s3://bucket``), ``database``,
+        sql: file below ``include/sql``. Its ``{{ names }}`` are ``s3(key)``, ``database``,
             ``run``, ``target``, the entries of ``values``, and what ``values_from`` returned.
         values: constants.
         values_from: task whose returned mapping gives the run's values.
@@ -175,7 +176,12 @@ def render(name: str, values: Mapping[str, Any]) -> str:
     """A statement with the values of this environment and of the run."""
     config = settings()
     return sql.render(
-        name, {"lake": f"s3://{config.bucket}", "database": sql.Identifier(config.database), **values}
+        name,
+        {
+            "s3": partial(lake.s3_uri, config.bucket),
+            "database": sql.Identifier(config.database),
+            **values,
+        },
     )
 
 

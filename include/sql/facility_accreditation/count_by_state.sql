@@ -8,10 +8,10 @@ UNLOAD (
         states.state_code,
         states.state_name,
         count_if(
-            any_match(facilities.accreditations, a -> CAST(a.valid_until AS date) >= {{ as_of }})
+            any_match(facilities.accreditations, a -> CAST(a.valid_until AS date) >= DATE {{ as_of }})
         ) AS accredited_facilities,
         count(*) AS facilities,
-        {{ as_of }} AS as_of,
+        DATE {{ as_of }} AS as_of,
         facilities.snapshot_date
     FROM staging_facilities AS facilities
     INNER JOIN states

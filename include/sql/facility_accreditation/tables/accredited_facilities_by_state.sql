@@ -8,6 +8,6 @@ CREATE EXTERNAL TABLE IF NOT EXISTS accredited_facilities_by_state (
 )
 COMMENT 'Facilities and accredited facilities of each state'
 PARTITIONED BY (snapshot_date date COMMENT 'Snapshot')
-STORED AS PARQUET
-LOCATION {{ lake + '/prod/accredited_facilities_by_state/' }}
+STORED AS PARQUET -- noqa: PRS
+LOCATION {{ s3('prod/accredited_facilities_by_state/') }}
 TBLPROPERTIES ('parquet.compression' = 'SNAPPY')

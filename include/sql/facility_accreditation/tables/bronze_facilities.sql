@@ -32,9 +32,9 @@ CREATE EXTERNAL TABLE IF NOT EXISTS bronze_facilities (
 COMMENT 'Canonical facility records of every upload, accepted and rejected'
 PARTITIONED BY (snapshot_date string COMMENT 'Date of the upload folder, YYYY-MM-DD')
 ROW FORMAT SERDE 'org.openx.data.jsonserde.JsonSerDe'
-LOCATION {{ lake + '/bronze/facilities/' }}
+LOCATION {{ s3('bronze/facilities/') }}
 TBLPROPERTIES (
     'projection.enabled' = 'true',
     'projection.snapshot_date.type' = 'injected',
-    'storage.location.template' = {{ lake + '/bronze/facilities/snapshot_date=${snapshot_date}/' }}
+    'storage.location.template' = {{ s3('bronze/facilities/snapshot_date=${snapshot_date}/') }}
 )

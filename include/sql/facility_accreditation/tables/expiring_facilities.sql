@@ -23,4 +23,4 @@ CREATE EXTERNAL TABLE IF NOT EXISTS expiring_facilities (
 COMMENT 'Whole records of the facilities with an accreditation that expires within the window'
 PARTITIONED BY (snapshot_date date COMMENT 'Snapshot')
 ROW FORMAT SERDE 'org.openx.data.jsonserde.JsonSerDe'
-LOCATION {{ lake + '/prod/expiring_facilities/' }}
+LOCATION {{ s3('prod/expiring_facilities/') }}

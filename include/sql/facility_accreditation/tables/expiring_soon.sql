@@ -18,5 +18,5 @@ PARTITIONED BY (snapshot_date date COMMENT 'Snapshot')
 ROW FORMAT SERDE 'org.apache.hadoop.hive.serde2.OpenCSVSerde'
 WITH SERDEPROPERTIES ('separatorChar' = ',', 'quoteChar' = '"', 'escapeChar' = '"')
 STORED AS TEXTFILE
-LOCATION {{ lake + '/prod/expiring_soon/' }}
+LOCATION {{ s3('prod/expiring_soon/') }}
 TBLPROPERTIES ('skip.header.line.count' = '1')

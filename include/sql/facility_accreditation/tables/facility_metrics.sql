@@ -10,6 +10,6 @@ CREATE EXTERNAL TABLE IF NOT EXISTS facility_metrics (
 )
 COMMENT 'Metrics of each accepted facility'
 PARTITIONED BY (snapshot_date date COMMENT 'Snapshot')
-STORED AS PARQUET
-LOCATION {{ lake + '/prod/facility_metrics/' }}
+STORED AS PARQUET -- noqa: PRS
+LOCATION {{ s3('prod/facility_metrics/') }}
 TBLPROPERTIES ('parquet.compression' = 'SNAPPY')

@@ -10,6 +10,6 @@ CREATE EXTERNAL TABLE IF NOT EXISTS facility_rejects (
 )
 COMMENT 'Lines that were rejected, each with its reasons'
 PARTITIONED BY (snapshot_date date COMMENT 'Snapshot')
-STORED AS PARQUET
-LOCATION {{ lake + '/prod/facility_rejects/' }}
+STORED AS PARQUET -- noqa: PRS
+LOCATION {{ s3('prod/facility_rejects/') }}
 TBLPROPERTIES ('parquet.compression' = 'SNAPPY')

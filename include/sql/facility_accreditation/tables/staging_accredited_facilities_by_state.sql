@@ -11,12 +11,12 @@ PARTITIONED BY (
     run string COMMENT 'Run that wrote them',
     snapshot_date string COMMENT 'Snapshot, YYYY-MM-DD'
 )
-STORED AS PARQUET
-LOCATION {{ lake + '/staging/facility_accreditation/' }}
+STORED AS PARQUET -- noqa: PRS
+LOCATION {{ s3('staging/facility_accreditation/') }}
 TBLPROPERTIES (
     'projection.enabled' = 'true',
     'projection.run.type' = 'injected',
     'projection.snapshot_date.type' = 'injected',
     'storage.location.template'
-    = {{ lake + '/staging/facility_accreditation/run=${run}/accredited_facilities_by_state/snapshot_date=${snapshot_date}/' }}
+    = {{ s3('staging/facility_accreditation/run=${run}/accredited_facilities_by_state/snapshot_date=${snapshot_date}/') }}
 )

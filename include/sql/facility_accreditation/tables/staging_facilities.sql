@@ -28,11 +28,11 @@ PARTITIONED BY (
     snapshot_date string COMMENT 'Snapshot, YYYY-MM-DD'
 )
 ROW FORMAT SERDE 'org.openx.data.jsonserde.JsonSerDe'
-LOCATION {{ lake + '/staging/facility_accreditation/' }}
+LOCATION {{ s3('staging/facility_accreditation/') }}
 TBLPROPERTIES (
     'projection.enabled' = 'true',
     'projection.run.type' = 'injected',
     'projection.snapshot_date.type' = 'injected',
     'storage.location.template'
-    = {{ lake + '/staging/facility_accreditation/run=${run}/facilities/snapshot_date=${snapshot_date}/' }}
+    = {{ s3('staging/facility_accreditation/run=${run}/facilities/snapshot_date=${snapshot_date}/') }}
 )

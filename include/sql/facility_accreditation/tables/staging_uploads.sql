@@ -7,9 +7,9 @@ CREATE EXTERNAL TABLE IF NOT EXISTS staging_uploads (
 COMMENT 'The uploads that a run reads'
 PARTITIONED BY (run string COMMENT 'Run that reads them')
 ROW FORMAT SERDE 'org.openx.data.jsonserde.JsonSerDe'
-LOCATION {{ lake + '/staging/facility_accreditation/' }}
+LOCATION {{ s3('staging/facility_accreditation/') }}
 TBLPROPERTIES (
     'projection.enabled' = 'true',
     'projection.run.type' = 'injected',
-    'storage.location.template' = {{ lake + '/staging/facility_accreditation/run=${run}/uploads/' }}
+    'storage.location.template' = {{ s3('staging/facility_accreditation/run=${run}/uploads/') }}
 )

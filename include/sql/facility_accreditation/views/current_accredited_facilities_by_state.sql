@@ -1,11 +1,12 @@
 -- The counts of the newest published snapshot.
 CREATE OR REPLACE VIEW current_accredited_facilities_by_state AS
 SELECT
-    state_code,
-    state_name,
-    accredited_facilities,
-    facilities,
-    snapshot_date,
-    as_of
-FROM accredited_facilities_by_state
-WHERE snapshot_date = (SELECT max(snapshot_date) FROM accredited_facilities_by_state)
+    counts.state_code,
+    counts.state_name,
+    counts.accredited_facilities,
+    counts.facilities,
+    counts.snapshot_date,
+    counts.as_of
+FROM accredited_facilities_by_state AS counts
+INNER JOIN latest_snapshot
+    ON counts.snapshot_date = latest_snapshot.snapshot_date

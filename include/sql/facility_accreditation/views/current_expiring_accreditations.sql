@@ -1,18 +1,19 @@
 -- Whose accreditation expires soon, by the newest snapshot that was published.
 CREATE OR REPLACE VIEW current_expiring_accreditations AS
 SELECT
-    facility_id,
-    facility_name,
-    address,
-    city,
-    state,
-    zip,
-    employee_count,
-    accreditation_body,
-    accreditation_id,
-    valid_until,
-    days_until_expiry,
-    run_date,
-    snapshot_date
-FROM expiring_accreditations
-WHERE snapshot_date = (SELECT max(snapshot_date) FROM accredited_facilities_by_state)
+    expiring.facility_id,
+    expiring.facility_name,
+    expiring.address,
+    expiring.city,
+    expiring.state,
+    expiring.zip,
+    expiring.employee_count,
+    expiring.accreditation_body,
+    expiring.accreditation_id,
+    expiring.valid_until,
+    expiring.days_until_expiry,
+    expiring.run_date,
+    expiring.snapshot_date
+FROM expiring_accreditations AS expiring
+INNER JOIN latest_snapshot
+    ON expiring.snapshot_date = latest_snapshot.snapshot_date
