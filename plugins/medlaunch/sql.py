@@ -44,6 +44,8 @@ def literal(value: Any) -> str:
     Raises:
         SqlValueError: for any other type, an empty list, or text with control characters.
     """
+    if isinstance(value, jinja2.Undefined):
+        return str(value)  # raises, naming the value that is missing
     if isinstance(value, Identifier):
         return str(value)
     if isinstance(value, str):

@@ -1,0 +1,14 @@
+"""The Airflow plugin: buttons on tasks that open their results on S3."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from airflow.plugins_manager import AirflowPlugin
+
+from medlaunch.athena import S3ResultsLink
+
+
+class MedLaunchPlugin(AirflowPlugin):
+    name = "medlaunch"
+    operator_extra_links: ClassVar[list[object]] = [S3ResultsLink()]

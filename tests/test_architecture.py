@@ -1,0 +1,79 @@
+"""The import arrows of the house: dags -> medlaunch -> nothing of ours; domains pure; local_aws apart."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+OURS = {"medlaunch", "local_aws", "sample_data", "laptop", "dashboard", "infra", "benchmarks", "tests"}
+PURE = ("accreditation", "staffing", "clinical")
+
+# Room -> what of ours it may import.
+ALLOWED = {
+    "dags": {"medlaunch"},
+    "plugins/medlaunch": {"medlaunch"},
+    "local_aws": {"local_aws"},
+    "sample_data": {"sample_data"},
+    "laptop": {"laptop", "medlaunch", "local_aws", "sample_data"},
+    "benchmarks": {"benchmarks", "medlaunch", "local_aws", "sample_data", "laptop"},
+}
+
+
+def imports(file: Path) -> Iterator[tuple[str, int]]:
+    """The modules that a file imports, at any depth, with their lines."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            yield node.module, node.lineno
+            yield from ((f"{node.module}.{alias.name}", node.lineno) for alias in node.names)
+
+
+def arrows_that_must_not_be(room: str, allowed: set[str]) -> list[str]:
+    return [
+        f"{file.relative_to(ROOT)}:{line} imports {module}"
+        for file in sorted((ROOT / room).rglob("*.py"))
+        for module, line in imports(file)
+        if (top := module.split(".")[0]) in OURS and top not in allowed
+    ]
+
+
+@pytest.mark.parametrize("room", ALLOWED)
+def test_a_room_imports_only_what_it_may(room: str) -> None:
+    assert any((ROOT / room).rglob("*.py")), f"{room} has no Python files"
+    assert arrows_that_must_not_be(room, ALLOWED[room]) == []
+
+
+def test_domain_code_knows_neither_airflow_nor_aws() -> None:
+    pure = [
+        file
+        for domain in PURE
+        for file in (ROOT / "plugins/medlaunch" / domain).rglob("*.py")
+        if file.name != "__main__.py"  # the command line opens S3 objects
+    ]
+    assert len(pure) > 2
+    wrong = [
+        f"{file.relative_to(ROOT)}:{line} imports {module}"
+        for file in [*pure, ROOT / "plugins/medlaunch/records.py"]
+        for module, line in imports(file)
+        if module.split(".")[0] in {"airflow", "boto3", "botocore"}
+        or module.startswith("medlaunch.") and not module.startswith(("medlaunch.records", *(f"medlaunch.{p}" for p in PURE)))
+    ]
+    assert wrong == []
+
+
+def test_dag_files_do_not_know_where_they_run() -> None:
+    for file in (ROOT / "dags").glob("*.py"):
+        text = file.read_text(encoding="utf-8")
+        for word in ("os.environ", "getenv", "Variable", "localhost", "127.0.0.1", "import boto3"):
+            assert word not in text, f"{file.name} contains {word}"
+
+
+def test_the_arrows_are_really_looked_at(tmp_path: Path) -> None:
+    file = tmp_path / "bad.py"
+    file.write_text("def f():\n    from local_aws import serve\n")
+    assert ("local_aws", 2) in imports(file)
