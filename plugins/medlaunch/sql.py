@@ -18,7 +18,8 @@ import jinja2
 from medlaunch.settings import settings
 
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+# A backslash means itself to Trino and escapes the next character to Hive, which reads the DDL.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\\]")
 
 
 class SqlValueError(ValueError):
@@ -42,7 +43,7 @@ def literal(value: Any) -> str:
     A list becomes ``a, b, c`` (for ``IN (...)`` and ``VALUES``), a tuple a row ``(a, b)``.
 
     Raises:
-        SqlValueError: for any other type, an empty list, or text with control characters.
+        SqlValueError: for any other type, an empty list, or text with control characters or backslashes.
     """
     if isinstance(value, jinja2.Undefined):
         return str(value)  # raises, naming the value that is missing
@@ -50,7 +51,7 @@ def literal(value: Any) -> str:
         return str(value)
     if isinstance(value, str):
         if found := _CONTROL.search(value):
-            raise SqlValueError(f"Text for SQL holds the control character {found[0]!r}: {value[:80]!r}")
+            raise SqlValueError(f"Text for SQL holds the character {found[0]!r}: {value[:80]!r}")
         return "'" + value.replace("'", "''") + "'"
     if isinstance(value, list):
         if not value:
