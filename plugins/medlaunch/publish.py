@@ -178,9 +178,14 @@ def switch(
     put_json(s3, bucket, lake.manifest_key(manifest.pipeline, manifest.snapshot_date), manifest)
     log.info("Published %s of %s, version %s", manifest.pipeline, manifest.snapshot_date, manifest.version)
     if before is not None and before.version != manifest.version:
-        _tag(s3, bucket, before, [SUPERSEDED_TAG])
-        if manifest.previous_version != before.version:
-            _tag(s3, bucket, manifest, [])
+        mark = {"TagSet": [SUPERSEDED_TAG]}
+        in_parallel(lambda key: s3.put_object_tagging(Bucket=bucket, Key=key, Tagging=mark), _keys(before))  # type: ignore[typeddict-item]
+        if manifest.previous_version != before.version:  # going back: the lifecycle rule must spare it again
+            in_parallel(lambda key: s3.delete_object_tagging(Bucket=bucket, Key=key), _keys(manifest))
+
+
+def _keys(manifest: Manifest) -> list[str]:
+    return [file.key for result in manifest.results.values() for file in result.files]
 
 
 def _staged(run: Run, result: str, snapshot: date) -> list[Copy]:
@@ -261,11 +266,3 @@ def _point_partition(glue: GlueClient, database: str, table: str, snapshot: date
         )
     except glue.exceptions.EntityNotFoundException:
         glue.create_partition(DatabaseName=database, TableName=table, PartitionInput=partition)
-
-
-def _tag(s3: S3Client, bucket: str, manifest: Manifest, tags: list[dict[str, str]]) -> None:
-    keys = [file.key for result in manifest.results.values() for file in result.files]
-    in_parallel(
-        lambda key: s3.put_object_tagging(Bucket=bucket, Key=key, Tagging={"TagSet": tags}),  # type: ignore[typeddict-item]
-        keys,
-    )
