@@ -1,4 +1,4 @@
-"""The Airflow plugin: buttons on tasks that open their results on S3."""
+"""The Airflow plugin: buttons on tasks that open their results on S3, and notes on finished runs."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from typing import ClassVar
 
 from airflow.plugins_manager import AirflowPlugin
 
+from medlaunch import run_notes
 from medlaunch.athena import S3ResultsLink
 
 
 class MedLaunchPlugin(AirflowPlugin):
     name = "medlaunch"
     operator_extra_links: ClassVar[list[object]] = [S3ResultsLink()]
+    listeners: ClassVar[list[object]] = [run_notes]

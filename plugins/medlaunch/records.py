@@ -29,7 +29,7 @@ from collections.abc import Callable, Iterator
 from enum import StrEnum
 from functools import partial
 from itertools import chain
-from typing import BinaryIO, Generic, NamedTuple, TypeVar
+from typing import BinaryIO, Generic, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 
@@ -45,14 +45,16 @@ MAX_RECORD_BYTES = 16 * 1024**2
 KEPT_BYTES = 64 * 1024
 #: RFC 8259, section 9, lets a parser limit nesting. A fixed limit, far below the interpreter's own, makes
 #: the verdict on a line independent of how deep the caller's stack is.
-MAX_DEPTH = 400
+MAX_DEPTH = 500
 
 _BUFFER = 256 * 1024
 _BOM = b"\xef\xbb\xbf"
 # JSON cannot begin with these bytes (RFC 1952, section 2.3.1: ID1, ID2, CM = deflate).
 _GZIP = b"\x1f\x8b\x08"
-# How many bytes may be looked at in vain, ahead of what was read: keeps any input linear in time.
+# How many bytes may be looked at in vain, ahead of what is read: keeps any input linear in time.
 _PATIENCE = 64 * 1024**2
+# How far a value may reach that spans lines although the file's first did not.
+_LOOK_AHEAD = 256 * 1024
 
 _STRING = rb'"[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+'
 _TOKEN = re.compile(rb"[\[\]{}]|" + _STRING + rb'("?)')
@@ -113,6 +115,12 @@ class Malformed(NamedTuple):
     """In place of a value: this piece is none, for a reason that its kept text may not show."""
 
     note: str
+
+
+Item: TypeAlias = tuple[int, bytes, T | Malformed | None]
+
+_NO_VALUE = Malformed("no JSON value")
+_TOO_DEEP = Malformed(f"nested deeper than {MAX_DEPTH}")
 
 
 # --- bytes -----------------------------------------------------------------------------------------
@@ -247,7 +255,7 @@ def is_value(text: bytes) -> bool:
 
 def is_too_deep(text: bytes) -> bool:
     """Whether brackets nest deeper than :data:`MAX_DEPTH`."""
-    if len(text) <= MAX_DEPTH or text.count(b"{") + text.count(b"[") <= MAX_DEPTH:
+    if len(text) <= 2 * MAX_DEPTH or text.count(b"{") + text.count(b"[") <= MAX_DEPTH:
         return False
     depth = 0
     for token in _TOKEN.finditer(text):
@@ -262,11 +270,11 @@ def is_too_deep(text: bytes) -> bool:
 
 
 class _Extent(NamedTuple):
-    """Where a bracketed value ends; -1 if the data ends before it does."""
+    """Where a bracketed value ends; ``end`` is -1 if the data ends before it does."""
 
     end: int
     depth: int
-    broken: bool  # a string with a raw line end in it
+    broken: bool  # there is a string with a raw line end in it
 
 
 def _extent(data: bytes, start: int) -> _Extent:
@@ -282,36 +290,34 @@ def _extent(data: bytes, start: int) -> _Extent:
             depth -= 1
             if depth == 0:
                 return _Extent(token.end(), 0, broken)
-        elif not token.group(1) and _ends_before(data, token.end()):
+        elif not token.group(1) and not _at_end(data, token.end()):
             broken = True
     return _Extent(-1, depth, broken)
 
 
-def _ends_before(data: bytes, position: int) -> bool:
-    """Whether an unclosed string stopped at a line end, not at the end of the data."""
-    return data[position : position + 2] not in (b"", b"\\")
+def _at_end(data: bytes, position: int) -> bool:
+    """Whether an unclosed string that was read up to here may go on where the data ends."""
+    return data[position : position + 2] in (b"", b"\\")
 
 
 class _Window:
-    """The input from a position on, as far as it was needed yet."""
+    """The input from some position on, as far as it was needed yet."""
 
-    def __init__(self, data: bytes, line: int, read: Callable[[int], bytes]):
+    def __init__(self, data: bytes, line: int, read: Callable[[int], bytes], chunk: int):
         self.data = data
         self.position = 0
         self.line = line  # number of the line that ``position`` is on
+        self.chunk = chunk
         self._line_start = 0
         self._read = read
 
     def grow(self) -> bool:
-        """Read more, doubling what there is; False at the end of the input."""
-        chunk = self._read(max(_BUFFER, len(self.data) - self.position))
-        if not chunk:
-            return False
-        # Columns count from the line's start, which may be gone: a negative position is as good.
+        """Read more, at least doubling what there is; False at the end of the input."""
+        more = self._read(max(self.chunk, len(self.data) - self.position))
         self._line_start -= self.position
-        self.data = self.data[self.position :] + chunk
+        self.data = self.data[self.position :] + more
         self.position = 0
-        return True
+        return bool(more)
 
     def move(self, position: int) -> None:
         """Go forward to a position."""
@@ -320,17 +326,23 @@ class _Window:
             self._line_start = self.data.rfind(b"\n", self.position, position) + 1
         self.position = position
 
-    def skip(self, pattern: re.Pattern[bytes]) -> bool:
-        """Go past whatever matches; False if that was the end of the input."""
+    def take(self, position: int) -> bytes:
+        """Go forward to a position; returns what was passed."""
+        text = self.data[self.position : position]
+        self.move(position)
+        return text
+
+    def skip_separators(self) -> bool:
+        """Go past white space and commas; False if that was the end of the input."""
         while True:
-            match = pattern.match(self.data, self.position)
-            assert match  # every pattern given matches nothing, too
+            match = _SEPARATORS.match(self.data, self.position)
+            assert match  # the pattern matches nothing, too
             self.move(match.end())
             # A byte order mark may be cut by the end of the data.
             if len(self.data) - self.position >= len(_BOM):
                 return True
             if not self.grow():
-                return self.position < len(self.data)
+                return bool(self.data)
 
     @property
     def column(self) -> int:
@@ -345,68 +357,68 @@ class RecordReader(Generic[T]):
     """The records of one upload.
 
     Iterating gives ``(line number, text, value)`` for each piece of the upload, in its order: the
-    physical line (from 1) on which the piece begins; its text, with white space around it at most; and
+    physical line (from 1) on which the piece begins; its text, maybe with white space around; and
 
     * what ``decode`` made of the text, or
     * None where ``decode`` refused it although it is a JSON value, or
     * :class:`Malformed` where it is none.
 
-    ``decode`` must raise ``ValueError`` (all of msgspec's errors are) or ``RecursionError`` to refuse,
-    and must accept nothing that is not one complete JSON value.
+    ``decode`` must raise ``ValueError`` (as msgspec's errors are) or ``RecursionError`` to refuse, and
+    must accept nothing but one complete JSON value.
+
+    Raises (while iterating):
+        UnreadableUpload: if compressed data is damaged or a bomb.
     """
 
-    def __init__(
-        self, content: Content, decode: Callable[[bytes], T], limits: Limits = DEFAULT_LIMITS
-    ) -> None:
+    def __init__(self, content: Content, decode: Callable[[bytes], T], limits: Limits = DEFAULT_LIMITS) -> None:
         self._content = content
         self._decode = decode
         self._limit = limits.record_bytes
-        self._readline = partial(content.readline, limits.record_bytes)
+        # One byte more, to tell a line of just that length from the beginning of a longer one.
+        self._readline = partial(content.readline, limits.record_bytes + 1)
         self._ahead: deque[bytes] = deque()  # lines that were read to look ahead
         self._line = 0  # number of the line read last
         self._patience = _PATIENCE
 
-    def __iter__(self) -> Iterator[tuple[int, bytes, T | Malformed | None]]:
+    def __iter__(self) -> Iterator[Item[T]]:
         """Read until the first good value shows what the file is, then read on in its mode."""
         while line := self._next_line():
-            if self._line == 1:
-                line = line.removeprefix(_BOM)  # noqa: PLW2901
-            text = line.strip()
-            if not text:
+            start = _start(line)
+            if start == len(line):
                 continue
-            number = self._line
-            cut = self._is_cut(line)
-            if text.startswith(b"[") and (cut or not is_value(text) or self._nothing_follows()):
-                yield from self._array(_Window(line, number, self._read))
-            elif text.startswith(b"{") and cut:
-                yield from self._documents(_Window(line, number, self._read))
-            elif cut:
-                yield self._overlong_line(line)
-            elif (objects := self._objects(text)) is not None:
-                for item in objects:
-                    yield number, item, self._value(item)
-                yield from self._lines()
-            else:
-                window = self._spanning(line)
-                if window is None:
-                    yield number, line, self._value(text)
-                elif window.position == 0:
-                    yield from self._documents(window)
+            if line[start] == ord("["):
+                if self._is_cut(line) or not is_value(line[start:]) or self._nothing_follows():
+                    yield from self._values(self._window(line), in_array=True)
                 else:
-                    yield number, window.data[: window.position], self._value(window.data[: window.position])
+                    yield from self._doubtful(line)
+            elif self._is_cut(line) and line[start] == ord("{"):
+                yield from self._values(self._window(line))
+            elif self._patience >= 0 and (spanning := self._spanning(line, self._limit)):
+                window, end = spanning
+                if is_value(window.data[start:end]):
+                    yield from self._values(window)
+                else:
+                    yield self._line, *self._judge(window.take(end))
                     self._unread(window)
+            else:
+                good = False
+                for item in self._doubtful(line):
+                    good = good or not isinstance(item[2], Malformed)
+                    yield item
+                if good or self._patience < 0:
+                    yield from self._lines()
 
-    def _value(self, text: bytes) -> T | Malformed | None:
+    def _judge(self, text: bytes) -> tuple[bytes, T | Malformed | None]:
         if is_too_deep(text):
-            return Malformed(f"nested deeper than {MAX_DEPTH}")
+            return text, _TOO_DEEP
         try:
-            return self._decode(text)
+            return text, self._decode(text)
         except (ValueError, RecursionError):
-            return None if is_value(text) else Malformed("no JSON value")
+            return text, None if is_value(text) else _NO_VALUE
 
     # --- lines
 
-    def _lines(self) -> Iterator[tuple[int, bytes, T | Malformed | None]]:
+    def _lines(self) -> Iterator[Item[T]]:
         decode, readline = self._decode, self._readline
         while True:
             number = self._line
@@ -417,32 +429,249 @@ class RecordReader(Generic[T]):
                 except (ValueError, RecursionError):
                     pass
                 else:
-                    if len(line) <= MAX_DEPTH:
+                    # A longer line may be too long or too deep, whatever it decodes to.
+                    if len(line) <= 2 * MAX_DEPTH:
                         yield number, line, value
                         continue
-                    if not self._is_cut(line):
-                        yield number, line, Malformed(f"nested deeper than {MAX_DEPTH}") if is_too_deep(line) else value
+                    if not self._is_cut(line) and not is_too_deep(line):
+                        yield number, line, value
                         continue
                 self._line = number
-                yield from self._doubtful(line)
+                yield from self._doubtful(line, spanning=True)
                 if self._ahead or self._line != number:
                     break
             else:
                 return
 
-    def _doubtful(self, line: bytes) -> Iterator[tuple[int, bytes, T | Malformed | None]]:
+    def _doubtful(self, line: bytes, spanning: bool = False) -> Iterator[Item[T]]:
         """A line that is not simply a record."""
         number = self._line
         if self._is_cut(line):
-            yield self._overlong_line(line)
-        elif text := line.strip().removeprefix(_BOM):
-            if is_value(text):
-                yield number, text, self._value(text)
-            elif (objects := self._objects(text)) is not None:
-                for item in objects:
-                    yield number, item, self._value(item)
-            elif window := self._spanning(line, only_good=True):
-                end = _extent(window.data, 0).end
-                ...
+            self._skip_line()
+            yield number, line[:KEPT_BYTES], self._too_long()
+            return
+        start = _start(line)
+        if start == len(line):
+            return
+        text, value = self._judge(line[start:])
+        if not isinstance(value, Malformed):
+            yield number, text, value
+        elif objects := _objects(line, start):
+            for item in objects:
+                yield number, *self._judge(item)
+        elif spanning and self._patience >= 0 and (found := self._spanning(line, _LOOK_AHEAD)):
+            window, end = found
+            rest_of_line = window.data[end:].partition(b"\n")[0]
+            if is_value(window.data[start:end]) and not rest_of_line.strip():
+                yield number, *self._judge(window.take(end))
             else:
-                yield number, line, self._value(line)
+                yield number, line, value
+                window.move(len(line))
+            self._unread(window)
+        else:
+            yield number, line, value
+
+    def _spanning(self, line: bytes, limit: int) -> tuple[_Window, int] | None:
+        """Where the brackets close that this line opens, if they do after it and within ``limit`` bytes.
+
+        None leaves the reader where it was. What else is between the brackets is not looked at, except
+        that a complete object on the next line shows that this line was cut off.
+        """
+        start = _start(line)
+        if line[start] != ord("{"):
+            return None
+        extent = _extent(line, start)
+        if extent.end >= 0 or extent.broken:
+            return None
+        window = self._window(line, chunk=4096)
+        following = self._next_line()
+        window.data += following
+        self._line -= 1
+        if not (following.lstrip().startswith(b"{") and is_value(following)):
+            while not extent.broken and len(window.data) - start <= limit:
+                extent = _extent(window.data, start)
+                if extent.end >= 0 and not extent.broken:
+                    return window, extent.end
+                if not window.grow():
+                    break
+            self._patience -= len(window.data)
+        window.move(len(line))
+        self._unread(window)
+        return None
+
+    def _nothing_follows(self) -> bool:
+        """Whether only blank lines are left; goes past those."""
+        while line := self._next_line():
+            if _start(line) < len(line):
+                self._ahead.appendleft(line)
+                self._line -= 1
+                return False
+        return True
+
+    def _next_line(self) -> bytes:
+        line = self._ahead.popleft() if self._ahead else self._readline()
+        self._line += bool(line)
+        return line
+
+    def _drain(self) -> Iterator[bytes]:
+        while self._ahead:
+            yield self._ahead.popleft()
+
+    def _is_cut(self, line: bytes) -> bool:
+        return len(line) > self._limit and not line.endswith(b"\n")
+
+    def _skip_line(self) -> None:
+        while rest := self._ahead.popleft() if self._ahead else self._readline():
+            if rest.endswith(b"\n"):
+                return
+
+    def _unread(self, window: _Window) -> None:
+        """Give back what is left of a window, as lines; its first may be the rest of a line."""
+        self._line = window.line - 1
+        lines = io.BytesIO(window.rest).readlines()
+        if lines and not lines[-1].endswith(b"\n"):
+            rest = self._ahead.popleft() if self._ahead else self._readline()
+            lines[-1] += rest
+        self._ahead.extendleft(reversed(lines))
+
+    # --- documents and arrays
+
+    def _window(self, line: bytes, chunk: int = _BUFFER) -> _Window:
+        return _Window(line, self._line, self._read, chunk)
+
+    def _read(self, size: int) -> bytes:
+        if not self._ahead:
+            return self._content.read(size)
+        lines = []
+        while self._ahead and size > 0:
+            lines.append(self._ahead.popleft())
+            size -= len(lines[-1])
+        return b"".join(lines)
+
+    def _values(self, window: _Window, in_array: bool = False) -> Iterator[Item[T]]:
+        """Values one after the other, wherever lines end; those of an array up to its end.
+
+        Commas count as white space: between values they say nothing, and a forgotten one loses nothing.
+        """
+        window.chunk = _BUFFER
+        if in_array:
+            window.skip_separators()
+            window.move(window.position + 1)
+        column = 0
+        while window.skip_separators():
+            first = window.data[window.position]
+            number = window.line
+            if first in b"{[":
+                column = min(window.column, 8)
+                extent = self._read_value(window)
+                if extent.end >= 0 and extent.end - window.position <= self._limit:
+                    yield number, *self._judge(window.take(extent.end))
+                elif begin := _next_begin(window, column):
+                    self._patience -= len(window.data) - begin
+                    yield number, window.take(begin), _NO_VALUE
+                elif len(window.data) - window.position <= self._limit:
+                    yield number, window.take(len(window.data)), Malformed("the file ends inside of it")
+                    return
+                else:
+                    text = window.data[window.position : window.position + KEPT_BYTES]
+                    _skip_value(window)
+                    yield number, text, self._too_long()
+            elif in_array and first == ord("]"):
+                window.move(window.position + 1)
+                self._unread(window)
+                return
+            else:
+                yield number, self._junk(window, in_array, column), _NO_VALUE
+            if self._patience < 0:
+                self._unread(window)
+                return
+        if in_array:
+            yield window.line, b"", Malformed("the file ends before its array does")
+
+    def _read_value(self, window: _Window) -> _Extent:
+        while True:
+            extent = _extent(window.data, window.position)
+            if extent.end >= 0 or len(window.data) - window.position > self._limit or not window.grow():
+                return extent
+
+    def _junk(self, window: _Window, in_array: bool, column: int) -> bytes:
+        """Take what is no value, up to where one may begin."""
+        on_its_line = not window.data[window.position - window.column : window.position].strip()
+        while True:
+            begin: int | None
+            if in_array:
+                begin = _JUNK_IN_ARRAY.match(window.data, window.position).end()  # type: ignore[union-attr]
+            elif on_its_line:
+                begin = _next_begin(window, column)
+            else:
+                begin = _JUNK_IN_LINE.match(window.data, window.position).end()  # type: ignore[union-attr]
+            if begin is not None and begin < len(window.data):
+                return window.take(begin)
+            if len(window.data) - window.position > self._limit or not window.grow():
+                return window.take(len(window.data))[:KEPT_BYTES]
+
+    def _too_long(self) -> Malformed:
+        return Malformed(f"longer than {self._limit} bytes, of which the first {KEPT_BYTES} are kept")
+
+
+def _start(line: bytes) -> int:
+    """Where the line's text begins; its length if it is blank."""
+    match = _BLANK.match(line)
+    assert match  # the pattern matches nothing, too
+    return match.end()
+
+
+def _objects(line: bytes, start: int) -> list[bytes] | None:
+    """The objects of a line that holds nothing but objects."""
+    objects = []
+    while start < len(line):
+        end = _extent(line, start).end if line[start] == ord("{") else -1
+        if end < 0 or not is_value(line[start:end]):
+            return None
+        objects.append(line[start:end])
+        start += end - start
+        start += _start(line[start:])
+    return objects
+
+
+def _next_begin(window: _Window, column: int) -> int | None:
+    """The next line that begins as a record does, no further to the right than the last one did."""
+    pattern = rb"\n[ \t]{0,%d}(?=\{)" % column
+    match = re.compile(pattern).search(window.data, window.position)
+    return match.end() if match else None
+
+
+def _skip_value(window: _Window) -> None:
+    """Go past a value of any length, or up to a line that begins with an object."""
+    depth, in_string = 0, False
+    while True:
+        data, position = window.data, window.position
+        if in_string:
+            position = _IN_STRING.match(data, position).end()  # type: ignore[union-attr]
+            in_string = _at_end(data, position)
+            position += data[position : position + 1] == b'"'
+        if not in_string:
+            for token in _TOKEN.finditer(data, position):
+                begin = token.start()
+                position = token.end()
+                if data[begin] in b"{[":
+                    if depth and data[begin] == ord("{") and begin and data[begin - 1] == ord("\n"):
+                        window.move(begin)
+                        return
+                    depth += 1
+                elif data[begin] in b"}]":
+                    depth -= 1
+                    if depth == 0:
+                        window.move(position)
+                        return
+                elif not token.group(1) and _at_end(data, position):
+                    in_string = True
+                    break
+            else:
+                position = len(data)
+        # One byte stays, so that the next round sees a line end before a bracket.
+        window.move(position if in_string else max(window.position, len(data) - 1))
+        ...
+        if not window.grow():
+            window.move(len(window.data))
+            return

@@ -1,0 +1,318 @@
+"""Each statement of the accreditation pipeline: renders, parses as Athena SQL, and does what it says.
+
+The statements run on the local Athena, on small tables with known rows.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import time
+import uuid
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlglot
+from medlaunch import lake, sql
+from medlaunch.exports import states
+
+ROOT = Path(__file__).parents[2]
+DAG = "facility_accreditation"
+DAYS = ["2026-10-01", "2026-11-01"]
+RUN = "manual__1"
+ALL = sorted(path.relative_to(ROOT / "include/sql").as_posix() for path in (ROOT / "include/sql").rglob("*.sql"))
+
+
+def facility(number: int, *, day: int = 1, state: str = "MI", valid: list[str | None] | None = None, **other: Any) -> dict[str, Any]:
+    return {
+        "facility_id": f"FAC{number:05d}",
+        "facility_name": f"Facility {number}, \"quoted\" ünïcode",
+        "employee_count": number,
+        "location": {"address": "1 Main St", "city": "Ann Arbor", "state": state, "zip": "02134"},
+        "services": ["a", "b"],
+        "labs": [{"lab_name": "L", "certifications": ["C"]}],
+        "accreditations": [
+            {"accreditation_body": "Joint Commission", "accreditation_id": f"J{n}", "valid_until": day}
+            for n, day in enumerate(valid if valid is not None else ["2026-12-01"])
+        ],
+        "number_of_offered_services": 2,
+        "snapshot_date_differs": False,
+        "reject_reason": None,
+        "reject_reasons": [],
+        "source_key": "landing/facilities/x",
+        "upload_id": "old",
+        "line_number": number,
+        "record_number": number,
+        **other,
+    }
+
+
+class Athena:
+    """Runs statements like the operator does, in a database of its own."""
+
+    def __init__(self, client: Any, s3: Any, bucket: str):
+        self.client, self.s3, self.bucket = client, s3, bucket
+        self.database = f"db_{uuid.uuid4().hex[:8]}"
+
+    def render(self, name: str, **values: Any) -> str:
+        return sql.render(
+            name, {"s3": partial(lake.s3_uri, self.bucket), "database": sql.Identifier(self.database), **values}
+        )
+
+    def query(self, text: str) -> tuple[list[dict[str, str]], dict[str, Any]]:
+        query_id = self.client.start_query_execution(
+            QueryString=text,
+            QueryExecutionContext={} if text.startswith("CREATE DATABASE") else {"Database": self.database},
+            ResultConfiguration={"OutputLocation": f"s3://{self.bucket}/athena-results/"},
+        )["QueryExecutionId"]
+        while True:
+            execution = self.client.get_query_execution(QueryExecutionId=query_id)["QueryExecution"]
+            if execution["Status"]["State"] not in ("QUEUED", "RUNNING"):
+                break
+            time.sleep(0.01)
+        assert execution["Status"]["State"] == "SUCCEEDED", execution["Status"].get("StateChangeReason")
+        key = execution["ResultConfiguration"]["OutputLocation"].removeprefix(f"s3://{self.bucket}/")
+        if not key.endswith(".csv"):
+            return [], execution
+        body = self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read().decode()
+        return list(csv.DictReader(io.StringIO(body))), execution
+
+    def run(self, name: str, **values: Any) -> list[dict[str, str]]:
+        return self.query(self.render(f"{DAG}/{name}", **values))[0]
+
+    def unload(self, name: str, writes: str, **values: Any) -> None:
+        target = lake.s3_uri(self.bucket, f"{lake.staging_prefix(DAG, RUN)}{writes}/")
+        self.run(name, run=RUN, snapshots=DAYS, target=target, **values)
+
+    def select(self, text: str) -> list[dict[str, str]]:
+        return self.query(text)[0]
+
+    def put_lines(self, key: str, rows: list[dict[str, Any]]) -> None:
+        body = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+        self.s3.put_object(Bucket=self.bucket, Key=key, Body=body)
+
+
+@pytest.fixture(scope="module")
+def athena(aws: Any, s3: Any) -> Athena:
+    """A lake in which two uploads of one snapshot and one of another have been loaded and extracted."""
+    bucket = f"test-{uuid.uuid4().hex[:12]}"
+    s3.create_bucket(Bucket=bucket)
+    athena = Athena(aws("athena"), s3, bucket)
+    athena.run("database.sql")
+    for name in sql.statements(f"{DAG}/tables"):
+        athena.query(athena.render(name))
+
+    bronze = partial(lake.bronze_prefix, "facilities")
+    from datetime import date
+
+    october, november = bronze(date(2026, 10, 1)), bronze(date(2026, 11, 1))
+    athena.put_lines(
+        f"{november}old-00000.jsonl",
+        [
+            facility(1, valid=["2026-11-20"]),
+            facility(1, valid=["2026-11-19"], record_number=2, line_number=2, facility_name="said later in the file"),
+            facility(2, state="OH", valid=[None, "2027-01-01", "2026-12-24"]),
+            facility(3, valid=[]),
+            facility(4, state="OH", valid=["2026-11-19"]),
+            facility(9, reject_reason="state_invalid", reject_reasons=["state_invalid"], facility_id=None, location=None),
+        ],
+    )
+    athena.put_lines(f"{november}new-00000.jsonl", [facility(4, state="PR", upload_id="new", valid=["2026-11-20"])])
+    athena.put_lines(f"{november}orphan-00000.jsonl", [facility(7, upload_id="orphan")])
+    athena.put_lines(f"{october}oct-00000.jsonl", [facility(5, upload_id="oct")])
+    athena.put_lines(
+        f"{lake.staging_prefix(DAG, RUN)}uploads/uploads.jsonl",
+        [
+            {"snapshot_date": "2026-11-01", "upload_id": "old", "upload_order": 0},
+            {"snapshot_date": "2026-11-01", "upload_id": "new", "upload_order": 1},
+            {"snapshot_date": "2026-10-01", "upload_id": "oct", "upload_order": 0},
+        ],
+    )
+    athena.unload("extract_facilities.sql", "facilities")
+    athena.unload("extract_metrics.sql", "facility_metrics")
+    athena.unload("extract_rejects.sql", "facility_rejects")
+    athena.unload("count_by_state.sql", "accredited_facilities_by_state", as_of="2026-11-20", states=states())
+    return athena
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_statement_parses_in_the_athena_dialect(name: str) -> None:
+    text = sql.render(
+        name,
+        {
+            "s3": partial(lake.s3_uri, "bucket"),
+            "database": sql.Identifier("medlaunch"),
+            "run": RUN,
+            "snapshots": DAYS,
+            "as_of": "2026-11-20",
+            "target": "s3://bucket/x/",
+            "states": states(),
+        },
+    )
+    (statement,) = sqlglot.parse(text, dialect="athena")
+    assert statement is not None
+
+
+def test_the_reference_list_has_50_states_dc_and_five_territories() -> None:
+    codes = [code for code, _ in states()]
+    assert len(codes) == len(set(codes)) == 56
+    assert {"DC", "PR", "GU", "VI", "AS", "MP"} <= set(codes)
+
+
+def staged(athena: Athena, table: str, columns: str, order: str) -> list[dict[str, str]]:
+    days = ", ".join(f"'{day}'" for day in DAYS)
+    return athena.select(
+        f"SELECT snapshot_date, {columns} FROM {table} WHERE run = '{RUN}' AND snapshot_date IN ({days}) ORDER BY snapshot_date, {order}"
+    )
+
+
+def test_of_all_lines_of_a_facility_the_last_one_counts(athena: Athena) -> None:
+    rows = staged(athena, "staging_facilities", "facility_id, facility_name, upload_id, location.zip AS zip", "facility_id")
+    assert [(r["snapshot_date"], r["facility_id"], r["upload_id"]) for r in rows] == [
+        ("2026-10-01", "FAC00005", "oct"),
+        ("2026-11-01", "FAC00001", "old"),
+        ("2026-11-01", "FAC00002", "old"),
+        ("2026-11-01", "FAC00003", "old"),
+        ("2026-11-01", "FAC00004", "new"),
+    ]
+    assert rows[1]["facility_name"] == "said later in the file"
+    assert {row["zip"] for row in rows} == {"02134"}
+
+
+def test_metrics(athena: Athena) -> None:
+    rows = staged(
+        athena,
+        "staging_facility_metrics",
+        "facility_id, employee_count, number_of_offered_services, expiry_date_of_first_accreditation AS first, "
+        "first_listed_accreditation_expiry AS listed, state",
+        "facility_id",
+    )
+    november = {row["facility_id"]: row for row in rows if row["snapshot_date"] == "2026-11-01"}
+    assert november["FAC00002"] == {
+        "snapshot_date": "2026-11-01",
+        "facility_id": "FAC00002",
+        "employee_count": "2",
+        "number_of_offered_services": "2",
+        "first": "2026-12-24",  # the earliest readable date, not the first one listed
+        "listed": "",  # the one listed first cannot be read
+        "state": "OH",
+    }
+    assert (november["FAC00003"]["first"], november["FAC00003"]["listed"]) == ("", "")
+    assert (november["FAC00004"]["first"], november["FAC00004"]["state"]) == ("2026-11-20", "PR")
+
+
+def test_rejects(athena: Athena) -> None:
+    rows = staged(
+        athena,
+        "staging_facility_rejects",
+        "facility_id, state, reject_reason, array_join(reject_reasons, '+') AS reasons, source_file, line_number",
+        "line_number",
+    )
+    assert rows == [
+        {
+            "snapshot_date": "2026-11-01",
+            "facility_id": "",
+            "state": "",
+            "reject_reason": "state_invalid",
+            "reasons": "state_invalid",
+            "source_file": "landing/facilities/x",
+            "line_number": "9",
+        }
+    ]
+
+
+def test_counts_by_state(athena: Athena) -> None:
+    rows = athena.run("read_state_counts.sql", run=RUN, snapshots=DAYS)
+    assert [tuple(row.values()) for row in rows] == [
+        ("2026-10-01", "MI", "Michigan", "1", "1", "2026-11-20"),
+        # FAC00001's last word expired the day before; FAC00003 has none: two facilities, none accredited.
+        ("2026-11-01", "MI", "Michigan", "0", "2", "2026-11-20"),
+        ("2026-11-01", "OH", "Ohio", "1", "1", "2026-11-20"),
+        # Valid on the very day counts.
+        ("2026-11-01", "PR", "Puerto Rico", "1", "1", "2026-11-20"),
+    ]
+    assert list(rows[0]) == ["snapshot_date", "state_code", "state_name", "accredited_facilities", "facilities", "as_of"]
+
+
+def test_lines_are_counted_by_upload_and_outcome(athena: Athena) -> None:
+    rows = athena.run("count_lines.sql", run=RUN, snapshots=DAYS)
+    assert {(r["upload_id"], r["outcome"]): int(r["lines"]) for r in rows} == {
+        ("old", "valid"): 5,
+        ("old", "state_invalid"): 1,
+        ("old", "accepted"): 3,
+        ("new", "valid"): 1,
+        ("new", "accepted"): 1,
+        ("oct", "valid"): 1,
+        ("oct", "accepted"): 1,
+    }
+
+
+def test_results_are_counted(athena: Athena) -> None:
+    rows = athena.run("count_results.sql", run=RUN, snapshots=DAYS)
+    assert {(r["result"], r["snapshot_date"]): (int(r["result_rows"]), int(r["facilities"])) for r in rows} == {
+        ("facility_metrics", "2026-10-01"): (1, 1),
+        ("facility_metrics", "2026-11-01"): (4, 4),
+        ("facility_rejects", "2026-11-01"): (1, 0),
+        ("accredited_facilities_by_state", "2026-10-01"): (1, 1),
+        ("accredited_facilities_by_state", "2026-11-01"): (3, 4),
+    }
+
+
+def test_views_show_the_latest_of_what_is_published(athena: Athena) -> None:
+    for day in DAYS:
+        for table in ("facility_metrics", "accredited_facilities_by_state"):
+            location = lake.s3_uri(athena.bucket, f"{lake.staging_prefix(DAG, RUN)}{table}/snapshot_date={day}/")
+            athena.select(f"ALTER TABLE {table} ADD IF NOT EXISTS PARTITION (snapshot_date = '{day}') LOCATION '{location}'")
+    prefix = "prod/expiring_soon/snapshot_date=2026-11-01/version=1/"
+    athena.s3.put_object(
+        Bucket=athena.bucket,
+        Key=f"{prefix}expiring_soon.csv",
+        Body=(
+            "facility_id,facility_name,address,city,state,zip,employee_count,accreditation_body,accreditation_id,"
+            "valid_until,days_until_expiry,run_date,snapshot_date\r\n"
+            'FAC1,"A, ""B""",,Town,MI,02134,5,JC,J1,2026-12-01,11,2026-11-20,2026-11-01\r\n'
+        ).encode(),
+    )
+    athena.select(
+        f"ALTER TABLE expiring_soon ADD PARTITION (snapshot_date = '2026-11-01') LOCATION 's3://{athena.bucket}/{prefix}'"
+    )
+    views = sql.statements(f"{DAG}/views")
+    for name in sorted(views, key=lambda one: "/current_" in one):
+        athena.query(athena.render(name))
+
+    current = athena.select("SELECT facility_id, snapshot_date FROM current_facility_metrics ORDER BY facility_id")
+    assert [tuple(row.values()) for row in current] == [
+        ("FAC00001", "2026-11-01"),
+        ("FAC00002", "2026-11-01"),
+        ("FAC00003", "2026-11-01"),
+        ("FAC00004", "2026-11-01"),
+        ("FAC00005", "2026-10-01"),
+    ]
+    counts = athena.select("SELECT * FROM current_accredited_facilities_by_state ORDER BY state_code")
+    assert [row["state_code"] for row in counts] == ["MI", "OH", "PR"]
+    soon = athena.select("SELECT * FROM current_expiring_accreditations")
+    assert soon == [
+        {
+            "facility_id": "FAC1",
+            "facility_name": 'A, "B"',
+            "address": "",
+            "city": "Town",
+            "state": "MI",
+            "zip": "02134",
+            "employee_count": "5",
+            "accreditation_body": "JC",
+            "accreditation_id": "J1",
+            "valid_until": "2026-12-01",
+            "days_until_expiry": "11",
+            "run_date": "2026-11-20",
+            "snapshot_date": "2026-11-01",
+        }
+    ]
+
+
+def test_a_query_of_bronze_must_name_its_snapshots(athena: Athena) -> None:
+    with pytest.raises(AssertionError, match="CONSTRAINT_VIOLATION"):
+        athena.select("SELECT count(*) FROM bronze_facilities")
