@@ -21,7 +21,7 @@ SECTIONS = ("**Params**", "**Outputs**", "**Permissions**", "**When it fails**")
 
 @pytest.fixture(scope="module")
 def bag() -> DagBag:
-    return DagBag(dag_folder=ROOT / "dags", include_examples=False, collect_dags=True)
+    return DagBag(dag_folder=ROOT / "dags")
 
 
 @pytest.fixture(scope="module", params=sorted(name for names in DAG_FILES.values() for name in names))
@@ -40,7 +40,7 @@ def test_every_dag_file_is_known_and_loads(bag: DagBag) -> None:
 
 def test_a_broken_dag_is_caught(tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text("from airflow.sdk import DAG\nDAG('x', schedule='@nonsense')\n")
-    broken = DagBag(dag_folder=tmp_path, include_examples=False, collect_dags=True)
+    broken = DagBag(dag_folder=tmp_path)
     assert list(broken.import_errors) or not broken.dags
 
 
@@ -131,7 +131,7 @@ def no_network(event, args):
 import airflow  # its own start-up is not ours to judge
 sys.addaudithook(no_network)
 from airflow.dag_processing.dagbag import DagBag
-bag = DagBag(dag_folder=sys.argv[1], include_examples=False, collect_dags=True)
+bag = DagBag(dag_folder=sys.argv[1])
 print(sorted(bag.dags), bag.import_errors)
 sys.exit(0 if bag.dags and not bag.import_errors else 4)
 """

@@ -1,0 +1,387 @@
+"""The whole pipeline on real uploads: every case of the specification's last section, and what readers see.
+
+Expected results come from tests/oracle.py, which shares no code with the product.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests import oracle
+from tests.pipeline import Pipeline
+
+AS_OF = date(2026, 11, 20)
+UNTIL = date(2027, 5, 20)  # P6M, both ends included
+DAY = "2026-11-01"
+
+
+@pytest.fixture
+def pipeline(aws: Any, aws_url: str) -> Pipeline:
+    return Pipeline(aws, aws_url)
+
+
+def facility(number: int, *valid: Any, **other: Any) -> dict[str, Any]:
+    return {
+        "facility_id": f"FAC{number:05d}",
+        "facility_name": f"Facility {number}",
+        "location": {"address": "1 Main St", "city": "Ann Arbor", "state": "MI", "zip": "48104"},
+        "employee_count": 10,
+        "services": ["a", "b"],
+        "labs": [{"lab_name": "L", "certifications": ["CLIA"]}],
+        "accreditations": [
+            {"accreditation_body": "Joint Commission", "accreditation_id": f"J{number}-{n}", "valid_until": day}
+            for n, day in enumerate(valid or ["2027-01-31"])
+        ],
+        "snapshot_date": DAY,
+        **other,
+    }
+
+
+def lines(*records: Any) -> bytes:
+    return b"".join(
+        record if isinstance(record, bytes) else json.dumps(record, ensure_ascii=False).encode() + b"\n"
+        for record in records
+    )
+
+
+def expected(pipeline: Pipeline, *uploads: tuple[str, str, bytes]) -> dict[date, oracle.Result]:
+    """The oracle's word on uploads in the order in which they came."""
+    start = datetime(2026, 11, 2, tzinfo=UTC)
+    return oracle.expect(
+        [
+            oracle.Upload(date.fromisoformat(day), file, body, start + timedelta(seconds=number))
+            for number, (day, file, body) in enumerate(uploads)
+        ]
+    )
+
+
+def assert_published(pipeline: Pipeline, day: str, result: oracle.Result, as_of: date = AS_OF, until: date = UNTIL) -> None:
+    """All that is published of a snapshot is what the oracle says."""
+    state = pipeline.state(day)
+    assert [row[0] for row in state["facility_metrics"]] == sorted(result.facilities)
+    for identity, name, employees, services, first, listed, where in state["facility_metrics"]:
+        one = result.facilities[identity]
+        assert (name, employees, services) == (one.name, str(one.employees), str(one.services))
+        assert first == (str(min(one.dates)) if one.dates else "")
+        first_listed = one.accreditations[0][2] if one.accreditations else None
+        assert listed == (str(first_listed) if first_listed else "")
+        assert where == one.location["state"]
+    counted: dict[str, int] = {}
+    for row in state["facility_rejects"]:
+        counted[row[3]] = counted.get(row[3], 0) + 1
+        assert row[4].split("+")[0] == row[3]
+    assert counted == dict(result.rejected)
+    states = [(code, name, str(good), str(total), str(as_of)) for code, name, good, total in result.by_state(as_of)]
+    assert state["accredited_facilities_by_state"] == states
+    exported = [tuple(row.values()) for row in pipeline.csv(day, "accredited_facilities_by_state_csv")]
+    assert exported == [(*row[:4], day, row[4]) for row in states]
+    soon = result.expiring(as_of, until)
+    assert [(row["valid_until"], row["facility_id"]) for row in pipeline.csv(day, "expiring_soon")] == [
+        (str(valid), identity) for valid, identity, _ in soon
+    ]
+    for row in pipeline.csv(day, "expiring_soon"):
+        assert int(row["days_until_expiry"]) == (date.fromisoformat(row["valid_until"]) - as_of).days
+        assert (row["run_date"], row["snapshot_date"]) == (str(as_of), day)
+    whole = [json.loads(line) for line in pipeline.published(day, "expiring_facilities").splitlines()]
+    assert [one["facility_id"] for one in whole] == sorted({identity for _, identity, _ in soon})
+    # The tables say the same as the files.
+    table = pipeline.select(
+        f"SELECT valid_until, facility_id FROM expiring_accreditations WHERE snapshot_date = DATE '{day}' ORDER BY 1, 2"
+    )
+    assert [(row["valid_until"], row["facility_id"]) for row in table] == [(str(v), i) for v, i, _ in soon]
+    (count,) = pipeline.select(f"SELECT count(*) AS n FROM expiring_facilities WHERE snapshot_date = DATE '{day}'")
+    assert int(count["n"]) == len(whole)
+
+
+def assert_adds_up(report: dict[str, Any]) -> None:
+    for account in (report["lines"], *(one["lines"] for one in report["snapshots"])):
+        assert account["read"] == account["accepted"] + account["superseded"] + account["rejected"]
+        assert account["rejected"] == sum(account["rejected_by_reason"].values())
+
+
+NASTY = [
+    lines(
+        facility(1, facility_id="fac00001"),
+        facility(1, facility_id="FAC00001 "),
+        facility(2, facility_name="\u00a0\u00a0"),
+        facility(3, employee_count="312"),
+        facility(4, employee_count=-1),
+        facility(5, employee_count=3.5),
+        facility(6, employee_count=None),
+        facility(7, employee_count=True),
+        facility(8, "2026-11-20"),
+        facility(9, "2027-05-20"),
+        facility(10, "2027-05-21"),
+        facility(11, "2026-11-19"),
+        facility(12, "2025-02-30", "2027-01-01"),
+        facility(13, "2025-11-15T23:59:59-08:00"),
+        facility(14, "20261115"),
+        facility(15, "2026-12-1"),
+        facility(16, 20261201),
+        facility(17, accreditations=None),
+        facility(18, accreditations=[]),
+        facility(19, accreditations={}),
+        facility(20, accreditations=[None]),
+        facility(21, accreditations="none"),
+        facility(22, services=None),
+        facility(23, services="all"),
+        facility(24, location=None),
+        facility(25, location="Ann Arbor, MI"),
+        facility(26, location={"address": "x", "city": "y", "state": " mi ", "zip": "48104"}),
+        facility(27, location={"state": "Michigan"}),
+        facility(28, location={"address": "x", "city": "San Juan", "state": "PR", "zip": 901}),
+        facility(29, snapshot_date="2026-10-31"),
+        facility(30, facility_name='Say "hi", O\'Neil — Ünïcode\tTab'),
+        b'[{"facility_id": "FAC00031"}]\n',
+        b"\n   \t \n",
+        b'{"facility_id": "FAC00032", "facility_name": "\xff\xfe"}\n',
+        b'{"facility_id": "FAC00033"\n',
+        b"null\n",
+        b"NaN\n",
+        facility(34),
+        b'{"facility_id": "FAC00035", "facility_na',
+    )
+]
+
+
+def test_every_nasty_case_at_once(pipeline: Pipeline) -> None:
+    uploads = [
+        (DAY, "nasty.jsonl", NASTY[0]),
+        (DAY, "crlf with bom +%'é\".ndjson", b"\xef\xbb\xbf" + lines(facility(40), facility(41)).replace(b"\n", b"\r\n")),
+        (DAY, "array.json", json.dumps([facility(50), None, facility(51, "2027-02-01"), 5]).encode()),
+        (DAY, "pretty.json", json.dumps([facility(52), facility(53)], indent=2).encode()),
+        (DAY, "zipped.jsonl.gz", gzip.compress(lines(facility(54), facility(1, facility_name="from the zip")), mtime=0)),
+        ("0042-01-31", "far past.json", lines(facility(60, "2026-12-01"))),
+        ("9999-12-31", "far future.json", lines(facility(61, "9999-12-31"))),
+    ]
+    for day, file, body in uploads:
+        pipeline.upload(day, file, body)
+        pipeline.next_second()
+    concatenated = json.dumps(facility(55), indent=1) + json.dumps(facility(56)) + "\n" + json.dumps(facility(57), indent=4)
+    pipeline.upload(DAY, "z concatenated.json", concatenated.encode())
+    junk = {
+        ".keep": b"",
+        "empty.jsonl": b"",
+        "notes.txt": b"hello",
+        "corrupt.jsonl.gz": gzip.compress(lines(facility(90)))[:-9],
+        "not gzip.json.gz": lines(facility(91)),
+    }
+    for file, body in junk.items():
+        pipeline.upload(DAY, file, body)
+    pipeline.s3.put_object(Bucket=pipeline.bucket, Key="landing/facilities/soon/a.json", Body=b"{}")
+    pipeline.upload(DAY, "no records.jsonl.gz", gzip.compress(b""))
+
+    report = pipeline.report()
+
+    results = expected(pipeline, *uploads, (DAY, "z as array.json", json.dumps([facility(n) for n in (55, 56, 57)]).encode()))
+    for day in ("0042-01-31", DAY, "9999-12-31"):
+        assert_published(pipeline, day, results[date.fromisoformat(day)])
+    assert_adds_up(report)
+    total = results[date.fromisoformat(DAY)]
+    (account,) = [one["lines"] for one in report["snapshots"] if one["snapshot_date"] == DAY]
+    assert account["read"] == total.read
+    assert account["superseded"] == total.superseded
+    assert account["rejected_by_reason"] == dict(total.rejected)
+    assert account["snapshot_date_differs"] == 1
+    assert report["files"]["loaded"] == 9
+    reasons = {one["key"].rsplit("/", 1)[-1]: one["reason"] for one in report["set_aside"]}
+    assert reasons == {
+        ".keep": "hidden_file",
+        "empty.jsonl": "zero_bytes",
+        "notes.txt": "unknown_extension",
+        "corrupt.jsonl.gz": "corrupt_gzip",
+        "not gzip.json.gz": "corrupt_gzip",
+        "a.json": "snapshot_folder_is_not_a_date",
+    }
+    # Every rejected line is kept as it came, with its place.
+    rejects = pipeline.rejects()
+    whole = [one for one in rejects if one["reject_reason"] != "invalid_or_missing_valid_until"]
+    assert len(whole) == sum(sum(one.rejected.values()) for one in results.values())
+    assert len(rejects) - len(whole) == sum(one.quarantined_accreditations for one in results.values())
+    assert all(one["line_number"] >= 1 and one["source_key"].startswith("landing/facilities/") for one in rejects)
+    # Landing is empty, and everything that was there is kept.
+    assert pipeline.keys("landing/") == []
+    assert len(pipeline.keys("archive/")) == 9
+    assert len(pipeline.keys("quarantine/facilities/set_aside/")) == 6
+    assert {row["zip"] for row in pipeline.csv(DAY, "expiring_soon") if row["facility_id"] == "FAC00028"} == {"00901"}
+
+
+def test_exports_are_rfc_4180(pipeline: Pipeline) -> None:
+    name = 'A, "quoted"\nname'
+    pipeline.upload(DAY, "a.jsonl", lines(facility(1, facility_name=name)))
+    pipeline.report()
+    text = pipeline.published(DAY, "expiring_soon").decode()
+    assert text.startswith(
+        "facility_id,facility_name,address,city,state,zip,employee_count,accreditation_body,accreditation_id,"
+        "valid_until,days_until_expiry,run_date,snapshot_date\r\n"
+    )
+    assert text.endswith("\r\n")
+    assert '"A, ""quoted""\nname"' in text
+    assert pipeline.csv(DAY, "expiring_soon")[0]["facility_name"] == name
+    states = pipeline.published(DAY, "accredited_facilities_by_state_csv").decode()
+    assert states == (
+        "state_code,state_name,accredited_facilities,facilities,snapshot_date,as_of\r\n"
+        "MI,Michigan,1,1,2026-11-01,2026-11-20\r\n"
+    )
+
+
+def test_late_and_corrected_uploads_publish_their_snapshot_anew(pipeline: Pipeline) -> None:
+    first = (DAY, "a.jsonl", lines(facility(1, "2026-12-01"), facility(2), facility(3, "2026-12-01")))
+    other = ("2026-10-01", "a.jsonl", lines(facility(7, "2026-12-01")))
+    pipeline.upload(*first)
+    pipeline.upload(*other)
+    pipeline.report()
+    untouched = pipeline.manifest("2026-10-01")
+    pipeline.next_second()
+
+    late = (DAY, "late.jsonl", lines(facility(2, facility_name="renamed"), facility(4)))
+    pipeline.upload(*late)
+    report = pipeline.report()
+    assert_published(pipeline, DAY, expected(pipeline, first, late)[date.fromisoformat(DAY)])
+    assert (report["lines"]["read"], report["snapshots"][0]["lines"]["read"]) == (2, 5)
+    assert report["snapshots"][0]["lines"]["superseded"] == 1
+    assert pipeline.manifest("2026-10-01") == untouched
+    pipeline.next_second()
+
+    # The first file again under its own name: a facility was renewed, another is gone.
+    changed = (DAY, "a.jsonl", lines(facility(1, "2029-12-01"), facility(2, "2026-12-02")))
+    pipeline.upload(*changed)
+    report = pipeline.report()
+    assert_published(pipeline, DAY, expected(pipeline, first, late, changed)[date.fromisoformat(DAY)])
+    assert_adds_up(report)
+    assert [row["facility_id"] for row in pipeline.csv(DAY, "expiring_soon")] == ["FAC00002", "FAC00004"]
+
+
+def test_an_empty_result_replaces_the_old_one(pipeline: Pipeline) -> None:
+    pipeline.upload(DAY, "a.jsonl", lines(facility(1, "2026-12-01"), b"broken\n"))
+    pipeline.report()
+    assert len(pipeline.state(DAY)["facility_rejects"]) == 1
+    pipeline.next_second()
+    pipeline.upload(DAY, "a.jsonl", lines(facility(1, "2031-12-01")))
+    pipeline.report()
+    state = pipeline.state(DAY)
+    assert state["facility_rejects"] == []
+    assert state["expiring_facilities"] == b""
+    assert state["expiring_soon"].count(b"\r\n") == 1
+    assert pipeline.rejects() == []
+    pipeline.next_second()
+    pipeline.upload(DAY, "a.jsonl", gzip.compress(b""))  # plain name, so this is a line that is no JSON
+    pipeline.report()
+    assert pipeline.state(DAY)["facility_metrics"] == []
+    assert pipeline.published(DAY, "accredited_facilities_by_state_csv").count(b"\r\n") == 1
+
+
+def test_with_nothing_to_publish_the_run_succeeds_and_landing_is_cleared(pipeline: Pipeline) -> None:
+    pipeline.upload(DAY, ".keep", b"")
+    pipeline.upload(DAY, "blank.jsonl", b"\n\n  \n")
+    report = pipeline.report()
+    assert report["outcome"] == "nothing_to_publish"
+    assert report["lines"]["read"] == 0
+    assert pipeline.keys("prod/") == []
+    assert pipeline.keys("landing/") == []
+    # Only what is not data: no group is loaded at all.
+    pipeline.upload(DAY, ".keep", b"")
+    assert pipeline.report()["outcome"] == "nothing_to_publish"
+    assert pipeline.keys("landing/") == []
+
+
+def test_running_twice_and_uploading_again_change_nothing_that_readers_see(pipeline: Pipeline) -> None:
+    upload = (DAY, "a.jsonl", NASTY[0])
+    pipeline.upload(*upload)
+    pipeline.report()
+    before = pipeline.state(DAY)
+    pipeline.next_second()
+    pipeline.upload(*upload)
+    report = pipeline.report()
+    assert pipeline.state(DAY) == before
+    assert_adds_up(report)
+    assert report["snapshots"][0]["lines"]["read"] == report["lines"]["read"]
+
+
+def test_the_order_of_files_of_one_second_does_not_matter(pipeline: Pipeline, aws: Any, aws_url: str) -> None:
+    uploads = [(DAY, f"{name}.jsonl", lines(facility(1, facility_name=name), facility(n))) for n, name in enumerate("abc", 2)]
+    other = Pipeline(aws, aws_url)
+    for target, order in ((pipeline, uploads), (other, uploads[::-1])):
+        target.next_second()
+        for upload in order:
+            target.upload(*upload)
+        target.report()
+    assert pipeline.state(DAY) == other.state(DAY)
+    names = {row[0]: row[1] for row in pipeline.state(DAY)["facility_metrics"]}
+    assert names["FAC00001"] == "c"
+
+
+@pytest.mark.parametrize(("as_of", "window", "until"), [("2026-11-20", "P180D", "2027-05-19"), ("2026-08-31", "P6M", "2027-02-28")])
+def test_as_of_and_window(pipeline: Pipeline, as_of: str, window: str, until: str) -> None:
+    last = date.fromisoformat(until)
+    upload = (DAY, "a.jsonl", lines(facility(1, as_of), facility(2, until), facility(3, str(last + timedelta(1))), facility(4, "2026-01-01")))
+    pipeline.upload(*upload)
+    pipeline.report(as_of=as_of, expiry_window=window)
+    assert_published(pipeline, DAY, expected(pipeline, upload)[date.fromisoformat(DAY)], date.fromisoformat(as_of), last)
+    assert [row["facility_id"] for row in pipeline.csv(DAY, "expiring_soon")] == ["FAC00001", "FAC00002"]
+
+
+def test_an_upload_that_arrives_during_the_run_stays_for_the_next(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline.upload(DAY, "a.jsonl", lines(facility(1)))
+    from medlaunch import checks
+
+    settle = checks.settle
+
+    def upload_and_settle(*args: Any) -> Any:
+        pipeline.upload(DAY, "a.jsonl", lines(facility(2)))
+        pipeline.upload(DAY, "b.jsonl", lines(facility(3)))
+        return settle(*args)
+
+    monkeypatch.setattr(checks, "settle", upload_and_settle)
+    pipeline.report()
+    monkeypatch.undo()
+    assert [row[0] for row in pipeline.state(DAY)["facility_metrics"]] == ["FAC00001"]
+    assert len(pipeline.keys("landing/")) == 2
+    pipeline.report()
+    assert [row[0] for row in pipeline.state(DAY)["facility_metrics"]] == ["FAC00002", "FAC00003"]
+    assert pipeline.keys("landing/") == []
+
+
+def test_a_run_whose_accounts_disagree_publishes_nothing_and_alerts(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline.upload(DAY, "a.jsonl", lines(facility(1), facility(2)))
+    from medlaunch import landing
+
+    load = landing.load_group
+
+    def lose_a_line(*args: Any) -> Any:
+        group = load(*args)
+        group.loaded[0].counts.valid += 1
+        group.loaded[0].counts.lines += 1
+        return group
+
+    monkeypatch.setattr(landing, "load_group", lose_a_line)
+    run = pipeline.run()
+    assert run.state == "failed"
+    assert pipeline.keys("prod/") == []
+    assert pipeline.keys("landing/") == [f"landing/facilities/{DAY}/a.jsonl"]
+    monkeypatch.undo()
+    pipeline.report()
+    assert [row[0] for row in pipeline.state(DAY)["facility_metrics"]] == ["FAC00001", "FAC00002"]
+
+
+def test_the_report_names_results_queries_and_cost(pipeline: Pipeline) -> None:
+    pipeline.upload(DAY, "a.jsonl", lines(facility(1), facility(2)))
+    report = pipeline.report()
+    assert (report["as_of"], report["expiry_window"]) == ("2026-11-20", "P6M")
+    (snapshot,) = report["snapshots"]
+    assert snapshot["rows"] == {
+        "facility_metrics": 2,
+        "facility_rejects": 0,
+        "accredited_facilities_by_state": 1,
+        "expiring_accreditations": 2,
+        "expiring_facilities": 2,
+    }
+    for keys in snapshot["results"].values():
+        assert all(pipeline.read(key) is not None for key in keys)
+    assert {query["task"].rsplit(".")[-1] for query in report["queries"]} >= {"extract_facilities", "count_lines", "prepare_tables"}
+    assert report["bytes_scanned"] == sum(query["bytes_scanned"] for query in report["queries"]) > 0

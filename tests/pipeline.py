@@ -1,0 +1,159 @@
+"""The real DAG, run in this process by ``dag.test()`` against the local AWS, in a lake of its own."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from medlaunch.objects import list_objects
+from medlaunch.settings import settings
+
+ROOT = Path(__file__).parents[1]
+DAG_ID = "facility_accreditation"
+
+
+@lru_cache(maxsize=1)
+def _migrated_database() -> None:
+    subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True)
+
+
+class Pipeline:
+    """A lake (bucket, database, topic) and the pipeline over it."""
+
+    def __init__(self, aws: Any, url: str):
+        self.url = url
+        self.s3, self.athena = aws("s3"), aws("athena")
+        name = uuid.uuid4().hex[:10]
+        self.bucket, self.database, self.workgroup = f"lake-{name}", f"db_{name}", f"wg-{name}"
+        self.s3.create_bucket(Bucket=self.bucket)
+        self.s3.put_bucket_versioning(Bucket=self.bucket, VersioningConfiguration={"Status": "Enabled"})
+        self.athena.create_work_group(
+            Name=self.workgroup,
+            Configuration={"ResultConfiguration": {"OutputLocation": f"s3://{self.bucket}/athena-results/"}},
+        )
+        self.topic = aws("sns").create_topic(Name=f"alerts-{name}")["TopicArn"]
+
+    @contextmanager
+    def environment(self) -> Iterator[None]:
+        values = {
+            "AWS_ENDPOINT_URL": self.url,
+            "MEDLAUNCH_BUCKET": self.bucket,
+            "MEDLAUNCH_DATABASE": self.database,
+            "MEDLAUNCH_WORKGROUP": self.workgroup,
+            "MEDLAUNCH_ALERTS_TOPIC_ARN": self.topic,
+            "MEDLAUNCH_ATHENA_POLL_SECONDS": "0.02",
+            "MEDLAUNCH_RETRY_DELAY_SECONDS": "0",
+            "MEDLAUNCH_SENSOR_POKE_SECONDS": "1",
+            "MEDLAUNCH_SENSOR_TIMEOUT_SECONDS": "2",
+        }
+        with patch.dict(os.environ, values):
+            settings.cache_clear()
+            try:
+                yield
+            finally:
+                settings.cache_clear()
+
+    # --- what a user does
+
+    def upload(self, snapshot: str, file: str, body: bytes) -> str:
+        key = f"landing/facilities/{snapshot}/{file}"
+        self.s3.put_object(Bucket=self.bucket, Key=key, Body=body)
+        return key
+
+    def next_second(self) -> None:
+        """Wait until S3's clock, which has whole seconds, has moved on."""
+        now = int(time.time())
+        while int(time.time()) == now:
+            time.sleep(0.02)
+
+    def run(self, **conf: Any) -> Any:
+        """Run the DAG once; returns Airflow's run."""
+        _migrated_database()
+        from airflow.dag_processing.dagbag import DagBag
+
+        with self.environment():
+            bag = DagBag(ROOT / "dags")
+            assert bag.import_errors == {}
+            return bag.dags[DAG_ID].test(run_conf={"as_of": "2026-11-20", **conf})
+
+    def report(self, **conf: Any) -> dict[str, Any]:
+        """Run the DAG, which must succeed; returns its report."""
+        run = self.run(**conf)
+        assert run.state == "success", run
+        from medlaunch import lake
+
+        return json.loads(self.read(lake.report_key(DAG_ID, lake.run_key(run.run_id))))
+
+    # --- what a reader sees
+
+    def keys(self, prefix: str) -> list[str]:
+        return [one.key for one in list_objects(self.s3, self.bucket, prefix)]
+
+    def read(self, key: str) -> bytes:
+        return self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+
+    def select(self, text: str) -> list[dict[str, str]]:
+        query_id = self.athena.start_query_execution(
+            QueryString=text, QueryExecutionContext={"Database": self.database}, WorkGroup=self.workgroup
+        )["QueryExecutionId"]
+        while True:
+            execution = self.athena.get_query_execution(QueryExecutionId=query_id)["QueryExecution"]
+            if execution["Status"]["State"] not in ("QUEUED", "RUNNING"):
+                break
+            time.sleep(0.01)
+        assert execution["Status"]["State"] == "SUCCEEDED", execution["Status"].get("StateChangeReason")
+        key = execution["ResultConfiguration"]["OutputLocation"].removeprefix(f"s3://{self.bucket}/")
+        return list(csv.DictReader(io.StringIO(self.read(key).decode())))
+
+    def manifest(self, snapshot: str | date) -> dict[str, Any]:
+        return json.loads(self.read(f"prod/manifests/{DAG_ID}/snapshot_date={snapshot}.json"))
+
+    def published(self, snapshot: str | date, result: str) -> bytes:
+        """The content of a result's only file in the version that is published now."""
+        (file,) = self.manifest(snapshot)["results"][result]["files"]
+        return self.read(file["key"])
+
+    def csv(self, snapshot: str | date, result: str) -> list[dict[str, str]]:
+        return list(csv.DictReader(io.StringIO(self.published(snapshot, result).decode(), newline="")))
+
+    def rejects(self) -> list[dict[str, Any]]:
+        """All quarantined lines and accreditations."""
+        return [
+            json.loads(line)
+            for key in self.keys("quarantine/")
+            if key.endswith("_rejects.jsonl")
+            for line in self.read(key).splitlines()
+        ]
+
+    def state(self, snapshot: str | date) -> dict[str, Any]:
+        """What readers see of a snapshot, in an order of its own."""
+        tables = {
+            "facility_metrics": "facility_id, facility_name, employee_count, number_of_offered_services, "
+            "expiry_date_of_first_accreditation, first_listed_accreditation_expiry, state",
+            "facility_rejects": "facility_id, facility_name, state, reject_reason, array_join(reject_reasons, '+') AS reasons, "
+            "source_file, line_number",
+            "accredited_facilities_by_state": "state_code, state_name, accredited_facilities, facilities, as_of",
+        }
+        seen: dict[str, Any] = {
+            table: sorted(
+                tuple(row.values())
+                for row in self.select(f"SELECT {columns} FROM {table} WHERE snapshot_date = DATE '{snapshot}'")
+            )
+            for table, columns in tables.items()
+        }
+        for result in ("accredited_facilities_by_state_csv", "expiring_soon", "expiring_facilities"):
+            seen[result] = self.published(snapshot, result)
+        return seen
