@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +103,9 @@ class Account:
     @property
     def set_aside(self) -> dict[str, str]:
         """``<snapshot>/<file>`` -> why it is not data."""
-        return {f"{one.snapshot}/{one.file}": one.set_aside for one in self.files if one.set_aside is not None}
+        return {
+            f"{one.snapshot}/{one.file}": one.set_aside for one in self.files if one.set_aside is not None
+        }
 
     def total(self, figure: str, snapshot: str | None = None) -> int:
         """The sum of one of the files' figures (``"lines"``, ``"superseded"``...), of one snapshot or all."""
@@ -133,19 +135,34 @@ class Account:
                 "rejected_by_any_reason": self.rejected_by_any_reason(),
             },
             "snapshots": {
-                name: asdict(one)
-                | {figure: self.total(figure, name) for figure in ("lines", "accepted", "superseded", "rejected")}
+                name: _plain(one)
+                | {
+                    figure: self.total(figure, name)
+                    for figure in ("lines", "accepted", "superseded", "rejected")
+                }
                 | {"rejected_by_reason": self.rejected_by_reason(name)}
                 for name, one in self.snapshots.items()
             },
-            "files": [asdict(file) for file in self.files],
+            "files": [_plain(file) for file in self.files],
         }
 
     def write(self, path: Path) -> None:
         """Write :meth:`as_dict` as indented JSON."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(self.as_dict(), indent=2, ensure_ascii=False, sort_keys=True)
+        text = json.dumps(self.as_dict(), indent=2, ensure_ascii=False)
         path.write_text(text + "\n", encoding="utf-8")
+
+
+def _plain(account: FileAccount | SnapshotAccount) -> dict[str, Any]:
+    plain: dict[str, Any] = {}
+    for one in fields(account):
+        value = getattr(account, one.name)
+        if isinstance(value, Counter):
+            value = dict(sorted(value.items()))
+        elif isinstance(value, list):
+            value = [asdict(line) for line in value]
+        plain[one.name] = value
+    return plain
 
 
 def _summed(counts: Iterable[Counter[str]]) -> dict[str, int]:

@@ -8,21 +8,16 @@ from __future__ import annotations
 
 import argparse
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from itertools import accumulate, cycle, islice
 from pathlib import Path
 from time import perf_counter
 
 from sample_data.account import Account, DirtyLine, FileAccount, SnapshotAccount
-from sample_data.facility_dirt import (
-    ALL_DIRT,
-    BAD_DIRT,
-    Dirt,
-    Line,
-    truncated_last_line,
-)
+from sample_data.facility_dirt import ALL_DIRT, BAD_DIRT, Dirt, Line, corrected, truncated_last_line
 from sample_data.facility_records import Facility, Horizon, facilities
 from sample_data.randomness import Stream, several, stream
 from sample_data.uploads import Shape, ValueWriter, require_room, set_time, write_bytes, write_lines
@@ -30,6 +25,8 @@ from sample_data.uploads import Shape, ValueWriter, require_room, set_time, writ
 DEFAULT_SNAPSHOTS = ("2026-09-01", "2026-10-01", "2026-11-01")
 DEFAULT_AS_OF = "2026-11-20"
 DEFAULT_SEED = 7
+DEFAULT_DIRTY = 0.02
+DEFAULT_DIRTY_SINGLE = 0.01
 
 
 # --- the plan: which files a snapshot has ------------------------------------------------------------
@@ -74,14 +71,18 @@ _DAMAGED_REASON = "corrupt_gzip"
 
 _CORRECTED_SHARE = 0.02
 _CORRECTED_TWICE_SHARE = 0.1
-_REJECTED_AND_CORRECTED_SHARE = 0.25
+_REJECTED_THEN_CORRECTED_SHARE = 0.25
 _LATE_SHARE = 0.015
 _LATE_ONLY_SHARE = 0.4
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """One snapshot to write. Picklable: snapshots can be written side by side."""
+    """One snapshot to write. Picklable: snapshots can be written side by side.
+
+    ``dirt`` facilities are made dirty; ``dirt_before`` were in the snapshots before this one.
+    ``late`` is the modification time of the late file, None where there is none.
+    """
 
     folder: Path
     snapshot: date
@@ -90,8 +91,27 @@ class _Plan:
     horizon: Horizon
     dirt_before: int
     dirt: int
-    has_late_file: bool
-    with_damaged_gzip: bool
+    late: int | None
+    damaged_gzip: bool
+
+    @property
+    def names(self) -> list[str]:
+        """The files of the snapshot, in the order of upload. Those that get no record are not written."""
+        return [
+            ".keep",
+            *(feed.name for feed in _FEEDS),
+            *(name for name in _SET_ASIDE if name != ".keep"),
+            _EMPTY_GZIP,
+            *([_DAMAGED_GZIP] if self.damaged_gzip else []),
+            _CORRECTIONS,
+            *([_LATE] if self.late is not None else []),
+        ]
+
+    def mtime(self, name: str) -> int:
+        """When a file is uploaded: from six o'clock on the snapshot's day, a minute apart."""
+        if name == _LATE and self.late is not None:
+            return self.late
+        return _six_o_clock(self.snapshot) + 60 * self.names.index(name)
 
 
 def write_uploads(
@@ -100,7 +120,7 @@ def write_uploads(
     records: int,
     snapshots: Sequence[str | date] = DEFAULT_SNAPSHOTS,
     seed: int = DEFAULT_SEED,
-    dirty: float = 0.02,
+    dirty: float = DEFAULT_DIRTY,
     as_of: str | date = DEFAULT_AS_OF,
     window_end: str | date | None = None,
     damaged_gzip: bool = False,
@@ -110,103 +130,132 @@ def write_uploads(
 
     ``records`` is the number of facilities there ever are; nearly all are open in each snapshot.
     ``dirty`` is the share of them (0 to 1) that is made dirty in each snapshot; unless it is 0, it is raised
-    where needed so that every kind of dirt occurs (127 dirty facilities over all snapshots).
-    ``as_of`` and ``window_end`` (the last day of the expiry window; by default six calendar months later)
-    are the dates around which accreditations end, and for which the account counts results.
-    ``damaged_gzip`` adds a file per snapshot that is no gzip despite its name. Modification times are the
-    order of upload, a minute apart; the last one is that of a late file for the oldest snapshot.
-    ``workers`` processes write a snapshot each; the files are the same however many there are.
+    where needed so that each kind in ``ALL_DIRT`` occurs somewhere. ``as_of`` and ``window_end`` (the last
+    day of the expiry window; by default six calendar months later) are the dates around which
+    accreditations end, and for which the account counts results. ``damaged_gzip`` adds a file per snapshot
+    that is no gzip despite its name. Modification times are the order of upload, at distinct seconds; the
+    last is that of a late file for the oldest snapshot. ``workers`` processes write a snapshot each; the
+    files are the same however many there are.
 
-    Raises ValueError for arguments that make no sense, and if ``out_dir`` holds other files.
+    Memory does not grow with ``records``, but for some 300 bytes a dirty line in the account.
+    Raises ValueError for arguments that make no sense, and if ``out_dir`` holds files of anybody else.
     """
     out_dir = Path(out_dir)
     days = [_date(one) for one in snapshots]
-    if len(set(days)) != len(days) or not days:
-        raise ValueError(f"snapshots must be one or more different dates, not {', '.join(map(str, days)) or 'none'}")
-    if records < 1:
-        raise ValueError(f"records must be 1 or more, not {records}")
-    _check_share(dirty)
+    if not days or len(set(days)) != len(days):
+        raise ValueError(
+            f"snapshots must be one or more different dates, not {', '.join(map(str, days)) or 'none'}"
+        )
     horizon = _horizon(as_of, window_end)
-    oldest = min(days)
-    wanted = int(records * dirty)
+    dirt = _dirty_of(records, dirty)
     if dirty:
-        wanted = min(records, max(wanted, -(-len(ALL_DIRT) // len(days))))
+        dirt = min(records, max(dirt, -(-len(ALL_DIRT) // len(days))))
+    late = _six_o_clock(max(days)) + 24 * 3600
     plans = [
-        _Plan(out_dir / day.isoformat(), day, records, seed, horizon, wanted * number, wanted, day == oldest, damaged_gzip)
+        _Plan(
+            folder=out_dir / day.isoformat(),
+            snapshot=day,
+            records=records,
+            seed=seed,
+            horizon=horizon,
+            dirt_before=dirt * number,
+            dirt=dirt,
+            late=late if day == min(days) else None,
+            damaged_gzip=damaged_gzip,
+        )
         for number, day in enumerate(days)
     ]
-    require_room(out_dir, [f"{plan.folder.name}/{name}" for plan in plans for name in _names(plan)])
+    require_room(out_dir, [f"{plan.snapshot}/{name}" for plan in plans for name in plan.names])
     if workers > 1 and len(plans) > 1:
         with ProcessPoolExecutor(min(workers, len(plans))) as pool:
             written = list(pool.map(_write_snapshot, plans))
     else:
         written = [_write_snapshot(plan) for plan in plans]
-    account = Account("facilities", seed, horizon.as_of.isoformat(), horizon.window_end.isoformat())
+    account = Account("facilities", seed, str(horizon.as_of), str(horizon.window_end))
     for results, files in written:
         account.snapshots[results.snapshot] = results
         account.files += files
-    # A snapshot's files are uploaded from six o'clock on its day, the late one when all others are there.
-    account.files.sort(key=lambda one: (one.file == _LATE, one.mtime))
-    if account.files[-1].file == _LATE:
-        account.files[-1].mtime = max(one.mtime for one in account.files) + 24 * 3600
+    account.files.sort(key=lambda one: one.mtime)
     for one in account.files:
         set_time(out_dir / one.snapshot / one.file, one.mtime)
     return account
 
 
-def _names(plan: _Plan) -> list[str]:
-    """The files of a snapshot, in the order of upload; those that would have no record are left out later."""
-    names = [".keep", *(feed.name for feed in _FEEDS), *(name for name in _SET_ASIDE if name != ".keep")]
-    names += [_EMPTY_GZIP, *([_DAMAGED_GZIP] if plan.with_damaged_gzip else []), _CORRECTIONS]
-    return names + ([_LATE] if plan.has_late_file else [])
-
-
 # --- one snapshot ------------------------------------------------------------------------------------
+
+
+class _Results:
+    """Counts what is published of a snapshot."""
+
+    def __init__(self, snapshot: date, horizon: Horizon):
+        self.account = SnapshotAccount(snapshot.isoformat())
+        self._as_of = horizon.as_of.toordinal()
+        self._window_end = horizon.window_end.toordinal()
+
+    def add(self, state: str, days: Sequence[int | None]) -> None:
+        """Count an accepted record: its state, and the ordinals of its accreditations' valid_until."""
+        account, as_of, window_end = self.account, self._as_of, self._window_end
+        account.facilities += 1
+        account.facilities_by_state[state] += 1
+        expiring, accredited, dated = 0, False, False
+        for day in days:
+            if day is not None:
+                dated = True
+                if day >= as_of:
+                    accredited = True
+                    expiring += day <= window_end
+        account.accredited_by_state[state] += accredited
+        account.without_valid_date += not dated
+        account.expiring_accreditations += expiring
+        account.expiring_facilities += expiring > 0
+
+
+def _account_for(account: FileAccount, line: Line, line_number: int, record_number: int) -> DirtyLine | None:
+    """Count a line in its file's account, except for whether it is accepted or superseded."""
+    account.lines += 1
+    account.blank_lines += line.blank is not None
+    account.snapshot_date_differs += line.snapshot_differs
+    reasons = line.reasons
+    if line.rejected:
+        account.rejected += 1
+        account.rejected_by_reason[reasons[0]] += 1
+        account.rejected_by_any_reason.update(reasons)
+        account.invalid_accreditations_of_rejected_lines += line.invalid_accreditations
+    else:
+        account.valid_without_accreditations += not line.days
+        account.invalid_accreditations_of_valid_lines += line.invalid_accreditations
+    if line.kind is None:
+        return None
+    dirty = DirtyLine(
+        kind=line.kind,
+        line_number=line_number,
+        record_number=record_number,
+        facility_id=line.facility_id,
+        reject_reason=reasons[0] if line.rejected else None,
+        reject_reasons=reasons,
+        invalid_accreditations=line.invalid_accreditations,
+        outcome="rejected" if line.rejected else "accepted",
+    )
+    account.dirty.append(dirty)
+    return dirty
 
 
 class _File:
     """A file being written, and its account."""
 
-    def __init__(self, plan: _Plan, name: str, shape: Shape, order: int):
-        self.order = order
+    def __init__(self, plan: _Plan, name: str, shape: Shape):
         self.writer = ValueWriter(plan.folder / name, shape)
-        self.account = FileAccount(plan.snapshot.isoformat(), name, _mtime(plan, order), shape.value)
+        self.account = FileAccount(plan.snapshot.isoformat(), name, plan.mtime(name), shape.value)
 
     def write(self, line: Line) -> DirtyLine | None:
-        """Write a line and account for it, except for whether it is accepted or superseded."""
-        account, writer = self.account, self.writer
+        writer = self.writer
         if line.blank is not None:
             writer.blank(line.blank)
-            account.blank_lines += 1
         if line.raw is None:
             writer.value(line.text)
         else:
             writer.raw(line.raw)
-        account.lines += 1
-        account.snapshot_date_differs += line.snapshot_differs
-        reasons = line.reasons
-        if line.rejected:
-            account.rejected += 1
-            account.rejected_by_reason[reasons[0]] += 1
-            account.rejected_by_any_reason.update(reasons)
-            account.invalid_accreditations_of_rejected_lines += line.invalid_accreditations
-        else:
-            account.valid_without_accreditations += not line.days
-            account.invalid_accreditations_of_valid_lines += line.invalid_accreditations
-        if line.kind is None:
-            return None
-        dirty = DirtyLine(
-            line.kind,
-            writer.line_number,
-            writer.record_number,
-            line.facility_id,
-            reasons[0] if line.rejected else None,
-            reasons,
-            line.invalid_accreditations,
-            "rejected" if line.rejected else "accepted",
-        )
-        account.dirty.append(dirty)
-        return dirty
+        return _account_for(self.account, line, writer.line_number, writer.record_number)
 
     def close(self, *, unterminated: bool = False) -> None:
         self.writer.close(unterminated=unterminated)
@@ -215,59 +264,358 @@ class _File:
             self.account.bytes = self.writer.path.stat().st_size
 
 
+_Delivery = tuple[_File, Line]
+
+
 def _write_snapshot(plan: _Plan) -> tuple[SnapshotAccount, list[FileAccount]]:
     plan.folder.mkdir(parents=True, exist_ok=True)
-    for name in _names(plan):
-        # What an earlier call wrote and this one might not: a file comes into being with its first record.
+    for name in plan.names:
+        # An earlier call may have written a file that gets no record this time.
         (plan.folder / name).unlink(missing_ok=True)
-    orders = {name: order for order, name in enumerate(_names(plan))}
-    files = _whole_files(plan, orders)
-    feeds = [_File(plan, feed.name, feed.shape, orders[feed.name]) for feed in _FEEDS]
-    corrections = _File(plan, _CORRECTIONS, Shape.LINES, orders[_CORRECTIONS])
-    late = _File(plan, _LATE, Shape.LINES, orders[_LATE]) if plan.has_late_file else None
-    results = SnapshotAccount(plan.snapshot.isoformat())
-    ends = _ends(plan.records)
-    dirt = _DirtSchedule(plan)
-    events = stream(plan.seed, "events", plan.snapshot)
-    at = 0
-    for facility in facilities(plan.seed, plan.snapshot, plan.horizon):
-        number, is_open, text, state, days = facility
-        while number > ends[at]:
-            # Only the first file was cut off while it was uploaded.
-            _end(feeds[at], text if at == 0 and plan.dirt else None)
-            at += 1
-            if at == len(feeds):
-                break
-        if at == len(feeds):
-            break
-        event = events()
-        is_dirty = dirt.due(number)
-        if not (is_open or is_dirty):
+    feeds = [_File(plan, feed.name, feed.shape) for feed in _FEEDS]
+    corrections = _File(plan, _CORRECTIONS, Shape.LINES)
+    late = _File(plan, _LATE, Shape.LINES) if plan.late is not None else None
+    results = _Results(plan.snapshot, plan.horizon)
+    events = stream(plan.seed, "facilities", "events", plan.snapshot)
+    dirt = _Dirt(ALL_DIRT, plan.records, plan.dirt, plan.seed, plan.snapshot, skip=plan.dirt_before)
+
+    population = facilities(plan.seed, plan.snapshot, plan.horizon)
+    bounds = [0, *accumulate(plan.records * feed.share for feed in _FEEDS)]
+    for feed, first, last in zip(feeds, bounds, bounds[1:], strict=False):
+        writer, account = feed.writer, feed.account
+        for number, is_open, text, state, days in islice(population, last // 100 - first // 100):
+            event = events()
+            is_dirty = number == dirt.next_number
+            if event >= _LATE_SHARE + _CORRECTED_SHARE and is_open and not is_dirty:
+                writer.value(text)
+                account.lines += 1
+                account.accepted += 1
+                account.valid_without_accreditations += not days
+                results.add(state, days)
+            elif is_open or is_dirty:
+                clean = Line(text, _facility_id(number), state, days)
+                made = (
+                    dirt.make(clean, lines=feed.writer.shape.is_lines, begun=writer.written)
+                    if is_dirty
+                    else [clean]
+                )
+                deliveries = _deliveries(clean, made, feed, corrections, late, event, events)
+                _deliver(deliveries, results)
+        # Only the first file was cut off while it was uploaded.
+        cut_off = feed is feeds[0] and plan.dirt > 0 and feed.writer.written
+        if cut_off:
+            feed.write(truncated_last_line(text))
+        feed.close(unterminated=cut_off)
+
+    files = [*feeds, corrections, *([late] if late else [])]
+    for file in (corrections, late):
+        if file is not None:
+            file.close()
+    accounts = [file.account for file in files if file.writer.written]
+    return results.account, accounts + _write_whole_files(plan)
+
+
+def _deliveries(
+    clean: Line,
+    made: list[Line],
+    feed: _File,
+    corrections: _File,
+    late: _File | None,
+    event: float,
+    random: Stream,
+) -> list[_Delivery]:
+    """The lines that say something about one facility, each with the file that brings it, in its order."""
+    deliveries = [(feed, line) for line in made]
+    chance = random()
+    if event < _LATE_SHARE:
+        if late is not None and made == [clean] and chance < _LATE_ONLY_SHARE:
+            return [(late, clean)]
+        if late is not None:
+            deliveries.append((late, corrected(clean, random)))
+    elif event < _LATE_SHARE + _CORRECTED_SHARE:
+        deliveries.append((corrections, corrected(clean, random)))
+        if chance < _CORRECTED_TWICE_SHARE:
+            deliveries.append((corrections, corrected(clean, random)))
+    elif all(line.rejected for line in made) and chance < _REJECTED_THEN_CORRECTED_SHARE:
+        deliveries.append((corrections, clean))
+    return deliveries
+
+
+def _deliver(deliveries: list[_Delivery], results: _Results) -> None:
+    """Write the lines of one facility. The last valid one is accepted, those before it are superseded."""
+    latest: tuple[FileAccount, DirtyLine | None, Line] | None = None
+    for file, line in deliveries:
+        dirty = file.write(line)
+        if line.rejected:
             continue
-        feed = feeds[at]
-        if not is_dirty and event >= _CORRECTED_SHARE + _LATE_SHARE:
-            feed.writer.value(text)
-            feed.account.lines += 1
-            feed.account.accepted += 1
-            feed.account.valid_without_accreditations += not days
-            _count_result(results, plan.horizon, state, days)
+        if latest is not None:
+            earlier, superseded, _ = latest
+            earlier.superseded += 1
+            if superseded is not None:
+                superseded.outcome = "superseded"
+        latest = (file.account, dirty, line)
+    if latest is not None:
+        account, _, line = latest
+        account.accepted += 1
+        results.add(line.state or "", line.days)
+
+
+def _write_whole_files(plan: _Plan) -> list[FileAccount]:
+    """The files that have no records."""
+    contents = {name: (content, reason) for name, (content, reason) in _SET_ASIDE.items()}
+    if plan.damaged_gzip:
+        contents[_DAMAGED_GZIP] = (_DAMAGED_CONTENT, _DAMAGED_REASON)
+    accounts = []
+    for name, (content, reason) in contents.items():
+        write_bytes(plan.folder / name, content)
+        account = FileAccount(plan.snapshot.isoformat(), name, plan.mtime(name), "none", set_aside=reason)
+        account.bytes = account.content_bytes = len(content)
+        accounts.append(account)
+    # No record is said in it, but it is data: it was read, and there was nothing.
+    write_bytes(plan.folder / _EMPTY_GZIP, b"", packed=True)
+    empty = FileAccount(plan.snapshot.isoformat(), _EMPTY_GZIP, plan.mtime(_EMPTY_GZIP), Shape.LINES.value)
+    empty.bytes = (plan.folder / _EMPTY_GZIP).stat().st_size
+    return [*accounts, empty]
+
+
+class _Dirt:
+    """Chooses which facilities are made dirty, and how: ``dirt`` of ``records``, spread evenly.
+
+    The kinds take turns in a random order, from the ``skip``-th turn on. A kind that a file cannot have
+    waits for the next file that can.
+    """
+
+    def __init__(
+        self, kinds: Sequence[Dirt], records: int, dirt: int, seed: int, snapshot: date, skip: int = 0
+    ):
+        # The order of the kinds is the same in each snapshot, so that their turns go on from one to the next.
+        order = several(stream(seed, "facilities", "dirt"), kinds, len(kinds))
+        self._turns = islice(cycle(order), skip % len(kinds), None)
+        self._waiting: deque[Dirt] = deque()
+        self._snapshot = snapshot
+        self._numbers = self._spread(records, dirt, stream(seed, "facilities", "dirt", snapshot))
+        self.next_number = next(self._numbers)
+
+    @staticmethod
+    def _spread(records: int, dirt: int, random: Stream) -> Iterator[int]:
+        for turn in range(dirt):
+            start, end = turn * records // dirt, (turn + 1) * records // dirt
+            yield start + 1 + int(random() * (end - start))
+        yield 0
+
+    def make(self, clean: Line, *, lines: bool, begun: bool) -> list[Line]:
+        """The dirty lines in place of ``clean``, for a file of ``lines`` or not, that has ``begun`` or not."""
+        self.next_number = next(self._numbers)
+        return self._choose(lines, begun).lines(clean, self._snapshot)
+
+    def _choose(self, lines: bool, begun: bool) -> Dirt:
+        def possible(kind: Dirt) -> bool:
+            return (lines or not kind.lines_only) and (begun or not kind.no_object)
+
+        for kind in self._waiting:
+            if possible(kind):
+                self._waiting.remove(kind)
+                return kind
+        while not possible(kind := next(self._turns)):
+            self._waiting.append(kind)
+        return kind
+
+
+# --- one large file ----------------------------------------------------------------------------------
+
+
+def iter_records(
+    n: int,
+    seed: int = DEFAULT_SEED,
+    snapshot: str | date = DEFAULT_SNAPSHOTS[-1],
+    dirty: float = DEFAULT_DIRTY_SINGLE,
+    *,
+    as_of: str | date = DEFAULT_AS_OF,
+    window_end: str | date | None = None,
+) -> Iterator[bytes]:
+    """Exactly ``n`` terminated lines of NDJSON, one a facility, of which a share of ``dirty`` is bad.
+
+    The bad lines are of all kinds in ``BAD_DIRT``, rejected or with an invalid accreditation; no facility
+    comes twice. Memory is constant. Raises ValueError for arguments that make no sense.
+    """
+    return _lines(n, seed, _date(snapshot), _dirty_of(n, dirty), _horizon(as_of, window_end), None, None)
+
+
+def write_single(
+    path: Path | str,
+    *,
+    records: int,
+    seed: int = DEFAULT_SEED,
+    snapshot: str | date = DEFAULT_SNAPSHOTS[-1],
+    dirty: float = DEFAULT_DIRTY_SINGLE,
+    as_of: str | date = DEFAULT_AS_OF,
+    window_end: str | date | None = None,
+) -> Account:
+    """Write the lines of :func:`iter_records` into one file, gzipped if it is named ``.gz``, and account for it."""
+    path, day, horizon = Path(path), _date(snapshot), _horizon(as_of, window_end)
+    results = _Results(day, horizon)
+    file = FileAccount(day.isoformat(), path.name, _six_o_clock(day), Shape.LINES.value)
+    lines = _lines(records, seed, day, _dirty_of(records, dirty), horizon, file, results)
+    file.content_bytes = write_lines(path, lines)
+    file.bytes = path.stat().st_size
+    set_time(path, file.mtime)
+    account = Account("facilities", seed, str(horizon.as_of), str(horizon.window_end), [file])
+    account.snapshots[results.account.snapshot] = results.account
+    return account
+
+
+def _lines(
+    records: int,
+    seed: int,
+    snapshot: date,
+    dirt: int,
+    horizon: Horizon,
+    account: FileAccount | None,
+    results: _Results | None,
+) -> Iterator[bytes]:
+    schedule = _Dirt(BAD_DIRT, records, dirt, seed, snapshot)
+    still_open: Iterator[Facility] = (one for one in facilities(seed, snapshot, horizon) if one[1])
+    for record_number, (number, _, text, state, days) in enumerate(islice(still_open, records), start=1):
+        if record_number != schedule.next_number:
+            if account is not None and results is not None:
+                account.lines += 1
+                account.accepted += 1
+                account.valid_without_accreditations += not days
+                results.add(state, days)
+            yield text.encode() + b"\n"
             continue
-        clean = _clean(facility)
-        deliveries = [(feed, line) for line in (dirt.lines(clean, feed, plan.snapshot) if is_dirty else [clean])]
-        chance = events()
-        if late is not None and event < _LATE_SHARE:
-            if chance < _LATE_ONLY_SHARE and not is_dirty:
-                deliveries = [(late, clean)]
-            else:
-                deliveries.append((late, _corrected(clean, plan, events)))
-        elif event >= _LATE_SHARE or (chance < _REJECTED_AND_CORRECTED_SHARE and deliveries[-1][1].rejected):
-            if event >= _LATE_SHARE + _CORRECTED_SHARE and not deliveries[-1][1].rejected:
-                pass
-            elif event < _LATE_SHARE + _CORRECTED_SHARE:
-                deliveries.append((corrections, _corrected(clean, plan, events)))
-                if chance < _CORRECTED_TWICE_SHARE:
-                    deliveries.append((corrections, _corrected(clean, plan, events)))
-            elif chance < _REJECTED_AND_CORRECTED_SHARE:
-                deliveries.append((corrections, clean))
-        _deliver(deliveries, results, plan.horizon)
-    raise NotImplementedError
+        clean = Line(text, _facility_id(number), state, days)
+        [line] = schedule.make(clean, lines=True, begun=record_number > 1)
+        if account is not None and results is not None:
+            _account_for(account, line, record_number, record_number)
+            if not line.rejected:
+                account.accepted += 1
+                results.add(state, line.days)
+        yield (line.text.encode() if line.raw is None else line.raw) + b"\n"
+
+
+# --- arguments ---------------------------------------------------------------------------------------
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command line of this domain."""
+    target = parser.add_mutually_exclusive_group(required=True)
+    target.add_argument("--out", type=Path, metavar="DIR", help="write uploads DIR/<YYYY-MM-DD>/<file>")
+    target.add_argument(
+        "--single",
+        type=Path,
+        metavar="FILE[.gz]",
+        help="write one large NDJSON file (of the last snapshot) instead",
+    )
+    parser.add_argument(
+        "--records", type=int, default=10_000, metavar="N", help="facilities (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--snapshots",
+        default=",".join(DEFAULT_SNAPSHOTS),
+        metavar="DATE,...",
+        help="the snapshots' dates (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=DEFAULT_SEED, help="another seed, other data (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--dirty",
+        type=float,
+        metavar="SHARE",
+        help=f"share of dirty lines, 0 to 1 (default: {DEFAULT_DIRTY}; with --single {DEFAULT_DIRTY_SINGLE})",
+    )
+    parser.add_argument(
+        "--as-of",
+        default=DEFAULT_AS_OF,
+        metavar="DATE",
+        help="accreditations end around it (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--window-end",
+        metavar="DATE",
+        help="last day of the expiry window (default: six months after --as-of)",
+    )
+    parser.add_argument("--expect", type=Path, metavar="FILE", help="write the exact account as JSON")
+    parser.add_argument(
+        "--damaged-gzip", action="store_true", help="add a file that is no gzip despite its name"
+    )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=1,
+        metavar="N",
+        help="snapshots written side by side (default: %(default)s)",
+    )
+
+
+def run(arguments: argparse.Namespace) -> str:
+    """Do what the command line says; returns a summary. Raises ValueError or OSError if it cannot."""
+    started = perf_counter()
+    snapshots = [one.strip() for one in arguments.snapshots.split(",") if one.strip()]
+    if arguments.single is not None:
+        if not snapshots:
+            raise ValueError("--snapshots names no date")
+        account = write_single(
+            arguments.single,
+            records=arguments.records,
+            seed=arguments.seed,
+            snapshot=snapshots[-1],
+            dirty=DEFAULT_DIRTY_SINGLE if arguments.dirty is None else arguments.dirty,
+            as_of=arguments.as_of,
+            window_end=arguments.window_end,
+        )
+    else:
+        account = write_uploads(
+            arguments.out,
+            records=arguments.records,
+            snapshots=snapshots,
+            seed=arguments.seed,
+            dirty=DEFAULT_DIRTY if arguments.dirty is None else arguments.dirty,
+            as_of=arguments.as_of,
+            window_end=arguments.window_end,
+            damaged_gzip=arguments.damaged_gzip,
+            workers=arguments.workers,
+        )
+    if arguments.expect is not None:
+        account.write(arguments.expect)
+    return (
+        f"{len(account.files)} files, {account.total('bytes') / 1e6:,.1f} MB "
+        f"({account.total('content_bytes') / 1e6:,.1f} MB of content) in {perf_counter() - started:.1f} s: "
+        f"{account.total('lines'):,} lines, of which accepted {account.total('accepted'):,}, "
+        f"superseded {account.total('superseded'):,}, rejected {account.total('rejected'):,}"
+    )
+
+
+def _date(value: str | date) -> date:
+    if isinstance(value, date):
+        return value
+    try:
+        day = date.fromisoformat(value)
+    except ValueError:
+        day = None
+    if day is None or day.isoformat() != value:
+        raise ValueError(f"{value!r} is not a date: write it YYYY-MM-DD")
+    return day
+
+
+def _horizon(as_of: str | date, window_end: str | date | None) -> Horizon:
+    return (
+        Horizon.six_months(_date(as_of)) if window_end is None else Horizon(_date(as_of), _date(window_end))
+    )
+
+
+def _dirty_of(records: int, share: float) -> int:
+    if records < 1:
+        raise ValueError(f"records must be 1 or more, not {records}")
+    if not 0 <= share <= 1:
+        raise ValueError(f"the share of dirty lines must be from 0 to 1, not {share}")
+    return int(records * share + 0.5)
+
+
+def _facility_id(number: int) -> str:
+    return f"FAC{number:07d}"
+
+
+def _six_o_clock(day: date) -> int:
+    return int(datetime(day.year, day.month, day.day, 6, tzinfo=UTC).timestamp())

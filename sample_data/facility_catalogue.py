@@ -150,7 +150,7 @@ NAMES = (
     "Washington", "Jefferson", "Lincoln", "Roosevelt", "Kennedy", "Whitfield", "Okafor", "Harrington", "Delgado",
     "Nguyen", "Kowalski", "Abernathy", "O'Brien", "McAllister", "Van Buren", "Castellanos", "Steinberg", "Fairchild",
     "University", "County", "Veterans", "Children's", "Women's", "Unity", "Hope", "Grace", "Pinnacle", "Premier",
-    "Nuestra Señora", "San José", "Niño Jesús", "Kapiʻolani", "Müller",
+    "Nuestra Señora", "San José", "Niño Jesús", "Lāhainā", "Müller",
 )  # fmt: skip
 
 STREETS = (

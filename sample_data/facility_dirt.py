@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
+from sample_data.randomness import Stream
+
 MALFORMED = "malformed_json"
 BAD_ID = "facility_id_does_not_start_with_FAC"
 BLANK_NAME = "facility_name_blank_after_trim"
@@ -68,9 +70,9 @@ class Line:
         return [reason for reason in REASONS if reason in found]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Given:
-    """The facility that is to be made dirty: ``line`` as it should be, and the snapshot's date."""
+    """The facility that is to be made dirty: its ``line``, the ``record`` in it, and the snapshot's date."""
 
     line: Line
     snapshot: date
@@ -132,7 +134,7 @@ _IDS: dict[str, tuple[Any, bool]] = {
     "id_with_letter": ("FAC12A4", True),
     "id_with_hyphen": ("FAC-00123", True),
     "id_with_inner_space": ("FAC 00123", True),
-    "id_with_unicode_digits": ("FAC１２３", True),
+    "id_with_unicode_digits": ("FAC１２３", True),  # noqa: RUF001 - on purpose
     "id_lower_case": (str.lower, False),
     "id_padded": (lambda right: f"  {right}\t", False),
     "id_mixed_case_padded": (lambda right: f"{right.capitalize()} ", False),
@@ -147,7 +149,7 @@ _NAMES: dict[str, tuple[Any, bool]] = {
     "name_unicode_spaces": ("\u2003\u3000\u2009", True),
     "name_padded": (lambda right: f"  {right} ", False),
     "name_nbsp_padded": (lambda right: f"{_NBSP}{right}{_NBSP}", False),
-    "name_unicode": ("Clínica Señora del Río – 健康 🏥", False),
+    "name_unicode": ("Clínica Señora del Río, 健康 🏥", False),
     "name_for_csv": ('The "Old Mill", Clinic; Branch 2', False),
     "name_with_line_break": ("Harbor Clinic\nEast Wing", False),
     "name_like_a_formula": ('=HYPERLINK("http://example.com")', False),
@@ -164,7 +166,7 @@ _COUNTS: dict[str, tuple[Any, bool]] = {
     "count_word": ("many", True),
     "count_empty_text": ("", True),
     "count_fraction_text": ("3.5", True),
-    "count_unicode_digits": ("３１２", True),
+    "count_unicode_digits": ("３１２", True),  # noqa: RUF001 - on purpose
     "count_list": ([312], True),
     "count_too_large": (2**63, True),
     "count_text": ("312", False),
@@ -204,7 +206,10 @@ _LABS: dict[str, Any] = {
     "labs_null": None,
     "labs_text": "Hematology Lab",
     "labs_of_null": [None],
-    "labs_without_certifications": [{"lab_name": "Hematology Lab"}, {"lab_name": None, "certifications": None}],
+    "labs_without_certifications": [
+        {"lab_name": "Hematology Lab"},
+        {"lab_name": None, "certifications": None},
+    ],
     "labs_certifications_text": [{"lab_name": "Hematology Lab", "certifications": "CLIA"}],
 }
 
@@ -233,7 +238,7 @@ _DATES: dict[str, Any] = {
     "date_timestamp": "2026-12-01T00:00:00",
     "date_one_digit": "2026-12-1",
     "date_padded": " 2026-12-01 ",
-    "date_unicode_digits": "２０２６-12-01",
+    "date_unicode_digits": "２０２６-12-01",  # noqa: RUF001 - on purpose
     "date_integer": 20261115,
     "date_word": "pending",
 }
@@ -340,7 +345,7 @@ def _other_order(given: Given) -> list[Line]:
 
 
 def _escaped(given: Given) -> list[Line]:
-    given.record["facility_name"] = "Kapiʻolani Hôpital 🏥"
+    given.record["facility_name"] = "Hôpital São João 🏥"
     return [replace(given.line, text=json.dumps(given.record, ensure_ascii=True))]
 
 
@@ -358,7 +363,12 @@ def _empty_object(given: Given) -> list[Line]:
 
 
 def _several_rules(given: Given) -> list[Line]:
-    given.record |= {"facility_id": " hosp-77 ", "facility_name": _NBSP, "employee_count": -1, "accreditations": None}
+    given.record |= {
+        "facility_id": " hosp-77 ",
+        "facility_name": _NBSP,
+        "employee_count": -1,
+        "accreditations": None,
+    }
     given.record["location"] = None
     why = (BAD_ID, BLANK_NAME, BAD_COUNT, BAD_STATE)
     return [_edited(given, facility_id="HOSP-77", state=None, days=[], why=why)]
@@ -404,18 +414,22 @@ def _in_name(inserted: bytes) -> Callable[[str], bytes]:
 _SPOILT: dict[str, Callable[[str], bytes]] = {
     "line_cut_off": lambda text: text.encode()[: len(text) // 2],
     "line_without_its_start": lambda text: text.encode()[len(text) // 2 :],
-    "line_of_words": lambda text: b"-- export truncated, see ticket --",
-    "line_of_csv": lambda text: b'FAC0000001,"Mercy Hospital",312,MI',
+    "line_of_words": lambda _: b"-- export truncated, see ticket --",
+    "line_of_csv": lambda _: b'FAC0000001,"Mercy Hospital",312,MI',
     "line_of_python": lambda text: text.replace('"', "'").encode(),
     "comma_missing": lambda text: text.replace(', "facility_name"', ' "facility_name"', 1).encode(),
     "comma_trailing": lambda text: text[:-1].encode() + b",}",
     "brace_doubled": lambda text: text.encode() + b"}",
-    "not_a_number": lambda text: text.encode().replace(b'"employee_count": ', b'"employee_count": NaN, "was": ', 1),
+    "not_a_number": lambda text: text.encode().replace(
+        b'"employee_count": ', b'"employee_count": NaN, "was": ', 1
+    ),
     "tab_inside_a_string": _in_name(b"North\tSide "),
     "utf8_invalid_byte": _in_name(b"Caf\xff "),
     "utf8_latin1": _in_name("Clínica ".encode("latin-1")),
     "utf8_cut_off": _in_name(b"\xe2\x82 "),
-    "utf8_invalid_in_services": lambda text: text.encode().replace(b'"services": [', b'"services": ["\xc3\x28", ', 1),
+    "utf8_invalid_in_services": lambda text: text.encode().replace(
+        b'"services": [', b'"services": ["\xc3\x28", ', 1
+    ),
     "line_of_an_array": lambda text: f"[{text}]".encode(),
 }
 
@@ -458,6 +472,21 @@ def _right_then_rejected(given: Given) -> list[Line]:
     return [given.line, _edited(given, why=(BAD_STATE,))]
 
 
+# --- what is right, but said again, or cut off -------------------------------------------------------
+
+
+def corrected(clean: Line, random: Stream) -> Line:
+    """What a re-delivery says of a facility: another head count, and its first accreditation renewed."""
+    record = json.loads(clean.text)
+    record["employee_count"] = max(1, record["employee_count"] + int(random() * 40) - 20)
+    days = list(clean.days)
+    if days and random() < 0.5:
+        renewed = (days[0] or 0) + 365
+        days[0] = renewed
+        record["accreditations"][0]["valid_until"] = date.fromordinal(renewed).isoformat()
+    return replace(clean, text=json.dumps(record, ensure_ascii=False), days=days)
+
+
 #: The last line of a file that was cut off while it was uploaded; its kind, which no facility is given.
 TRUNCATED_LAST_LINE = "truncated_last_line"
 
@@ -479,10 +508,12 @@ def _all_dirt() -> tuple[Dirt, ...]:
         for name, (value, rejected) in table.items():
             kinds.append(Dirt(name, _of_field(key, value, (reason,) if rejected else ()), is_bad=rejected))
     kinds += [
-        Dirt(name, _of_state(value, (BAD_STATE,) if bad else ()), is_bad=bad) for name, (value, bad) in _STATES.items()
+        Dirt(name, _of_state(value, (BAD_STATE,) if bad else ()), is_bad=bad)
+        for name, (value, bad) in _STATES.items()
     ]
     kinds += [
-        Dirt(name, _of_field("location", value, (BAD_STATE,)), is_bad=True) for name, value in _LOCATIONS.items()
+        Dirt(name, _of_field("location", value, (BAD_STATE,)), is_bad=True)
+        for name, value in _LOCATIONS.items()
     ]
     kinds += [Dirt(name, _of_field("services", value, ())) for name, value in _SERVICES.items()]
     kinds += [Dirt(name, _of_field("labs", value, ())) for name, value in _LABS.items()]
@@ -510,7 +541,8 @@ def _all_dirt() -> tuple[Dirt, ...]:
     ]
     kinds += [Dirt(name, _of_value(text), no_object=True, is_bad=True) for name, text in _VALUES.items()]
     kinds += [
-        Dirt(name, _of_spoilt(spoil), lines_only=True, no_object=True, is_bad=True) for name, spoil in _SPOILT.items()
+        Dirt(name, _of_spoilt(spoil), lines_only=True, no_object=True, is_bad=True)
+        for name, spoil in _SPOILT.items()
     ]
     kinds += [
         Dirt("blank_line", _after_blank(b""), lines_only=True),

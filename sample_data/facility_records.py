@@ -61,7 +61,11 @@ def facilities(seed: int, snapshot: date, horizon: Horizon) -> Iterator[Facility
     random = stream(seed, "facilities")
     kinds = _kinds(seed)
     starts = [
-        (_quoted(one.city), f'", "city": "{_quoted(one.city)}", "state": "{one.state}", "zip": "{one.zip}"', one.state)
+        (
+            _quoted(one.city),
+            f'", "city": "{_quoted(one.city)}", "state": "{one.state}", "zip": "{one.zip}"',
+            one.state,
+        )
         for one in PLACES
     ]
     names = [_quoted(name) for name in NAMES]
@@ -116,7 +120,9 @@ def facilities(seed: int, snapshot: date, horizon: Horizon) -> Iterator[Facility
                 identifier = int(random() * 10_000_000)
                 other = random()
                 if position != special:
-                    day = as_of - 2 - int(other * 5_600) if other < 0.15 else window_end + 2 + int(other * 900)
+                    day = (
+                        as_of - 2 - int(other * 5_600) if other < 0.15 else window_end + 2 + int(other * 900)
+                    )
                 elif fortune < 0.17:
                     day = as_of + int(span * (window_end - as_of + 1))
                 elif fortune < 0.175:
@@ -190,4 +196,3 @@ def _json(value: object) -> str:
 def _quoted(text: str) -> str:
     """A text as it stands between the quotes of a JSON string."""
     return _json(text)[1:-1]
-
