@@ -37,6 +37,7 @@ task, or the next run, continues the work.
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from airflow.providers.amazon.aws.hooks.glue_catalog import GlueCatalogHook
@@ -45,8 +46,7 @@ from airflow.sdk import Asset, Param, TriggerRule, chain, dag, get_current_conte
 from airflow.sdk.exceptions import AirflowFailException
 
 from medlaunch import alerts, checks, exports, lake, landing, publish, reports, schedules
-from medlaunch.accreditation.bronze import load_upload
-from medlaunch.accreditation.window import end_of_window
+from medlaunch.accreditation import load_upload, window_end
 from medlaunch.athena import STATISTICS, AthenaPrepareOperator, AthenaSqlOperator, read_result
 from medlaunch.runs import current_run
 from medlaunch.settings import settings
@@ -88,7 +88,7 @@ def claim_uploads(params: dict[str, Any]) -> list[int]:
     config = settings()
     try:
         as_of = date.fromisoformat(params["as_of"]) if params["as_of"] else datetime.now(UTC).date()
-        end_of_window(as_of, params["expiry_window"])
+        window_end(as_of, params["expiry_window"])
     except ValueError as error:
         raise AirflowFailException(f"The run's params cannot be used: {error}") from error
     batch = landing.claim(
@@ -115,7 +115,8 @@ def load_bronze(group: int) -> None:
     uploads = run.get(landing.group_name(group), list[landing.Upload])
     size = sum(upload.size for upload in uploads)
     get_current_context()["group_label"] = f"{len(uploads)} files, {size / 1e6:,.1f} MB"  # type: ignore[typeddict-unknown-key]
-    run.put(landing.loaded_name(group), landing.load_group(run, DATASET, uploads, load_upload))
+    loader = partial(load_upload, states=[code for code, _ in exports.states()])
+    run.put(landing.loaded_name(group), landing.load_group(run, DATASET, uploads, loader))
 
 
 @task.short_circuit(ignore_downstream_trigger_rules=False)
@@ -303,7 +304,7 @@ QUERIES = [
         "expiry_window": Param(
             "P6M",
             type="string",
-            pattern=r"^P(\d+Y)?(\d+M)?(\d+W)?(\d+D)?$",
+            pattern=r"^P(\d+W|(?=\d)(\d+Y)?(\d+M)?(\d+D)?)$",
             title="Expiry window",
             description="ISO-8601 duration from as_of on, both ends included: P6M, P180D.",
         ),

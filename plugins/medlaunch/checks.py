@@ -13,7 +13,8 @@ from datetime import date
 
 import msgspec
 
-from medlaunch.landing import Counts, LoadedUpload, Upload
+from medlaunch.accreditation.bronze import UploadCounts
+from medlaunch.landing import LoadedUpload, Upload
 
 
 class CheckFailed(Exception):
@@ -24,7 +25,7 @@ class Input(msgspec.Struct, frozen=True, kw_only=True):
     """An upload that a snapshot is made of, and what was read from it, now or in an earlier run."""
 
     upload: Upload
-    counts: Counts
+    counts: UploadCounts
     rejects_key: str | None = None
 
 

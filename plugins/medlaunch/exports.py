@@ -11,12 +11,12 @@ from itertools import groupby
 from operator import itemgetter
 from typing import BinaryIO, cast
 
-from medlaunch.accreditation.expiring import filter_expiring
+from medlaunch.accreditation.expiry import filter_expiring
 from medlaunch.checks import FilterCounts, SnapshotPlan
 from medlaunch.landing import Batch
 from medlaunch.objects import ObjectWriter, list_objects, open_object
 from medlaunch.publish import PLANS
-from medlaunch.records import iter_lines
+from medlaunch.records import open_content
 from medlaunch.runs import Run
 from medlaunch.settings import settings
 
@@ -53,8 +53,8 @@ def write_expiring(run: Run, batch: Batch) -> None:
                 ndjson_out=cast(BinaryIO, whole),
             )
         counts[plan.snapshot] = FilterCounts(
-            facilities=seen.facilities,
-            expiring_accreditations=seen.accreditations,
+            facilities=seen.facilities_read,
+            expiring_accreditations=seen.expiring_accreditations,
             expiring_facilities=seen.expiring_facilities,
         )
     run.put(FILTERED, counts)
@@ -67,7 +67,7 @@ def read_filter_counts(run: Run) -> dict[date, FilterCounts]:
 def _lines(run: Run, folder: str) -> Iterator[bytes]:
     for stored in list_objects(run.s3, run.bucket, run.path(folder)):
         with open_object(run.s3, run.bucket, stored.key, stored.etag) as source:
-            yield from iter_lines(cast(BinaryIO, source), gzipped=stored.key.endswith(".gz"))
+            yield from open_content(cast(BinaryIO, source), stored.key)
 
 
 def write_state_counts(run: Run, rows: Iterable[Mapping[str, str]]) -> None:

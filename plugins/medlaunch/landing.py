@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 import msgspec
 
 from medlaunch import lake
+from medlaunch.accreditation.bronze import UploadCounts
 from medlaunch.objects import (
     Copy,
     ObjectChanged,
@@ -82,26 +83,12 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     groups: int
 
 
-class Counts(msgspec.Struct, kw_only=True):
-    """What was read from one upload; every line is valid or rejected."""
-
-    lines: int = 0
-    valid: int = 0
-    rejected: int = 0
-    rejected_by_reason: dict[str, int] = {}
-    snapshot_date_differs: int = 0
-    accreditations: int = 0
-    accreditations_quarantined: int = 0
-    without_accreditations: int = 0
-    bytes_read: int = 0
-
-
 class LoadedUpload(msgspec.Struct, frozen=True, kw_only=True):
     """An upload whose lines are in bronze, with the version that was read."""
 
     upload: Upload
     version_id: str | None
-    counts: Counts
+    counts: UploadCounts
     rejects_key: str | None
 
 
@@ -228,7 +215,7 @@ def read_loaded(run: Run, batch: Batch) -> list[LoadedGroup]:
 # --- load ------------------------------------------------------------------------------------------
 
 #: Reads one upload and writes its canonical lines and its rejects; see accreditation.bronze.
-Loader = Callable[[BinaryIO, Upload, BinaryIO, BinaryIO], Counts]
+Loader = Callable[[BinaryIO, Upload, BinaryIO, BinaryIO], UploadCounts]
 
 
 def load_group(run: Run, dataset: str, uploads: Sequence[Upload], loader: Loader) -> LoadedGroup:
@@ -247,9 +234,9 @@ def load_group(run: Run, dataset: str, uploads: Sequence[Upload], loader: Loader
             log.warning("s3://%s/%s changed after it was claimed; the next run takes it", run.bucket, upload.key)
             changed.append(upload.key)
         except UnreadableUpload as error:
-            log.warning("s3://%s/%s is set aside: %s", run.bucket, upload.key, error.reason)
+            log.warning("s3://%s/%s is set aside: %s", run.bucket, upload.key, error)
             set_aside.append(
-                SetAsideObject(key=upload.key, size=upload.size, etag=upload.etag, reason=error.reason)
+                SetAsideObject(key=upload.key, size=upload.size, etag=upload.etag, reason=error.reason.value)
             )
         else:
             loaded.append(result)

@@ -4,7 +4,8 @@ from datetime import UTC, date, datetime
 
 import pytest
 from medlaunch.checks import CheckFailed, FilterCounts, Input, SnapshotPlan, plan_snapshot, settle, worth_publishing
-from medlaunch.landing import Counts, LoadedUpload, Upload, group_uploads
+from medlaunch.accreditation.bronze import UploadCounts as Counts
+from medlaunch.landing import LoadedUpload, Upload, group_uploads
 
 DAY = date(2026, 11, 1)
 

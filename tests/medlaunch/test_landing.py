@@ -8,9 +8,10 @@ from typing import Any, BinaryIO
 
 import pytest
 from medlaunch import landing
-from medlaunch.landing import Counts, Upload
+from medlaunch.accreditation.bronze import UploadCounts as Counts
+from medlaunch.landing import Upload
 from medlaunch.objects import list_objects
-from medlaunch.records import UnreadableUpload
+from medlaunch.records import Unreadable, UnreadableUpload
 from medlaunch.runs import Run
 
 PREFIX = "landing/facilities/2026-11-01/"
@@ -42,7 +43,7 @@ def count_lines(source: BinaryIO, upload: Upload, bronze: BinaryIO, rejects: Bin
     counts = Counts()
     for line in source:
         if line.startswith(b"corrupt"):
-            raise UnreadableUpload("corrupt_gzip", "for the test")
+            raise UnreadableUpload(Unreadable.CORRUPT_GZIP, "for the test")
         counts.lines += 1
         (rejects if line.startswith(b"bad") else bronze).write(line)
         counts.rejected += line.startswith(b"bad")

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from medlaunch import publish
 from medlaunch.checks import Account, Input, Lines, SnapshotAccount, SnapshotPlan
-from medlaunch.landing import Batch, Counts, LoadedGroup, LoadedUpload, Upload
+from medlaunch.accreditation.bronze import UploadCounts as Counts
+from medlaunch.landing import Batch, LoadedGroup, LoadedUpload, Upload
 from medlaunch.objects import list_objects
 from medlaunch.publish import Result, read_manifest
 from medlaunch.runs import Run
