@@ -22,7 +22,7 @@ PROGRAMS = {
     ),
     "and parse dags/": (
         "from airflow.dag_processing.dagbag import DagBag;"
-        f"bag = DagBag({str(ROOT / 'dags')!r}, include_examples=False, collect_dags=True);"
+        f"bag = DagBag({str(ROOT / 'dags')!r});"
         "assert bag.dags and not bag.import_errors, bag.import_errors"
     ),
 }

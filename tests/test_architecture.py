@@ -19,7 +19,7 @@ ALLOWED = {
     "local_aws": {"local_aws"},
     "sample_data": {"sample_data"},
     "laptop": {"laptop", "medlaunch", "local_aws", "sample_data"},
-    "benchmarks": {"benchmarks", "medlaunch", "local_aws", "sample_data", "laptop"},
+    "benchmarks": {"benchmarks", "medlaunch", "local_aws", "sample_data", "laptop", "tests"},
 }
 
 

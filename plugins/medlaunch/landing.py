@@ -236,7 +236,7 @@ def load_group(run: Run, dataset: str, uploads: Sequence[Upload], loader: Loader
         except UnreadableUpload as error:
             log.warning("s3://%s/%s is set aside: %s", run.bucket, upload.key, error)
             set_aside.append(
-                SetAsideObject(key=upload.key, size=upload.size, etag=upload.etag, reason=error.reason.value)
+                SetAsideObject(key=upload.key, size=upload.size, etag=upload.etag, reason=error.reason)
             )
         else:
             loaded.append(result)
