@@ -58,6 +58,7 @@ _LOOK_AHEAD = 256 * 1024
 
 _STRING = rb'"[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+'
 _TOKEN = re.compile(rb"[\[\]{}]|" + _STRING + rb'("?)')
+_LOOSE_TOKEN = re.compile(rb'[\[\]{}]|"[^"\\]*+(?:\\.[^"\\]*+)*+("?)', re.DOTALL)
 _BLANK = re.compile(rb"(?:\s|" + _BOM + rb")*+")
 _SEPARATORS = re.compile(rb"(?:[\s,]|" + _BOM + rb")*+")
 _IN_STRING = re.compile(rb'[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+')
@@ -86,7 +87,7 @@ class Unreadable(StrEnum):
     GZIP_BOMB = "gzip_bomb"
 
 
-class UnreadableUpload(Exception):
+class UnreadableUpload(Exception):  # noqa: N818 - it names the upload's state
     """The upload cannot be read to its end; nothing of it may be used. ``reason`` is for counting."""
 
     def __init__(self, reason: Unreadable, detail: str):
@@ -119,7 +120,8 @@ class Malformed(NamedTuple):
 
 Item: TypeAlias = tuple[int, bytes, T | Malformed | None]
 
-_NO_VALUE = Malformed("no JSON value")
+#: The text itself shows what is wrong.
+NO_VALUE = Malformed("no JSON value")
 _TOO_DEEP = Malformed(f"nested deeper than {MAX_DEPTH}")
 
 
@@ -137,16 +139,13 @@ class _Raw(io.RawIOBase):
         return True
 
     def _take(self, size: int) -> bytes:
-        chunk = self._head or self._stream.read(size)
-        self._head = b""
+        chunk = self._head[:size] or self._stream.read(size)
+        self._head = self._head[size:]
         self.bytes_read += len(chunk)
         return chunk
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        size = len(buffer)
-        chunk = self._head[:size] or self._stream.read(size)
-        self._head = self._head[size:]
-        self.bytes_read += len(chunk)
+        chunk = self._take(len(buffer))
         buffer[: len(chunk)] = chunk
         return len(chunk)
 
@@ -159,18 +158,19 @@ class _Gunzip(_Raw):
         self._limits = limits
         self._member = _inflate.decompressobj(wbits=31)
         self._input = b""
-        self._begun = False
+        self._held_back = False  # output that did not fit may be left inside the decompressor
         self._total = 0
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         while True:
-            if self._member.eof:
-                if not self._next_member():
-                    return 0
-            elif not self._input:
+            if self._member.eof and not self._next_member():
+                return 0
+            if not self._input and not self._held_back:
                 self._input = self._take(_BUFFER)
-                if not self._input and not self._ends_in_flight():
-                    raise UnreadableUpload(Unreadable.CORRUPT_GZIP, "the file ends inside its compressed data")
+                if not self._input:
+                    raise UnreadableUpload(
+                        Unreadable.CORRUPT_GZIP, "the file ends inside its compressed data"
+                    )
             try:
                 chunk = self._member.decompress(self._input, len(buffer))
             except (zlib.error, _inflate.error) as error:
@@ -179,15 +179,12 @@ class _Gunzip(_Raw):
                     f"not gzip, or damaged, within the first {self.bytes_read:,} bytes ({error})",
                 ) from error
             self._input = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
+            self._held_back = len(chunk) == len(buffer)
             if chunk:
                 self._total += len(chunk)
                 self._check_size()
                 buffer[: len(chunk)] = chunk
                 return len(chunk)
-
-    def _ends_in_flight(self) -> bool:
-        # zlib may hold back output that did not fit although it has taken all the input.
-        return bool(self._member.unconsumed_tail)
 
     def _next_member(self) -> bool:
         while not (rest := self._input.lstrip(b"\0")):
@@ -196,6 +193,7 @@ class _Gunzip(_Raw):
                 return False
         self._input = rest
         self._member = _inflate.decompressobj(wbits=31)
+        self._held_back = False
         return True
 
     def _check_size(self) -> None:
@@ -273,26 +271,38 @@ class _Extent(NamedTuple):
     """Where a bracketed value ends; ``end`` is -1 if the data ends before it does."""
 
     end: int
-    depth: int
-    broken: bool  # there is a string with a raw line end in it
+    broken: bool = False  # there is a string with a raw line end in it
 
 
 def _extent(data: bytes, start: int) -> _Extent:
-    """Find the end of the bracketed value that begins at ``start``."""
+    """Find the end of the bracketed value that begins at ``start``.
+
+    A string with a raw line end in it was either cut off there or written without escaping; whichever
+    makes the value end sooner is believed.
+    """
     if match := _SHALLOW.match(data, start):
-        return _Extent(match.end(), 0, False)
+        return _Extent(match.end())
+    extent = _balance(_TOKEN, data, start)
+    if extent.broken:
+        end = _balance(_LOOSE_TOKEN, data, start).end
+        if end >= 0 and not 0 <= extent.end <= end:
+            return _Extent(end, True)
+    return extent
+
+
+def _balance(tokens: re.Pattern[bytes], data: bytes, start: int) -> _Extent:
     depth, broken = 0, False
-    for token in _TOKEN.finditer(data, start):
+    for token in tokens.finditer(data, start):
         first = data[token.start()]
         if first in b"{[":
             depth += 1
         elif first in b"}]":
             depth -= 1
             if depth == 0:
-                return _Extent(token.end(), 0, broken)
+                return _Extent(token.end(), broken)
         elif not token.group(1) and not _at_end(data, token.end()):
             broken = True
-    return _Extent(-1, depth, broken)
+    return _Extent(-1, broken)
 
 
 def _at_end(data: bytes, position: int) -> bool:
@@ -308,6 +318,7 @@ class _Window:
         self.position = 0
         self.line = line  # number of the line that ``position`` is on
         self.chunk = chunk
+        self.indented = True  # there is nothing before ``position`` on its line
         self._line_start = 0
         self._read = read
 
@@ -324,12 +335,15 @@ class _Window:
         if newlines := self.data.count(b"\n", self.position, position):
             self.line += newlines
             self._line_start = self.data.rfind(b"\n", self.position, position) + 1
+            self.indented = True
         self.position = position
 
     def take(self, position: int) -> bytes:
         """Go forward to a position; returns what was passed."""
         text = self.data[self.position : position]
         self.move(position)
+        _, newline, last_line = text.rpartition(b"\n")
+        self.indented = bool(newline) and not last_line.strip()
         return text
 
     def skip_separators(self) -> bool:
@@ -370,7 +384,9 @@ class RecordReader(Generic[T]):
         UnreadableUpload: if compressed data is damaged or a bomb.
     """
 
-    def __init__(self, content: Content, decode: Callable[[bytes], T], limits: Limits = DEFAULT_LIMITS) -> None:
+    def __init__(
+        self, content: Content, decode: Callable[[bytes], T], limits: Limits = DEFAULT_LIMITS
+    ) -> None:
         self._content = content
         self._decode = decode
         self._limit = limits.record_bytes
@@ -414,7 +430,7 @@ class RecordReader(Generic[T]):
         try:
             return text, self._decode(text)
         except (ValueError, RecursionError):
-            return text, None if is_value(text) else _NO_VALUE
+            return text, None if is_value(text) else NO_VALUE
 
     # --- lines
 
@@ -456,8 +472,8 @@ class RecordReader(Generic[T]):
         text, value = self._judge(line[start:])
         if not isinstance(value, Malformed):
             yield number, text, value
-        elif objects := _objects(line, start):
-            for item in objects:
+        elif all(_objects(line, start)):
+            for item in _objects(line, start):
                 yield number, *self._judge(item)
         elif spanning and self._patience >= 0 and (found := self._spanning(line, _LOOK_AHEAD)):
             window, end = found
@@ -477,7 +493,7 @@ class RecordReader(Generic[T]):
         None leaves the reader where it was. What else is between the brackets is not looked at, except
         that a complete object on the next line shows that this line was cut off.
         """
-        start = _start(line)
+        start, number = _start(line), self._line
         if line[start] != ord("{"):
             return None
         extent = _extent(line, start)
@@ -485,18 +501,20 @@ class RecordReader(Generic[T]):
             return None
         window = self._window(line, chunk=4096)
         following = self._next_line()
+        self._line -= bool(following)
         window.data += following
-        self._line -= 1
-        if not (following.lstrip().startswith(b"{") and is_value(following)):
-            while not extent.broken and len(window.data) - start <= limit:
+        if following and not (following.lstrip().startswith(b"{") and is_value(following)):
+            while True:
                 extent = _extent(window.data, start)
-                if extent.end >= 0 and not extent.broken:
+                if start <= extent.end <= start + limit and not extent.broken:
                     return window, extent.end
-                if not window.grow():
+                too_far = extent.end >= 0 or len(window.data) - start > limit
+                if extent.broken or too_far or not window.grow():
                     break
             self._patience -= len(window.data)
         window.move(len(line))
         self._unread(window)
+        self._line = number
         return None
 
     def _nothing_follows(self) -> bool:
@@ -566,9 +584,9 @@ class RecordReader(Generic[T]):
                 extent = self._read_value(window)
                 if extent.end >= 0 and extent.end - window.position <= self._limit:
                     yield number, *self._judge(window.take(extent.end))
-                elif begin := _next_begin(window, column):
+                elif begin := _next_begin(window, column, self._limit):
                     self._patience -= len(window.data) - begin
-                    yield number, window.take(begin), _NO_VALUE
+                    yield number, window.take(begin), NO_VALUE
                 elif len(window.data) - window.position <= self._limit:
                     yield number, window.take(len(window.data)), Malformed("the file ends inside of it")
                     return
@@ -581,7 +599,7 @@ class RecordReader(Generic[T]):
                 self._unread(window)
                 return
             else:
-                yield number, self._junk(window, in_array, column), _NO_VALUE
+                yield number, self._junk(window, in_array, column), NO_VALUE
             if self._patience < 0:
                 self._unread(window)
                 return
@@ -596,66 +614,69 @@ class RecordReader(Generic[T]):
 
     def _junk(self, window: _Window, in_array: bool, column: int) -> bytes:
         """Take what is no value, up to where one may begin."""
-        on_its_line = not window.data[window.position - window.column : window.position].strip()
+        on_its_line = window.indented
         while True:
-            begin: int | None
             if in_array:
-                begin = _JUNK_IN_ARRAY.match(window.data, window.position).end()  # type: ignore[union-attr]
+                begin = _match_end(_JUNK_IN_ARRAY, window.data, window.position)
             elif on_its_line:
-                begin = _next_begin(window, column)
+                begin = _next_begin(window, column, self._limit)
             else:
-                begin = _JUNK_IN_LINE.match(window.data, window.position).end()  # type: ignore[union-attr]
-            if begin is not None and begin < len(window.data):
+                begin = _match_end(_JUNK_IN_LINE, window.data, window.position)
+            if (begin or len(window.data)) - window.position > self._limit:
+                return window.take(window.position + self._limit)[:KEPT_BYTES]
+            if 0 < begin < len(window.data):
                 return window.take(begin)
-            if len(window.data) - window.position > self._limit or not window.grow():
-                return window.take(len(window.data))[:KEPT_BYTES]
+            if not window.grow():
+                return window.take(len(window.data))
 
     def _too_long(self) -> Malformed:
         return Malformed(f"longer than {self._limit} bytes, of which the first {KEPT_BYTES} are kept")
 
 
-def _start(line: bytes) -> int:
-    """Where the line's text begins; its length if it is blank."""
-    match = _BLANK.match(line)
-    assert match  # the pattern matches nothing, too
+def _match_end(pattern: re.Pattern[bytes], data: bytes, position: int = 0) -> int:
+    match = pattern.match(data, position)
+    assert match  # of patterns that match nothing, too
     return match.end()
 
 
-def _objects(line: bytes, start: int) -> list[bytes] | None:
-    """The objects of a line that holds nothing but objects."""
-    objects = []
+def _start(line: bytes) -> int:
+    """Where the line's text begins; its length if it is blank."""
+    return _match_end(_BLANK, line)
+
+
+def _objects(line: bytes, start: int) -> Iterator[bytes]:
+    """The objects of a line, one after the other; ends with an empty one if something else is between."""
     while start < len(line):
         end = _extent(line, start).end if line[start] == ord("{") else -1
         if end < 0 or not is_value(line[start:end]):
-            return None
-        objects.append(line[start:end])
-        start += end - start
-        start += _start(line[start:])
-    return objects
+            yield b""
+            return
+        yield line[start:end]
+        start = _match_end(_BLANK, line, end)
 
 
-def _next_begin(window: _Window, column: int) -> int | None:
-    """The next line that begins as a record does, no further to the right than the last one did."""
-    pattern = rb"\n[ \t]{0,%d}(?=\{)" % column
-    match = re.compile(pattern).search(window.data, window.position)
-    return match.end() if match else None
+def _next_begin(window: _Window, column: int, limit: int) -> int:
+    """The next line that begins as a record does, no further to the right than the last; 0 if there is none."""
+    pattern = re.compile(rb"\n[ \t]{0,%d}(?=\{)" % column)
+    match = pattern.search(window.data, window.position, window.position + limit)
+    return match.end() if match else 0
 
 
 def _skip_value(window: _Window) -> None:
     """Go past a value of any length, or up to a line that begins with an object."""
-    depth, in_string = 0, False
+    depth, in_string, previous = 0, False, 0
     while True:
         data, position = window.data, window.position
         if in_string:
-            position = _IN_STRING.match(data, position).end()  # type: ignore[union-attr]
+            position = _match_end(_IN_STRING, data, position)
             in_string = _at_end(data, position)
             position += data[position : position + 1] == b'"'
         if not in_string:
             for token in _TOKEN.finditer(data, position):
-                begin = token.start()
-                position = token.end()
+                begin, position = token.span()
                 if data[begin] in b"{[":
-                    if depth and data[begin] == ord("{") and begin and data[begin - 1] == ord("\n"):
+                    before = data[begin - 1] if begin else previous
+                    if depth and data[begin] == ord("{") and before == ord("\n"):
                         window.move(begin)
                         return
                     depth += 1
@@ -669,9 +690,8 @@ def _skip_value(window: _Window) -> None:
                     break
             else:
                 position = len(data)
-        # One byte stays, so that the next round sees a line end before a bracket.
-        window.move(position if in_string else max(window.position, len(data) - 1))
-        ...
+        previous = data[-1]
+        window.move(position)
         if not window.grow():
             window.move(len(window.data))
             return

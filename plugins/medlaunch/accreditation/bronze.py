@@ -1,0 +1,297 @@
+"""Load one upload into bronze: canonical lines, quarantine and counts, in one streaming pass."""
+
+from __future__ import annotations
+
+import base64
+from collections import Counter
+from collections.abc import Collection
+from datetime import date
+from typing import BinaryIO, Protocol
+
+import msgspec
+
+from medlaunch.accreditation.rules import (
+    Accreditation,
+    CheckedRecord,
+    CleanAccreditation,
+    CleanFacility,
+    CleanLocation,
+    Facility,
+    Lab,
+    Location,
+    RejectReason,
+    check_exactly,
+    decode_clean,
+    is_utf8,
+    normalise,
+)
+from medlaunch.records import DEFAULT_LIMITS, NO_VALUE, Limits, Malformed, RecordReader, open_content
+
+_FLUSH = 1024 * 1024
+
+
+class UploadSource(Protocol):
+    """What the loader has to know about an upload; its name (``key``) tells whether it is gzip."""
+
+    @property
+    def key(self) -> str: ...
+
+    @property
+    def upload_id(self) -> str: ...
+
+    @property
+    def snapshot(self) -> date: ...
+
+
+class UploadCounts(msgspec.Struct, kw_only=True):
+    """What was read from one upload: ``lines == valid + rejected``, always.
+
+    A line is one JSON value, or one piece that is none; blank lines are not counted.
+    ``rejected_by_reason`` counts each rejected line once, by its first reason; ``rejected_by_any_reason``
+    counts it for each reason that applies. Accreditations are those of valid lines.
+    """
+
+    lines: int = 0
+    valid: int = 0
+    rejected: int = 0
+    rejected_by_reason: dict[str, int] = {}
+    rejected_by_any_reason: dict[str, int] = {}
+    snapshot_date_differs: int = 0
+    accreditations: int = 0
+    accreditations_quarantined: int = 0
+    without_accreditations: int = 0
+    bytes_read: int = 0
+
+
+class _BronzeLine(msgspec.Struct, gc=False):
+    """One line of bronze, its keys in this order."""
+
+    facility_id: str | None
+    facility_name: str | None
+    employee_count: int | None
+    location: Location | CleanLocation
+    services: list[str]
+    labs: list[Lab]
+    accreditations: list[Accreditation] | list[CleanAccreditation]
+    number_of_offered_services: int
+    snapshot_date_differs: bool
+    reject_reason: RejectReason | None
+    reject_reasons: list[RejectReason]
+    source_key: str
+    upload_id: str
+    line_number: int
+    record_number: int
+
+
+class _QuarantineLine(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """One rejected line or accreditation. ``raw_base64`` is there where ``raw`` cannot show all bytes."""
+
+    reject_reason: RejectReason
+    reject_reasons: list[RejectReason]
+    source_key: str
+    line_number: int
+    record_number: int
+    facility_id: str | None = None
+    accreditation_number: int | None = None
+    note: str | None = None
+    raw: str
+    raw_base64: str | None = None
+
+
+def load_upload(
+    stream: BinaryIO,
+    upload: UploadSource,
+    bronze_out: BinaryIO,
+    quarantine_out: BinaryIO,
+    *,
+    states: Collection[str],
+    limits: Limits = DEFAULT_LIMITS,
+) -> UploadCounts:
+    """Read an upload once and write its canonical lines and its quarantine.
+
+    Each call of a ``write`` gets whole lines. ``quarantine_out`` is written to only if something is
+    quarantined. The same bytes give the same output.
+
+    Args:
+        stream: the upload as it came, plain or gzip.
+        upload: where it came from; the date of its folder is the snapshot.
+        bronze_out: gets one line for each line of the upload, rejected ones included.
+        quarantine_out: gets one line for each rejected line, and for each accreditation without a usable
+            date of a facility that is accepted.
+        states: the valid two-letter codes.
+        limits: what the upload may cost.
+
+    Raises:
+        UnreadableUpload: if compressed data is damaged or a bomb; what was written must be thrown away.
+    """
+    content = open_content(stream, upload.key, limits)
+    codes = frozenset(states)
+    snapshot, folder = upload.snapshot, upload.snapshot.isoformat()
+    source_key, upload_id = upload.key, upload.upload_id
+    bronze = _Lines(bronze_out)
+    buffer, encode_into = bronze.buffer, _encoder.encode_into
+    doubtful = _Doubtful(_Lines(quarantine_out), source_key)
+    number = accreditations = without = differ = 0
+    no_reasons: list[RejectReason] = []
+
+    for number, (line_number, raw, record) in enumerate(RecordReader(content, decode_clean, limits), 1):
+        if type(record) is CleanFacility and (raw.isascii() or is_utf8(raw)) and normalise(record, codes):
+            if record.accreditations:
+                accreditations += len(record.accreditations)
+            else:
+                without += 1
+            own = record.snapshot_date
+            differs = own is not None and own != folder and own.strip() != folder
+            differ += differs
+            line = _BronzeLine(
+                record.facility_id,
+                record.facility_name,
+                record.employee_count,
+                record.location,
+                record.services,
+                record.labs,
+                record.accreditations,
+                len(record.services),
+                differs,
+                None,
+                no_reasons,
+                source_key,
+                upload_id,
+                line_number,
+                number,
+            )
+        else:
+            if isinstance(record, Malformed):
+                checked = _malformed(raw, record, codes, snapshot)
+            else:
+                checked = check_exactly(raw, codes, snapshot)
+            reason = checked.reject_reason
+            doubtful.put(checked, raw, line_number, number)
+            facility = checked.facility
+            differ += checked.snapshot_date_differs
+            if reason is None:
+                accreditations += len(facility.accreditations)
+                without += not facility.accreditations
+            line = _BronzeLine(
+                facility.facility_id,
+                facility.facility_name,
+                facility.employee_count,
+                facility.location,
+                facility.services,
+                facility.labs,
+                facility.accreditations,
+                checked.number_of_offered_services,
+                checked.snapshot_date_differs,
+                reason,
+                checked.reasons if reason else no_reasons,
+                source_key,
+                upload_id,
+                line_number,
+                number,
+            )
+        encode_into(line, buffer, -1)
+        buffer += b"\n"
+        if len(buffer) > _FLUSH:
+            bronze.flush()
+
+    bronze.flush()
+    doubtful.lines.flush()
+    rejected = sum(doubtful.rejected.values())
+    return UploadCounts(
+        lines=number,
+        valid=number - rejected,
+        rejected=rejected,
+        rejected_by_reason=_in_order(doubtful.rejected),
+        rejected_by_any_reason=_in_order(doubtful.rejected_any),
+        snapshot_date_differs=differ,
+        accreditations=accreditations,
+        accreditations_quarantined=doubtful.accreditations,
+        without_accreditations=without,
+        bytes_read=content.bytes_read,
+    )
+
+
+_encoder = msgspec.json.Encoder()
+
+
+class _Lines:
+    """Collects lines, to write many of them at once; writes nothing where there are none."""
+
+    def __init__(self, out: BinaryIO):
+        self._out = out
+        self.buffer = bytearray()
+
+    def put(self, line: msgspec.Struct) -> None:
+        _encoder.encode_into(line, self.buffer, -1)
+        self.buffer += b"\n"
+        if len(self.buffer) > _FLUSH:
+            self.flush()
+
+    def flush(self) -> None:
+        if self.buffer:
+            self._out.write(bytes(self.buffer))
+            self.buffer.clear()
+
+
+class _Doubtful:
+    """Writes quarantine lines and counts them; most records never come here."""
+
+    def __init__(self, lines: _Lines, source_key: str):
+        self.lines = lines
+        self.rejected: Counter[RejectReason] = Counter()
+        self.rejected_any: Counter[RejectReason] = Counter()
+        self.accreditations = 0
+        self._source_key = source_key
+
+    def put(self, checked: CheckedRecord, raw: bytes, line_number: int, record_number: int) -> None:
+        reason = checked.reject_reason
+        if reason is not None:
+            self.rejected[reason] += 1
+            self.rejected_any.update(checked.reasons)
+            text, encoded = _as_text(raw.strip())
+            self.lines.put(
+                _QuarantineLine(
+                    reject_reason=reason,
+                    reject_reasons=checked.reasons,
+                    source_key=self._source_key,
+                    line_number=line_number,
+                    record_number=record_number,
+                    note=checked.note,
+                    raw=text,
+                    raw_base64=encoded,
+                )
+            )
+            return
+        self.accreditations += len(checked.bad_accreditations)
+        for accreditation_number, item in checked.bad_accreditations:
+            self.lines.put(
+                _QuarantineLine(
+                    reject_reason=RejectReason.VALID_UNTIL,
+                    reject_reasons=[RejectReason.VALID_UNTIL],
+                    source_key=self._source_key,
+                    line_number=line_number,
+                    record_number=record_number,
+                    facility_id=checked.facility.facility_id,
+                    accreditation_number=accreditation_number,
+                    raw=item.decode(),
+                )
+            )
+
+
+def _malformed(raw: bytes, malformed: Malformed, states: frozenset[str], snapshot: date) -> CheckedRecord:
+    note = malformed.note
+    if malformed is NO_VALUE:
+        note = check_exactly(raw, states, snapshot).note or note
+    return CheckedRecord(Facility(snapshot_date=snapshot), reasons=[RejectReason.MALFORMED_JSON], note=note)
+
+
+def _as_text(raw: bytes) -> tuple[str, str | None]:
+    """Bytes as text, and in base64 if the text cannot show them all."""
+    try:
+        return raw.decode(), None
+    except UnicodeDecodeError:
+        return raw.decode(errors="backslashreplace"), base64.b64encode(raw).decode()
+
+
+def _in_order(counts: Counter[RejectReason]) -> dict[str, int]:
+    return {reason.value: counts[reason] for reason in RejectReason if counts[reason]}
