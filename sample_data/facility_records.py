@@ -56,7 +56,7 @@ def facilities(seed: int, snapshot: date, horizon: Horizon) -> Iterator[Facility
     Of the facilities about 15 % have an accreditation that ends within the horizon (0.5 % on each of its
     first and last day), 0.5 % one that ended the day before and 0.5 % one that ends the day after, 14 % one
     that expired longer ago, 4 % are renewed in the months before as_of, 3 % have none; all others, and the
-    further accreditations of these, end mostly later.
+    further accreditations of these, end mostly later: 2 % of them within the horizon, too.
     """
     random = stream(seed, "facilities")
     kinds = _kinds(seed)
@@ -120,18 +120,21 @@ def facilities(seed: int, snapshot: date, horizon: Horizon) -> Iterator[Facility
                 identifier = int(random() * 10_000_000)
                 other = random()
                 if position != special:
-                    day = (
-                        as_of - 2 - int(other * 5_600) if other < 0.15 else window_end + 2 + int(other * 900)
-                    )
-                elif fortune < 0.17:
+                    if other < 0.15:
+                        day = as_of - 2 - int(other * 5_600)
+                    elif other < 0.98:
+                        day = window_end + 2 + int(other * 900)
+                    else:
+                        day = as_of + int(span * (window_end - as_of + 1))
+                elif fortune < 0.16:
                     day = as_of + int(span * (window_end - as_of + 1))
-                elif fortune < 0.175:
+                elif fortune < 0.165:
                     day = as_of
-                elif fortune < 0.18:
+                elif fortune < 0.17:
                     day = window_end
-                elif fortune < 0.185:
+                elif fortune < 0.175:
                     day = as_of - 1
-                elif fortune < 0.19:
+                elif fortune < 0.18:
                     day = window_end + 1
                 elif fortune < 0.33:
                     day = as_of - 2 - int(span * 900)
