@@ -87,7 +87,7 @@ def claim_uploads(params: dict[str, Any]) -> list[int]:
     """
     config = settings()
     try:
-        as_of = date.fromisoformat(params["as_of"]) if params["as_of"] else datetime.now(UTC).date()
+        as_of = lake.parse_date(params["as_of"]) if params["as_of"] else datetime.now(UTC).date()
         window_end(as_of, params["expiry_window"])
     except ValueError as error:
         raise AirflowFailException(f"The run's params cannot be used: {error}") from error
@@ -292,6 +292,7 @@ QUERIES = [
     max_active_runs=1,
     max_consecutive_failed_dag_runs=5,
     dagrun_timeout=timedelta(seconds=settings().dagrun_timeout_seconds),
+    on_failure_callback=alerts.alert_if_nobody_did,
     default_args=schedules.task_defaults(),
     params={
         "as_of": Param(

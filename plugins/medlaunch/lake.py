@@ -59,14 +59,18 @@ class LandingKey:
     file: str
 
 
-def parse_snapshot(text: str) -> date | None:
-    """The date of a snapshot folder; None unless it is a real calendar date ``YYYY-MM-DD``."""
+def parse_date(text: str) -> date:
+    """A calendar date written ``YYYY-MM-DD``, and in no other way.
+
+    Raises:
+        ValueError: naming the text, for anything else.
+    """
     if not _DATE.fullmatch(text):
-        return None
+        raise ValueError(f"{text!r} is not a date YYYY-MM-DD")
     try:
         return date.fromisoformat(text)
-    except ValueError:
-        return None
+    except ValueError as error:
+        raise ValueError(f"{text!r} is not a day of the calendar: {error}") from error
 
 
 def landing_prefix(dataset: str) -> str:
@@ -86,7 +90,9 @@ def parse_landing_key(key: str, size: int) -> LandingKey | SetAside:
         return SetAside.HIDDEN_FILE if rest.startswith(".") else SetAside.NOT_IN_A_SNAPSHOT_FOLDER
     if file.rsplit("/", 1)[-1].startswith("."):
         return SetAside.HIDDEN_FILE
-    if (snapshot := parse_snapshot(folder)) is None:
+    try:
+        snapshot = parse_date(folder)
+    except ValueError:
         return SetAside.SNAPSHOT_IS_NOT_A_DATE
     if size == 0:
         return SetAside.ZERO_BYTES
