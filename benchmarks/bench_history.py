@@ -49,9 +49,13 @@ def _upload(pipeline: Pipeline, day: date) -> None:
         "employee_count": 10,
         "services": ["a"],
         "labs": [],
-        "accreditations": [{"accreditation_body": "JC", "accreditation_id": "1", "valid_until": "2027-01-01"}],
+        "accreditations": [
+            {"accreditation_body": "JC", "accreditation_id": "1", "valid_until": "2027-01-01"}
+        ],
     }
-    body = b"".join(json.dumps({"facility_id": f"FAC{n:05d}"} | record).encode() + b"\n" for n in range(RECORDS))
+    body = b"".join(
+        json.dumps({"facility_id": f"FAC{n:05d}"} | record).encode() + b"\n" for n in range(RECORDS)
+    )
     pipeline.upload(f"{day}", "a.jsonl", body)
 
 

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import boto3
+
 from medlaunch.objects import CLIENT_CONFIG, Copy, copy_object, copy_objects
 
 REPLY_SECONDS = 0.030
@@ -22,7 +23,10 @@ _BODY = (
     b'<?xml version="1.0" encoding="UTF-8"?><CopyObjectResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
     b"<ETag>&quot;0&quot;</ETag><LastModified>2026-01-01T00:00:00.000Z</LastModified></CopyObjectResult>"
 )
-_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/xml\r\nContent-Length: %d\r\n\r\n%b" % (len(_BODY), _BODY)
+_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/xml\r\nContent-Length: %d\r\n\r\n%b" % (
+    len(_BODY),
+    _BODY,
+)
 
 
 async def _serve_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -114,7 +114,8 @@ def load_bronze(group: int) -> None:
     run = current_run()
     uploads = run.get(landing.group_name(group), list[landing.Upload])
     size = sum(upload.size for upload in uploads)
-    get_current_context()["group_label"] = f"{len(uploads)} files, {size / 1e6:,.1f} MB"  # type: ignore[typeddict-unknown-key]
+    label: dict[str, Any] = {"group_label": f"{len(uploads)} files, {size / 1e6:,.1f} MB"}
+    get_current_context().update(label)  # type: ignore[typeddict-item]
     loader = partial(load_upload, states=[code for code, _ in exports.states()])
     run.put(landing.loaded_name(group), landing.load_group(run, DATASET, uploads, loader))
 
@@ -157,7 +158,10 @@ def check_results(ti: Any) -> None:
         for row in read_result(ti.xcom_pull(task_ids="count.count_lines"))
     }
     result_rows = {
-        (row["result"], date.fromisoformat(row["snapshot_date"])): (int(row["result_rows"]), int(row["facilities"]))
+        (row["result"], date.fromisoformat(row["snapshot_date"])): (
+            int(row["result_rows"]),
+            int(row["facilities"]),
+        )
         for row in read_result(ti.xcom_pull(task_ids="count.count_results"))
     }
     plans = run.get(publish.PLANS, list[checks.SnapshotPlan])
@@ -226,7 +230,7 @@ def extract() -> None:
         writes="facility_metrics",
         doc_md="Metrics of each accepted facility.",
     )
-    rejects = AthenaSqlOperator(
+    AthenaSqlOperator(
         task_id="extract_rejects",
         sql=f"{SQL}/extract_rejects.sql",
         values_from="plan_snapshots",
@@ -242,7 +246,6 @@ def extract() -> None:
         doc_md="Facilities and accredited facilities of each state.",
     )
     facilities >> [metrics, by_state, filter_expiring()]
-    rejects
 
 
 @task_group
@@ -336,7 +339,7 @@ def facility_accreditation() -> None:
         ],
         doc_md="Creates the database, tables and views that do not exist yet.",
     )
-    groups = claim_uploads()  # type: ignore[call-arg]  # Airflow passes the params
+    groups = claim_uploads()
     loaded = load_bronze.expand(group=groups)
     extracted, counted = extract(), count()
     acknowledged = acknowledge_uploads()

@@ -12,7 +12,9 @@ from typing import Any
 import boto3
 import pytest
 
-for name in [name for name in os.environ if name.startswith(("AWS_", "MEDLAUNCH_")) and name != "AWS_CA_BUNDLE"]:
+for name in [
+    name for name in os.environ if name.startswith(("AWS_", "MEDLAUNCH_")) and name != "AWS_CA_BUNDLE"
+]:
     del os.environ[name]
 os.environ |= {
     "AWS_ACCESS_KEY_ID": "test",

@@ -164,7 +164,9 @@ def expect(uploads: list[Upload]) -> dict[date, Result]:
     for upload in sorted(uploads, key=lambda one: (one.last_modified.replace(microsecond=0), one.key)):
         latest[upload.key] = upload
     results: dict[date, Result] = defaultdict(Result)
-    for upload in sorted(latest.values(), key=lambda one: (one.last_modified.replace(microsecond=0), one.key)):
+    for upload in sorted(
+        latest.values(), key=lambda one: (one.last_modified.replace(microsecond=0), one.key)
+    ):
         result = results[upload.snapshot]
         for value in values(upload.body, upload.file):
             result.read += 1

@@ -150,7 +150,9 @@ class Pipeline:
         seen: dict[str, Any] = {
             table: sorted(
                 tuple(row.values())
-                for row in self.select(f"SELECT {columns} FROM {table} WHERE snapshot_date = DATE '{snapshot}'")
+                for row in self.select(
+                    f"SELECT {columns} FROM {table} WHERE snapshot_date = DATE '{snapshot}'"
+                )
             )
             for table, columns in tables.items()
         }

@@ -61,7 +61,10 @@ def test_domain_code_knows_neither_airflow_nor_aws() -> None:
         for file in [*pure, ROOT / "plugins/medlaunch/records.py"]
         for module, line in imports(file)
         if module.split(".")[0] in {"airflow", "boto3", "botocore"}
-        or module.startswith("medlaunch.") and not module.startswith(("medlaunch.records", *(f"medlaunch.{p}" for p in PURE)))
+        or (
+            module.startswith("medlaunch.")
+            and not module.startswith(("medlaunch.records", *(f"medlaunch.{p}" for p in PURE)))
+        )
     ]
     assert wrong == []
 

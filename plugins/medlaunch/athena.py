@@ -76,7 +76,7 @@ class AthenaSqlOperator(AthenaOperator):
     """
 
     template_ext: Sequence[str] = ()
-    operator_extra_links = (AthenaQueryResultsLink(), S3ResultsLink())
+    operator_extra_links = (AthenaQueryResultsLink(), S3ResultsLink())  # type: ignore[assignment]
 
     def __init__(
         self,
@@ -146,14 +146,13 @@ class AthenaPrepareOperator(AthenaSqlOperator):
         AthenaOperator.render_template_fields(self, context, jinja_env)
         self.query = ";\n\n".join(render(name, {}) for stage in self.stages for name in stage)
 
-    def execute(self, context: Context) -> None:  # type: ignore[override]
+    def execute(self, context: Context) -> None:
         statistics = []
         for number, stage in enumerate(self.stages):
             # The database does not exist yet while its own statement runs.
-            where = {"Catalog": self.catalog} | ({"Database": self.database} if number else {})
+            where = {"Catalog": self.catalog} | ({"Database": settings().database} if number else {})
             self._running = [
-                self.hook.run_query(render(name, {}), where, {}, None, self.workgroup)  # type: ignore[arg-type]
-                for name in stage
+                self.hook.run_query(render(name, {}), where, {}, None, self.workgroup) for name in stage
             ]
             for name, query_id in zip(stage, list(self._running), strict=True):
                 state = self.hook.poll_query_status(query_id, sleep_time=self.sleep_time)
@@ -191,7 +190,11 @@ def raise_if_permanent(hook: AthenaHook, query_id: str | None, error: AirflowExc
         return
     status = hook.get_query_info(query_id)["QueryExecution"]["Status"]
     detail = status.get("AthenaError", {})
-    if status["State"] == "FAILED" and detail.get("ErrorCategory") == _USER_ERROR and not detail.get("Retryable"):
+    if (
+        status["State"] == "FAILED"
+        and detail.get("ErrorCategory") == _USER_ERROR
+        and not detail.get("Retryable")
+    ):
         raise AirflowFailException(str(error)) from error
 
 

@@ -8,7 +8,7 @@ they differ fails before it publishes.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 
 import msgspec
@@ -129,8 +129,8 @@ def settle(
             wrong.append(f"{what}: {left} says {one}, {right} says {other}")
 
     athena: dict[str, dict[str, int]] = defaultdict(dict)
-    for (upload_id, outcome), lines in line_counts.items():
-        athena[upload_id][outcome] = lines
+    for (upload_id, outcome), counted in line_counts.items():
+        athena[upload_id][outcome] = counted
 
     batch = Lines()
     snapshots = []
@@ -170,26 +170,43 @@ def settle(
                 batch.add(lines)
         rows = _check_results(plan.snapshot, total, result_rows, filtered, agree)
         snapshots.append(SnapshotAccount(snapshot=plan.snapshot, lines=total, rows=rows))
-    wrong += [f"Athena read lines of the upload {upload_id}, which no snapshot of this run has" for upload_id in athena]
+    wrong += [
+        f"Athena read lines of the upload {upload_id}, which no snapshot of this run has"
+        for upload_id in athena
+    ]
     if wrong:
         raise CheckFailed(
-            f"{len(wrong)} counts do not agree, so nothing is published: " + "; ".join(wrong[:20])
+            f"{len(wrong)} counts do not agree, so nothing is published: "
+            + "; ".join(wrong[:20])
             + ("; ..." if len(wrong) > 20 else "")
         )
     return Account(batch=batch, snapshots=snapshots)
 
 
-def _check_results(snapshot, total, result_rows, filtered, agree) -> dict[str, int]:  # type: ignore[no-untyped-def]
-    metrics, _ = result_rows.get(("facility_metrics", snapshot), (0, 0))
-    _, distinct = result_rows.get(("facility_metrics", snapshot), (0, 0))
+def _check_results(
+    snapshot: date,
+    total: Lines,
+    result_rows: Mapping[tuple[str, date], tuple[int, int]],
+    filtered: Mapping[date, FilterCounts],
+    agree: Callable[[str, str, int, str, int], None],
+) -> dict[str, int]:
+    metrics, distinct = result_rows.get(("facility_metrics", snapshot), (0, 0))
     rejects, _ = result_rows.get(("facility_rejects", snapshot), (0, 0))
     states, in_states = result_rows.get(("accredited_facilities_by_state", snapshot), (0, 0))
-    expiry = filtered.get(snapshot, FilterCounts(facilities=0, expiring_accreditations=0, expiring_facilities=0))
+    expiry = filtered.get(
+        snapshot, FilterCounts(facilities=0, expiring_accreditations=0, expiring_facilities=0)
+    )
     agree(f"facility_metrics of {snapshot}", "rows", metrics, "accepted lines", total.accepted)
     agree(f"facility_metrics of {snapshot}", "rows", metrics, "facilities in it", distinct)
     agree(f"facility_rejects of {snapshot}", "rows", rejects, "rejected lines", total.rejected)
     agree(f"facilities by state of {snapshot}", "their sum", in_states, "accepted lines", total.accepted)
-    agree(f"facilities the expiry filter read for {snapshot}", "it", expiry.facilities, "accepted lines", total.accepted)
+    agree(
+        f"facilities the expiry filter read for {snapshot}",
+        "it",
+        expiry.facilities,
+        "accepted lines",
+        total.accepted,
+    )
     return {
         "facility_metrics": metrics,
         "facility_rejects": rejects,

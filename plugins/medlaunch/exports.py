@@ -20,7 +20,14 @@ from medlaunch.records import open_content
 from medlaunch.runs import Run
 from medlaunch.settings import settings
 
-STATE_COUNT_COLUMNS = ("state_code", "state_name", "accredited_facilities", "facilities", "snapshot_date", "as_of")
+STATE_COUNT_COLUMNS = (
+    "state_code",
+    "state_name",
+    "accredited_facilities",
+    "facilities",
+    "snapshot_date",
+    "as_of",
+)
 FILTERED = "filtered.json"
 
 
@@ -38,7 +45,10 @@ def write_expiring(run: Run, batch: Batch) -> None:
         folder = f"snapshot_date={plan.snapshot:%Y-%m-%d}"
         with (
             ObjectWriter(
-                run.s3, run.bucket, run.path(f"expiring_soon/{folder}/expiring_soon.csv"), "text/csv; charset=utf-8"
+                run.s3,
+                run.bucket,
+                run.path(f"expiring_soon/{folder}/expiring_soon.csv"),
+                "text/csv; charset=utf-8",
             ) as soon,
             ObjectWriter(
                 run.s3, run.bucket, run.path(f"expiring_facilities/{folder}/expiring_facilities.ndjson")

@@ -231,7 +231,9 @@ def load_group(run: Run, dataset: str, uploads: Sequence[Upload], loader: Loader
         try:
             result = _load(run.s3, run.bucket, dataset, upload, loader)
         except ObjectChanged:
-            log.warning("s3://%s/%s changed after it was claimed; the next run takes it", run.bucket, upload.key)
+            log.warning(
+                "s3://%s/%s changed after it was claimed; the next run takes it", run.bucket, upload.key
+            )
             changed.append(upload.key)
         except UnreadableUpload as error:
             log.warning("s3://%s/%s is set aside: %s", run.bucket, upload.key, error)
@@ -241,7 +243,11 @@ def load_group(run: Run, dataset: str, uploads: Sequence[Upload], loader: Loader
         else:
             loaded.append(result)
             log.info(
-                "Loaded s3://%s/%s: %d lines, %d rejected", run.bucket, upload.key, result.counts.lines, result.counts.rejected
+                "Loaded s3://%s/%s: %d lines, %d rejected",
+                run.bucket,
+                upload.key,
+                result.counts.lines,
+                result.counts.rejected,
             )
     return LoadedGroup(loaded=loaded, set_aside=set_aside, left_for_next_run=changed)
 
@@ -329,11 +335,15 @@ def acknowledge(run: Run, batch: Batch, groups: Sequence[LoadedGroup]) -> list[s
     client, bucket = run.s3, run.bucket
     set_aside = [*batch.set_aside, *(one for group in groups for one in group.set_aside)]
     moves = [
-        Copy(one.upload.key, lake.archive_key(one.upload.key), one.upload.size, one.upload.etag, one.version_id)
+        Copy(
+            one.upload.key, lake.archive_key(one.upload.key), one.upload.size, one.upload.etag, one.version_id
+        )
         for group in groups
         for one in group.loaded
     ]
-    moves += [Copy(one.key, lake.set_aside_key(one.key), one.size, one.etag, one.version_id) for one in set_aside]
+    moves += [
+        Copy(one.key, lake.set_aside_key(one.key), one.size, one.etag, one.version_id) for one in set_aside
+    ]
 
     def move(copy: Copy) -> str | None:
         etag = cast(str, copy.etag)

@@ -26,13 +26,16 @@ from botocore.exceptions import (
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import CopySourceTypeDef
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef, CopySourceTypeDef
 
 # Retries cover throttling and dropped connections before a body arrives ("standard" backs off with
 # jitter); the pool lets server-side copies wait for their replies side by side.
 POOL = 32
 CLIENT_CONFIG = Config(
-    retries={"mode": "standard", "max_attempts": 5}, max_pool_connections=POOL, read_timeout=60, connect_timeout=10
+    retries={"mode": "standard", "max_attempts": 5},
+    max_pool_connections=POOL,
+    read_timeout=60,
+    connect_timeout=10,
 )
 
 _COPY_LIMIT = 5 * 1024**3  # larger objects need a multipart copy (S3 API reference, CopyObject)
@@ -172,11 +175,11 @@ class ObjectWriter(io.RawIOBase):
     """
 
     def __init__(self, client: S3Client, bucket: str, key: str, content_type: str = "application/x-ndjson"):
-        self._client, self._where = client, {"Bucket": bucket, "Key": key}
+        self._client, self._bucket, self._key = client, bucket, key
         self._content_type = content_type
         self._buffer = bytearray()
         self._upload: str | None = None
-        self._parts: list[dict[str, Any]] = []
+        self._parts: list[CompletedPartTypeDef] = []
         self.size = 0
 
     def writable(self) -> bool:
@@ -192,21 +195,30 @@ class ObjectWriter(io.RawIOBase):
 
     def _send(self, data: bytes) -> None:
         if self._upload is None:
-            started = self._client.create_multipart_upload(**self._where, ContentType=self._content_type)
+            started = self._client.create_multipart_upload(
+                Bucket=self._bucket, Key=self._key, ContentType=self._content_type
+            )
             self._upload = started["UploadId"]
         number = len(self._parts) + 1
-        part = self._client.upload_part(**self._where, UploadId=self._upload, PartNumber=number, Body=data)
+        part = self._client.upload_part(
+            Bucket=self._bucket, Key=self._key, UploadId=self._upload, PartNumber=number, Body=data
+        )
         self._parts.append({"ETag": part["ETag"], "PartNumber": number})
 
     def commit(self) -> None:
         """Make the object appear; nothing can be written afterwards."""
         if self._upload is None:
-            self._client.put_object(**self._where, Body=bytes(self._buffer), ContentType=self._content_type)
+            self._client.put_object(
+                Bucket=self._bucket, Key=self._key, Body=bytes(self._buffer), ContentType=self._content_type
+            )
         else:
             if self._buffer:
                 self._send(bytes(self._buffer))
             self._client.complete_multipart_upload(
-                **self._where, UploadId=self._upload, MultipartUpload={"Parts": self._parts}  # type: ignore[typeddict-item]
+                Bucket=self._bucket,
+                Key=self._key,
+                UploadId=self._upload,
+                MultipartUpload={"Parts": self._parts},
             )
         self._buffer.clear()
         super().close()
@@ -214,7 +226,7 @@ class ObjectWriter(io.RawIOBase):
     def abort(self) -> None:
         """Leave nothing behind."""
         if self._upload is not None:
-            self._client.abort_multipart_upload(**self._where, UploadId=self._upload)
+            self._client.abort_multipart_upload(Bucket=self._bucket, Key=self._key, UploadId=self._upload)
         self._buffer.clear()
         super().close()
 
@@ -299,7 +311,9 @@ def delete_prefix(client: S3Client, bucket: str, prefix: str) -> int:
         batch = [{"Key": key} for key in keys[start : start + 1000]]
         answer = client.delete_objects(Bucket=bucket, Delete={"Objects": batch, "Quiet": True})  # type: ignore[typeddict-item]
         if errors := answer.get("Errors"):
-            raise RuntimeError(f"Could not delete s3://{bucket}/{errors[0].get('Key')}: {errors[0].get('Message')}")
+            raise RuntimeError(
+                f"Could not delete s3://{bucket}/{errors[0].get('Key')}: {errors[0].get('Message')}"
+            )
     return len(keys)
 
 

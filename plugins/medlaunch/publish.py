@@ -17,7 +17,15 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from medlaunch import lake
-from medlaunch.checks import Account, Input, Lines, SnapshotAccount, SnapshotPlan, plan_snapshot, worth_publishing
+from medlaunch.checks import (
+    Account,
+    Input,
+    Lines,
+    SnapshotAccount,
+    SnapshotPlan,
+    plan_snapshot,
+    worth_publishing,
+)
 from medlaunch.landing import Batch, LoadedGroup, LoadedUpload
 from medlaunch.objects import Copy, ObjectWriter, copy_objects, get_bytes, in_parallel, list_objects, put_json
 from medlaunch.runs import Run
@@ -25,11 +33,12 @@ from medlaunch.runs import Run
 if TYPE_CHECKING:
     from mypy_boto3_glue import GlueClient
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import TaggingTypeDef, TagTypeDef
 
 log = logging.getLogger(__name__)
 
 #: The lifecycle rule of the bucket removes objects of prod/ that carry this tag.
-SUPERSEDED_TAG = {"Key": "medlaunch-state", "Value": "superseded"}
+SUPERSEDED_TAG: TagTypeDef = {"Key": "medlaunch-state", "Value": "superseded"}
 
 
 # Documents of a run, by their names in its staging prefix.
@@ -108,10 +117,10 @@ def plan(run: Run, batch: Batch, groups: Sequence[LoadedGroup]) -> list[Snapshot
     run.put(PLANS, plans)
     with ObjectWriter(run.s3, run.bucket, run.path(UPLOADS)) as table:
         for plan in plans:
-            for order, one in enumerate(plan.inputs):
+            for order, source in enumerate(plan.inputs):
                 row = {
                     "snapshot_date": f"{plan.snapshot:%Y-%m-%d}",
-                    "upload_id": one.upload.upload_id,
+                    "upload_id": source.upload.upload_id,
                     "upload_order": order,
                 }
                 table.write(msgspec.json.encode(row) + b"\n")
@@ -178,8 +187,8 @@ def switch(
     put_json(s3, bucket, lake.manifest_key(manifest.pipeline, manifest.snapshot_date), manifest)
     log.info("Published %s of %s, version %s", manifest.pipeline, manifest.snapshot_date, manifest.version)
     if before is not None and before.version != manifest.version:
-        mark = {"TagSet": [SUPERSEDED_TAG]}
-        in_parallel(lambda key: s3.put_object_tagging(Bucket=bucket, Key=key, Tagging=mark), _keys(before))  # type: ignore[typeddict-item]
+        mark: TaggingTypeDef = {"TagSet": [SUPERSEDED_TAG]}
+        in_parallel(lambda key: s3.put_object_tagging(Bucket=bucket, Key=key, Tagging=mark), _keys(before))
         if manifest.previous_version != before.version:  # going back: the lifecycle rule must spare it again
             in_parallel(lambda key: s3.delete_object_tagging(Bucket=bucket, Key=key), _keys(manifest))
 

@@ -87,7 +87,7 @@ class Unreadable(StrEnum):
     GZIP_BOMB = "gzip_bomb"
 
 
-class UnreadableUpload(Exception):  # noqa: N818 - it names the upload's state
+class UnreadableUpload(Exception):
     """The upload cannot be read to its end; nothing of it may be used. ``reason`` is for counting."""
 
     def __init__(self, reason: Unreadable, detail: str):

@@ -73,7 +73,9 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
 
     def summary(self) -> str:
         """One paragraph for the run's note."""
-        published = ", ".join(f"{one.snapshot_date} ({one.rows['facility_metrics']:,} facilities)" for one in self.snapshots)
+        published = ", ".join(
+            f"{one.snapshot_date} ({one.rows['facility_metrics']:,} facilities)" for one in self.snapshots
+        )
         parts = [
             f"Published {published}." if published else "Nothing to publish.",
             f"{self.lines.read:,} lines in {self.files.loaded:,} files: {self.lines.accepted:,} accepted, "
@@ -109,14 +111,14 @@ def build(
 ) -> RunReport:
     """The report of a run; ``account`` is None and ``manifests`` is empty if nothing was published."""
     loaded = [one for group in groups for one in group.loaded]
-    set_aside: list[SetAsideObject] = [*batch.set_aside, *(one for group in groups for one in group.set_aside)]
+    set_aside: list[SetAsideObject] = [
+        *batch.set_aside,
+        *(one for group in groups for one in group.set_aside),
+    ]
     changed = [key for group in groups for key in group.left_for_next_run]
     rows = {one.snapshot: one.rows for one in account.snapshots} if account else {}
-    if account is not None:
-        lines = account.batch
-    else:
-        # Nothing was published because nothing was read, so there is no account to settle.
-        lines = Lines(read=sum(one.counts.lines for one in loaded))
+    # Without an account nothing was published because nothing was read.
+    lines = account.batch if account else Lines(read=sum(one.counts.lines for one in loaded))
     return RunReport(
         pipeline=batch.pipeline,
         environment=environment,
@@ -141,7 +143,8 @@ def build(
         ),
         facilities_without_accreditations=sum(one.counts.without_accreditations for one in loaded),
         set_aside=[
-            SetAsideEntry(key=one.key, reason=one.reason, moved_to=lake.set_aside_key(one.key)) for one in set_aside
+            SetAsideEntry(key=one.key, reason=one.reason, moved_to=lake.set_aside_key(one.key))
+            for one in set_aside
         ],
         quarantine=[one.rejects_key for one in loaded if one.rejects_key],
         snapshots=[

@@ -39,11 +39,11 @@ class Settings(BaseModel):
         "medlaunch", description="Athena workgroup; it owns the result location and the scan limit."
     )
     aws_conn_id: str = Field("aws_default", min_length=1, description="Airflow connection to AWS.")
-    alerts_topic_arn: Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_.-]+$")] = (
-        Field(
-            "arn:aws:sns:us-east-1:123456789012:medlaunch-alerts",
-            description="SNS topic that receives one message per failed run.",
-        )
+    alerts_topic_arn: Annotated[
+        str, Field(pattern=r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_.-]+$")
+    ] = Field(
+        "arn:aws:sns:us-east-1:123456789012:medlaunch-alerts",
+        description="SNS topic that receives one message per failed run.",
     )
     uploads_queue_url: str | None = Field(
         None,

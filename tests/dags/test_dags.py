@@ -89,7 +89,7 @@ def test_a_bad_window_is_refused(bag: DagBag, bad: str) -> None:
 
     dag = bag.dags["facility_accreditation"]
     claim = dag.get_task("claim_uploads").python_callable
-    with pytest.raises(AirflowFailException, match="window|duration"):
+    with pytest.raises(AirflowFailException, match=r"window|duration"):
         claim(params={"as_of": "2026-11-20", "expiry_window": bad})
 
 
@@ -107,14 +107,14 @@ def test_alerts_are_wired(dag: DAG) -> None:
     assert {task.task_id for task in upstream} == {task.task_id for task in dag.tasks} - {"alert"}
     # Waits for everything that can fail side by side, so that one alert names all.
     parallel = {
-        task.task_id
-        for task in dag.tasks
-        if task.is_mapped or (task.task_group and task.task_group.group_id)
+        task.task_id for task in dag.tasks if task.is_mapped or (task.task_group and task.task_group.group_id)
     }
     direct = set(alert.upstream_task_ids)
     for task_id in parallel:
         task = dag.get_task(task_id)
-        assert task_id in direct or any(one.task_id in direct for one in task.get_flat_relatives(upstream=False))
+        assert task_id in direct or any(
+            one.task_id in direct for one in task.get_flat_relatives(upstream=False)
+        )
     for task in dag.tasks:
         if task.task_id != "alert":
             assert task.on_failure_callback, f"{task.task_id} does not remember its error"

@@ -34,7 +34,11 @@ def facility(number: int, *valid: Any, **other: Any) -> dict[str, Any]:
         "services": ["a", "b"],
         "labs": [{"lab_name": "L", "certifications": ["CLIA"]}],
         "accreditations": [
-            {"accreditation_body": "Joint Commission", "accreditation_id": f"J{number}-{n}", "valid_until": day}
+            {
+                "accreditation_body": "Joint Commission",
+                "accreditation_id": f"J{number}-{n}",
+                "valid_until": day,
+            }
             for n, day in enumerate(valid or ["2027-01-31"])
         ],
         "snapshot_date": DAY,
@@ -60,7 +64,9 @@ def expected(pipeline: Pipeline, *uploads: tuple[str, str, bytes]) -> dict[date,
     )
 
 
-def assert_published(pipeline: Pipeline, day: str, result: oracle.Result, as_of: date = AS_OF, until: date = UNTIL) -> None:
+def assert_published(
+    pipeline: Pipeline, day: str, result: oracle.Result, as_of: date = AS_OF, until: date = UNTIL
+) -> None:
     """All that is published of a snapshot is what the oracle says."""
     state = pipeline.state(day)
     assert [row[0] for row in state["facility_metrics"]] == sorted(result.facilities)
@@ -76,7 +82,9 @@ def assert_published(pipeline: Pipeline, day: str, result: oracle.Result, as_of:
         counted[row[3]] = counted.get(row[3], 0) + 1
         assert row[4].split("+")[0] == row[3]
     assert counted == dict(result.rejected)
-    states = [(code, name, str(good), str(total), str(as_of)) for code, name, good, total in result.by_state(as_of)]
+    states = [
+        (code, name, str(good), str(total), str(as_of)) for code, name, good, total in result.by_state(as_of)
+    ]
     assert state["accredited_facilities_by_state"] == states
     exported = [tuple(row.values()) for row in pipeline.csv(day, "accredited_facilities_by_state_csv")]
     assert exported == [(*row[:4], day, row[4]) for row in states]
@@ -94,7 +102,9 @@ def assert_published(pipeline: Pipeline, day: str, result: oracle.Result, as_of:
         f"SELECT valid_until, facility_id FROM expiring_accreditations WHERE snapshot_date = DATE '{day}' ORDER BY 1, 2"
     )
     assert [(row["valid_until"], row["facility_id"]) for row in table] == [(str(v), i) for v, i, _ in soon]
-    (count,) = pipeline.select(f"SELECT count(*) AS n FROM expiring_facilities WHERE snapshot_date = DATE '{day}'")
+    (count,) = pipeline.select(
+        f"SELECT count(*) AS n FROM expiring_facilities WHERE snapshot_date = DATE '{day}'"
+    )
     assert int(count["n"]) == len(whole)
 
 
@@ -152,17 +162,30 @@ NASTY = [
 def test_every_nasty_case_at_once(pipeline: Pipeline) -> None:
     uploads = [
         (DAY, "nasty.jsonl", NASTY[0]),
-        (DAY, "crlf with bom +%'é\".ndjson", b"\xef\xbb\xbf" + lines(facility(40), facility(41)).replace(b"\n", b"\r\n")),
+        (
+            DAY,
+            "crlf with bom +%'é\".ndjson",
+            b"\xef\xbb\xbf" + lines(facility(40), facility(41)).replace(b"\n", b"\r\n"),
+        ),
         (DAY, "array.json", json.dumps([facility(50), None, facility(51, "2027-02-01"), 5]).encode()),
         (DAY, "pretty.json", json.dumps([facility(52), facility(53)], indent=2).encode()),
-        (DAY, "zipped.jsonl.gz", gzip.compress(lines(facility(54), facility(1, facility_name="from the zip")), mtime=0)),
+        (
+            DAY,
+            "zipped.jsonl.gz",
+            gzip.compress(lines(facility(54), facility(1, facility_name="from the zip")), mtime=0),
+        ),
         ("0042-01-31", "far past.json", lines(facility(60, "2026-12-01"))),
         ("9999-12-31", "far future.json", lines(facility(61, "9999-12-31"))),
     ]
     for day, file, body in uploads:
         pipeline.upload(day, file, body)
         pipeline.next_second()
-    concatenated = json.dumps(facility(55), indent=1) + json.dumps(facility(56)) + "\n" + json.dumps(facility(57), indent=4)
+    concatenated = (
+        json.dumps(facility(55), indent=1)
+        + json.dumps(facility(56))
+        + "\n"
+        + json.dumps(facility(57), indent=4)
+    )
     pipeline.upload(DAY, "z concatenated.json", concatenated.encode())
     junk = {
         ".keep": b"",
@@ -178,7 +201,9 @@ def test_every_nasty_case_at_once(pipeline: Pipeline) -> None:
 
     report = pipeline.report()
 
-    results = expected(pipeline, *uploads, (DAY, "z as array.json", json.dumps([facility(n) for n in (55, 56, 57)]).encode()))
+    results = expected(
+        pipeline, *uploads, (DAY, "z as array.json", json.dumps([facility(n) for n in (55, 56, 57)]).encode())
+    )
     for day in ("0042-01-31", DAY, "9999-12-31"):
         assert_published(pipeline, day, results[date.fromisoformat(day)])
     assert_adds_up(report)
@@ -203,12 +228,16 @@ def test_every_nasty_case_at_once(pipeline: Pipeline) -> None:
     whole = [one for one in rejects if one["reject_reason"] != "invalid_or_missing_valid_until"]
     assert len(whole) == sum(sum(one.rejected.values()) for one in results.values())
     assert len(rejects) - len(whole) == sum(one.quarantined_accreditations for one in results.values())
-    assert all(one["line_number"] >= 1 and one["source_key"].startswith("landing/facilities/") for one in rejects)
+    assert all(
+        one["line_number"] >= 1 and one["source_key"].startswith("landing/facilities/") for one in rejects
+    )
     # Landing is empty, and everything that was there is kept.
     assert pipeline.keys("landing/") == []
     assert len(pipeline.keys("archive/")) == 9
     assert len(pipeline.keys("quarantine/facilities/set_aside/")) == 6
-    assert {row["zip"] for row in pipeline.csv(DAY, "expiring_soon") if row["facility_id"] == "FAC00028"} == {"00901"}
+    assert {row["zip"] for row in pipeline.csv(DAY, "expiring_soon") if row["facility_id"] == "FAC00028"} == {
+        "00901"
+    }
 
 
 def test_exports_are_rfc_4180(pipeline: Pipeline) -> None:
@@ -304,7 +333,10 @@ def test_running_twice_and_uploading_again_change_nothing_that_readers_see(pipel
 
 
 def test_the_order_of_files_of_one_second_does_not_matter(pipeline: Pipeline, aws: Any, aws_url: str) -> None:
-    uploads = [(DAY, f"{name}.jsonl", lines(facility(1, facility_name=name), facility(n))) for n, name in enumerate("abc", 2)]
+    uploads = [
+        (DAY, f"{name}.jsonl", lines(facility(1, facility_name=name), facility(n)))
+        for n, name in enumerate("abc", 2)
+    ]
     other = Pipeline(aws, aws_url)
     for target, order in ((pipeline, uploads), (other, uploads[::-1])):
         target.next_second()
@@ -316,17 +348,32 @@ def test_the_order_of_files_of_one_second_does_not_matter(pipeline: Pipeline, aw
     assert names["FAC00001"] == "c"
 
 
-@pytest.mark.parametrize(("as_of", "window", "until"), [("2026-11-20", "P180D", "2027-05-19"), ("2026-08-31", "P6M", "2027-02-28")])
+@pytest.mark.parametrize(
+    ("as_of", "window", "until"), [("2026-11-20", "P180D", "2027-05-19"), ("2026-08-31", "P6M", "2027-02-28")]
+)
 def test_as_of_and_window(pipeline: Pipeline, as_of: str, window: str, until: str) -> None:
     last = date.fromisoformat(until)
-    upload = (DAY, "a.jsonl", lines(facility(1, as_of), facility(2, until), facility(3, str(last + timedelta(1))), facility(4, "2026-01-01")))
+    upload = (
+        DAY,
+        "a.jsonl",
+        lines(
+            facility(1, as_of),
+            facility(2, until),
+            facility(3, str(last + timedelta(1))),
+            facility(4, "2026-01-01"),
+        ),
+    )
     pipeline.upload(*upload)
     pipeline.report(as_of=as_of, expiry_window=window)
-    assert_published(pipeline, DAY, expected(pipeline, upload)[date.fromisoformat(DAY)], date.fromisoformat(as_of), last)
+    assert_published(
+        pipeline, DAY, expected(pipeline, upload)[date.fromisoformat(DAY)], date.fromisoformat(as_of), last
+    )
     assert [row["facility_id"] for row in pipeline.csv(DAY, "expiring_soon")] == ["FAC00001", "FAC00002"]
 
 
-def test_an_upload_that_arrives_during_the_run_stays_for_the_next(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_upload_that_arrives_during_the_run_stays_for_the_next(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pipeline.upload(DAY, "a.jsonl", lines(facility(1)))
     from medlaunch import checks
 
@@ -347,7 +394,9 @@ def test_an_upload_that_arrives_during_the_run_stays_for_the_next(pipeline: Pipe
     assert pipeline.keys("landing/") == []
 
 
-def test_a_run_whose_accounts_disagree_publishes_nothing_and_alerts(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_whose_accounts_disagree_publishes_nothing_and_alerts(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pipeline.upload(DAY, "a.jsonl", lines(facility(1), facility(2)))
     from medlaunch import landing
 
@@ -383,5 +432,9 @@ def test_the_report_names_results_queries_and_cost(pipeline: Pipeline) -> None:
     }
     for keys in snapshot["results"].values():
         assert all(pipeline.read(key) is not None for key in keys)
-    assert {query["task"].rsplit(".")[-1] for query in report["queries"]} >= {"extract_facilities", "count_lines", "prepare_tables"}
+    assert {query["task"].rsplit(".")[-1] for query in report["queries"]} >= {
+        "extract_facilities",
+        "count_lines",
+        "prepare_tables",
+    }
     assert report["bytes_scanned"] == sum(query["bytes_scanned"] for query in report["queries"]) > 0

@@ -3,8 +3,17 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 
 import pytest
-from medlaunch.checks import CheckFailed, FilterCounts, Input, SnapshotPlan, plan_snapshot, settle, worth_publishing
+
 from medlaunch.accreditation.bronze import UploadCounts as Counts
+from medlaunch.checks import (
+    CheckFailed,
+    FilterCounts,
+    Input,
+    SnapshotPlan,
+    plan_snapshot,
+    settle,
+    worth_publishing,
+)
 from medlaunch.landing import LoadedUpload, Upload, group_uploads
 
 DAY = date(2026, 11, 1)
@@ -13,7 +22,15 @@ DAY = date(2026, 11, 1)
 def upload(name: str, second: int = 0, size: int = 10) -> Upload:
     key = f"landing/facilities/2026-11-01/{name}"
     when = datetime(2026, 11, 2, 0, 0, second, tzinfo=UTC)
-    return Upload(key=key, size=size, etag=name, last_modified=when, upload_id=f"id-{name}-{second}", snapshot=DAY, file=name)
+    return Upload(
+        key=key,
+        size=size,
+        etag=name,
+        last_modified=when,
+        upload_id=f"id-{name}-{second}",
+        snapshot=DAY,
+        file=name,
+    )
 
 
 def counts(valid: int, **rejected: int) -> Counts:
@@ -70,7 +87,12 @@ def test_accounts_that_agree_are_settled() -> None:
         ({}, {("facility_metrics", DAY): (4, 3)}, {}, "facilities in it"),
         ({}, {("facility_rejects", DAY): (0, 0)}, {}, "facility_rejects"),
         ({}, {("accredited_facilities_by_state", DAY): (2, 3)}, {}, "facilities by state"),
-        ({}, {}, {DAY: FilterCounts(facilities=3, expiring_accreditations=0, expiring_facilities=0)}, "expiry filter"),
+        (
+            {},
+            {},
+            {DAY: FilterCounts(facilities=3, expiring_accreditations=0, expiring_facilities=0)},
+            "expiry filter",
+        ),
     ],
 )
 def test_any_disagreement_stops_the_run_and_is_named(lines, rows, filtered, message) -> None:  # type: ignore[no-untyped-def]
@@ -100,14 +122,23 @@ def test_nothing_is_published_of_nothing_unless_something_stale_is_out() -> None
     empty = plan((upload("a"), counts(0)))
     assert not worth_publishing(empty)
     assert worth_publishing(plan((upload("a"), counts(0, malformed_json=1))))
-    assert worth_publishing(plan_snapshot(DAY, [], [LoadedUpload(upload=upload("a"), version_id=None, counts=counts(0), rejects_key=None)], "v1"))
+    assert worth_publishing(
+        plan_snapshot(
+            DAY,
+            [],
+            [LoadedUpload(upload=upload("a"), version_id=None, counts=counts(0), rejects_key=None)],
+            "v1",
+        )
+    )
 
 
 def test_groups_are_even_bounded_and_complete() -> None:
     uploads = [upload(f"{n}", size=(n % 7) * 1_000_000) for n in range(50)]
     groups = group_uploads(uploads, max_groups=4, group_bytes=1_000_000)
     assert len(groups) == 4
-    assert sorted(one.upload_id for group in groups for one in group) == sorted(one.upload_id for one in uploads)
+    assert sorted(one.upload_id for group in groups for one in group) == sorted(
+        one.upload_id for one in uploads
+    )
     sizes = [sum(one.size for one in group) for group in groups]
     assert max(sizes) - min(sizes) <= 6_000_000
     assert group_uploads([], 4, 1) == []

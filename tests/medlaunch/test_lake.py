@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from medlaunch import lake
 from medlaunch.lake import LandingKey, SetAside
 
@@ -13,8 +14,16 @@ from medlaunch.lake import LandingKey, SetAside
     ("key", "size", "expected"),
     [
         ("landing/facilities/2026-11-01/a.jsonl", 5, LandingKey("facilities", date(2026, 11, 1), "a.jsonl")),
-        ("landing/facilities/2026-11-01/A.JSON.GZ", 5, LandingKey("facilities", date(2026, 11, 1), "A.JSON.GZ")),
-        ("landing/facilities/2026-11-01/x/b c+%'é\".ndjson", 5, LandingKey("facilities", date(2026, 11, 1), "x/b c+%'é\".ndjson")),
+        (
+            "landing/facilities/2026-11-01/A.JSON.GZ",
+            5,
+            LandingKey("facilities", date(2026, 11, 1), "A.JSON.GZ"),
+        ),
+        (
+            "landing/facilities/2026-11-01/x/b c+%'é\".ndjson",
+            5,
+            LandingKey("facilities", date(2026, 11, 1), "x/b c+%'é\".ndjson"),
+        ),
         ("landing/facilities/0001-01-01/a.json", 5, LandingKey("facilities", date(1, 1, 1), "a.json")),
         ("landing/facilities/9999-12-31/a.json", 5, LandingKey("facilities", date(9999, 12, 31), "a.json")),
         ("landing/facilities/2026-11-01/", 0, SetAside.FOLDER_MARKER),

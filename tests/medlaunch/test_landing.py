@@ -7,6 +7,7 @@ from datetime import date
 from typing import Any, BinaryIO
 
 import pytest
+
 from medlaunch import landing
 from medlaunch.accreditation.bronze import UploadCounts as Counts
 from medlaunch.landing import Upload
@@ -20,7 +21,13 @@ NAMES = ["a.jsonl", "b c+d%20'e\".json", "naïve 試験.ndjson.gz", "nested/x.js
 
 @pytest.fixture
 def run(s3: Any, bucket: str) -> Run:
-    return Run(s3=s3, bucket=bucket, dag_id="facility_accreditation", run_id="manual__2026-11-20T00:00:00+00:00", environment="test")
+    return Run(
+        s3=s3,
+        bucket=bucket,
+        dag_id="facility_accreditation",
+        run_id="manual__2026-11-20T00:00:00+00:00",
+        environment="test",
+    )
 
 
 def put(run: Run, key: str, body: bytes = b"{}\n") -> None:
@@ -117,7 +124,9 @@ def test_processed_versions_leave_landing_and_nothing_else(run: Run) -> None:
     assert keys(run, "landing/") == sorted([overwritten, late])
     assert run.s3.get_object(Bucket=run.bucket, Key=overwritten)["Body"].read() == b"newer\n"
     for name in NAMES:
-        archived = run.s3.get_object(Bucket=run.bucket, Key=f"archive/facilities/2026-11-01/{name}")["Body"].read()
+        archived = run.s3.get_object(Bucket=run.bucket, Key=f"archive/facilities/2026-11-01/{name}")[
+            "Body"
+        ].read()
         assert archived == b"one\nbad two\n"
     assert keys(run, "quarantine/facilities/set_aside/") == [
         "quarantine/facilities/set_aside/2026-11-01/.keep",

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+
 from medlaunch.objects import (
     CLIENT_CONFIG,
     Copy,
@@ -28,7 +29,18 @@ from medlaunch.objects import (
     split_s3_url,
 )
 
-KEYS = ["plain", "with space", "a+b", "100%", "it's", 'say "hi"', "naïve/Δοκιμή/試験", "a&b=c?d#e", "x//y", "~(*)!"]
+KEYS = [
+    "plain",
+    "with space",
+    "a+b",
+    "100%",
+    "it's",
+    'say "hi"',
+    "naïve/Δοκιμή/試験",
+    "a&b=c?d#e",
+    "x//y",
+    "~(*)!",
+]
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -148,7 +160,7 @@ class _CuttingProxy(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         cls = type(self)
         headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
-        with urlopen(Request(cls.upstream + self.path, headers=headers)) as answer:  # noqa: S310
+        with urlopen(Request(cls.upstream + self.path, headers=headers)) as answer:
             body = answer.read()
             self.send_response(answer.status)
             for name, value in answer.getheaders():
@@ -187,7 +199,9 @@ def test_a_body_that_breaks_off_is_taken_up_where_it_broke(s3, bucket: str, aws_
 
 
 @given(st.lists(st.binary(max_size=50), max_size=20))
-@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
+@hypothesis_settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None
+)
 def test_what_is_written_is_what_is_read(s3, bucket: str, chunks: list[bytes]) -> None:  # type: ignore[no-untyped-def]
     with ObjectWriter(s3, bucket, "any") as target:
         for chunk in chunks:

@@ -7,9 +7,10 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
+
 from medlaunch import publish
-from medlaunch.checks import Account, Input, Lines, SnapshotAccount, SnapshotPlan
 from medlaunch.accreditation.bronze import UploadCounts as Counts
+from medlaunch.checks import Account, Input, Lines, SnapshotAccount, SnapshotPlan
 from medlaunch.landing import Batch, LoadedGroup, LoadedUpload, Upload
 from medlaunch.objects import list_objects
 from medlaunch.publish import Result, read_manifest
@@ -84,10 +85,19 @@ class World:
         plans = []
         for day in days:
             published = read_manifest(self.s3, self.bucket, DAG, day)
-            plans.append(SnapshotPlan(snapshot=day, inputs=[], batch_uploads=[], previous_version=published and published.version))
+            plans.append(
+                SnapshotPlan(
+                    snapshot=day,
+                    inputs=[],
+                    batch_uploads=[],
+                    previous_version=published and published.version,
+                )
+            )
         account = Account(
             batch=Lines(),
-            snapshots=[SnapshotAccount(snapshot=day, lines=Lines(read=3, accepted=3), rows=ROWS) for day in days],
+            snapshots=[
+                SnapshotAccount(snapshot=day, lines=Lines(read=3, accepted=3), rows=ROWS) for day in days
+            ],
         )
         return publish.publish(
             run, self.glue, database=self.database, batch=batch, plans=plans, account=account, results=RESULTS
@@ -124,7 +134,10 @@ def test_results_are_copied_switched_and_described_by_a_manifest(world: World) -
     manifest = manifests[1]
     assert read_manifest(world.s3, world.bucket, DAG, DAY) == manifest
     metrics = manifest.results["facility_metrics"]
-    assert [file.key.rsplit("/", 1)[-1] for file in metrics.files] == ["part-00000.parquet", "part-00001.parquet"]
+    assert [file.key.rsplit("/", 1)[-1] for file in metrics.files] == [
+        "part-00000.parquet",
+        "part-00001.parquet",
+    ]
     assert world.location("facility_metrics") == f"s3://{world.bucket}/{metrics.prefix}"
     assert f"snapshot_date={DAY}/version=manual__1." in metrics.prefix
     assert metrics.rows == 3
@@ -145,7 +158,9 @@ def test_publishing_again_changes_nothing(world: World) -> None:
     before = [(one.key, one.etag) for one in list_objects(world.s3, world.bucket, "prod/facility_metrics/")]
     (second,) = world.publish(run)
     assert second.version == first.version
-    assert [(one.key, one.etag) for one in list_objects(world.s3, world.bucket, "prod/facility_metrics/")] == before
+    assert [
+        (one.key, one.etag) for one in list_objects(world.s3, world.bucket, "prod/facility_metrics/")
+    ] == before
     assert world.location("facility_metrics").endswith(f"version={first.version}/")
 
 
@@ -159,7 +174,10 @@ def test_the_earlier_version_stays_and_is_marked(world: World) -> None:
     assert second.previous_version == first.version
     # An empty result replaces the earlier one: the partition points to a place without files.
     assert second.results["facility_metrics"].files == []
-    assert world.location("facility_metrics") == f"s3://{world.bucket}/{second.results['facility_metrics'].prefix}"
+    assert (
+        world.location("facility_metrics")
+        == f"s3://{world.bucket}/{second.results['facility_metrics'].prefix}"
+    )
     old_key = first.results["facility_metrics"].files[0].key
     assert world.keys(first.results["facility_metrics"].prefix)
     assert world.s3.get_object_tagging(Bucket=world.bucket, Key=old_key)["TagSet"] == [publish.SUPERSEDED_TAG]
@@ -174,7 +192,9 @@ def test_going_back_to_an_earlier_version_is_the_same_switch(world: World) -> No
         (manifest,) = world.publish(run)
         if run_id == "manual__1":
             first = manifest
-    publish.switch(world.s3, world.glue, bucket=world.bucket, database=world.database, manifest=first, results=RESULTS)
+    publish.switch(
+        world.s3, world.glue, bucket=world.bucket, database=world.database, manifest=first, results=RESULTS
+    )
     assert read_manifest(world.s3, world.bucket, DAG, DAY) == first
     assert world.location("facility_metrics").endswith(f"version={first.version}/")
     key = first.results["facility_metrics"].files[0].key
@@ -188,7 +208,12 @@ def test_other_content_never_takes_over_a_version(world: World) -> None:
     world.stage(run, {"facility_metrics/x": b"two"})  # the extraction was cleared and ran again
     (second,) = world.publish(run)
     assert first.version != second.version
-    assert world.s3.get_object(Bucket=world.bucket, Key=first.results["facility_metrics"].files[0].key)["Body"].read() == b"one"
+    assert (
+        world.s3.get_object(Bucket=world.bucket, Key=first.results["facility_metrics"].files[0].key)[
+            "Body"
+        ].read()
+        == b"one"
+    )
 
 
 class Killed(Exception):
@@ -222,12 +247,18 @@ def test_stopped_anywhere_readers_see_the_old_version_or_a_whole_new_one(world: 
     for result in RESULTS:
         if result.table:
             prefix = world.location(result.table).removeprefix(f"s3://{world.bucket}/")
-            expected = len([name for name in FILES if name.startswith(result.name) and not name.endswith("_SUCCESS")])
+            expected = len(
+                [name for name in FILES if name.startswith(result.name) and not name.endswith("_SUCCESS")]
+            )
             assert len(world.keys(prefix)) == expected
     manifest = read_manifest(world.s3, world.bucket, DAG, DAY)
     assert manifest is not None
-    assert all(world.keys(one.prefix) == [file.key for file in one.files] for one in manifest.results.values())
-    assert manifest == first or all(world.location(r.table).endswith(f"{manifest.version}/") for r in RESULTS if r.table)
+    assert all(
+        world.keys(one.prefix) == [file.key for file in one.files] for one in manifest.results.values()
+    )
+    assert manifest == first or all(
+        world.location(r.table).endswith(f"{manifest.version}/") for r in RESULTS if r.table
+    )
     # The retry finishes the work.
     (again,) = world.publish(second_run)
     assert world.location("expiring_soon").endswith(f"version={again.version}/")
@@ -236,23 +267,49 @@ def test_stopped_anywhere_readers_see_the_old_version_or_a_whole_new_one(world: 
 def test_a_snapshot_is_planned_from_what_is_published_and_what_is_new(world: World) -> None:
     def upload(name: str, second: int) -> Upload:
         return Upload(
-            key=f"landing/facilities/{DAY}/{name}", size=1, etag="e", last_modified=datetime(2026, 11, 2, 0, 0, second, tzinfo=UTC),
-            upload_id=f"{name}{second}", snapshot=DAY, file=name,
+            key=f"landing/facilities/{DAY}/{name}",
+            size=1,
+            etag="e",
+            last_modified=datetime(2026, 11, 2, 0, 0, second, tzinfo=UTC),
+            upload_id=f"{name}{second}",
+            snapshot=DAY,
+            file=name,
         )
 
     run = world.run("manual__1")
     world.stage(run, FILES)
     (manifest,) = world.publish(run)
-    old = [Input(upload=upload("a", 1), counts=Counts(lines=1, valid=1)), Input(upload=upload("b", 2), counts=Counts(lines=1, valid=1))]
+    old = [
+        Input(upload=upload("a", 1), counts=Counts(lines=1, valid=1)),
+        Input(upload=upload("b", 2), counts=Counts(lines=1, valid=1)),
+    ]
     import msgspec
+
     from medlaunch import lake
     from medlaunch.objects import put_json
 
-    put_json(world.s3, world.bucket, lake.manifest_key(DAG, DAY), msgspec.structs.replace(manifest, inputs=old))
+    put_json(
+        world.s3, world.bucket, lake.manifest_key(DAG, DAY), msgspec.structs.replace(manifest, inputs=old)
+    )
     next_run = world.run("manual__2")
-    loaded = [LoadedUpload(upload=upload("a", 5), version_id=None, counts=Counts(lines=2, valid=2), rejects_key=None)]
-    batch = Batch(pipeline=DAG, run_id="manual__2", run="manual__2", dataset="facilities", as_of=DAY, expiry_window="P6M",
-                  claimed_at=datetime.now(UTC), uploads=[], set_aside=[], left_for_next_run=0, groups=1)
+    loaded = [
+        LoadedUpload(
+            upload=upload("a", 5), version_id=None, counts=Counts(lines=2, valid=2), rejects_key=None
+        )
+    ]
+    batch = Batch(
+        pipeline=DAG,
+        run_id="manual__2",
+        run="manual__2",
+        dataset="facilities",
+        as_of=DAY,
+        expiry_window="P6M",
+        claimed_at=datetime.now(UTC),
+        uploads=[],
+        set_aside=[],
+        left_for_next_run=0,
+        groups=1,
+    )
     (plan,) = publish.plan(next_run, batch, [LoadedGroup(loaded=loaded, set_aside=[], left_for_next_run=[])])
     assert [one.upload.upload_id for one in plan.inputs] == ["b2", "a5"]
     assert plan.previous_version == manifest.version

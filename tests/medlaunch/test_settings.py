@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from medlaunch.settings import Settings, SettingsError
 
 
@@ -13,7 +14,11 @@ def test_the_defaults_suit_the_laptop() -> None:
 
 def test_variables_are_read_and_empty_ones_do_not_count() -> None:
     config = Settings.from_environment(
-        {"MEDLAUNCH_BUCKET": " lake-prod ", "MEDLAUNCH_UPLOADS_QUEUE_URL": "", "MEDLAUNCH_ATHENA_POLL_SECONDS": "0.5"}
+        {
+            "MEDLAUNCH_BUCKET": " lake-prod ",
+            "MEDLAUNCH_UPLOADS_QUEUE_URL": "",
+            "MEDLAUNCH_ATHENA_POLL_SECONDS": "0.5",
+        }
     )
     assert (config.bucket, config.uploads_queue_url, config.athena_poll_seconds) == ("lake-prod", None, 0.5)
 

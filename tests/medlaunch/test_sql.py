@@ -1,11 +1,11 @@
 from __future__ import annotations
 
+import pytest
 import sqlglot
 from hypothesis import given
 from hypothesis import strategies as st
-from medlaunch.sql import Identifier, SqlValueError, literal, render, statements
 
-import pytest
+from medlaunch.sql import Identifier, SqlValueError, literal, render, statements
 
 TEXT = st.text(st.characters(exclude_categories=["Cc", "Cs"], exclude_characters="\\"), max_size=80)
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import sqlglot
+
 from medlaunch import lake, sql
 from medlaunch.exports import states
 
@@ -23,13 +24,17 @@ ROOT = Path(__file__).parents[2]
 DAG = "facility_accreditation"
 DAYS = ["2026-10-01", "2026-11-01"]
 RUN = "manual__1"
-ALL = sorted(path.relative_to(ROOT / "include/sql").as_posix() for path in (ROOT / "include/sql").rglob("*.sql"))
+ALL = sorted(
+    path.relative_to(ROOT / "include/sql").as_posix() for path in (ROOT / "include/sql").rglob("*.sql")
+)
 
 
-def facility(number: int, *, day: int = 1, state: str = "MI", valid: list[str | None] | None = None, **other: Any) -> dict[str, Any]:
+def facility(
+    number: int, *, day: int = 1, state: str = "MI", valid: list[str | None] | None = None, **other: Any
+) -> dict[str, Any]:
     return {
         "facility_id": f"FAC{number:05d}",
-        "facility_name": f"Facility {number}, \"quoted\" ünïcode",
+        "facility_name": f'Facility {number}, "quoted" ünïcode',
         "employee_count": number,
         "location": {"address": "1 Main St", "city": "Ann Arbor", "state": state, "zip": "02134"},
         "services": ["a", "b"],
@@ -59,7 +64,8 @@ class Athena:
 
     def render(self, name: str, **values: Any) -> str:
         return sql.render(
-            name, {"s3": partial(lake.s3_uri, self.bucket), "database": sql.Identifier(self.database), **values}
+            name,
+            {"s3": partial(lake.s3_uri, self.bucket), "database": sql.Identifier(self.database), **values},
         )
 
     def query(self, text: str) -> tuple[list[dict[str, str]], dict[str, Any]]:
@@ -113,14 +119,28 @@ def athena(aws: Any, s3: Any) -> Athena:
         f"{november}old-00000.jsonl",
         [
             facility(1, valid=["2026-11-20"]),
-            facility(1, valid=["2026-11-19"], record_number=2, line_number=2, facility_name="said later in the file"),
+            facility(
+                1,
+                valid=["2026-11-19"],
+                record_number=2,
+                line_number=2,
+                facility_name="said later in the file",
+            ),
             facility(2, state="OH", valid=[None, "2027-01-01", "2026-12-24"]),
             facility(3, valid=[]),
             facility(4, state="OH", valid=["2026-11-19"]),
-            facility(9, reject_reason="state_invalid", reject_reasons=["state_invalid"], facility_id=None, location=None),
+            facility(
+                9,
+                reject_reason="state_invalid",
+                reject_reasons=["state_invalid"],
+                facility_id=None,
+                location=None,
+            ),
         ],
     )
-    athena.put_lines(f"{november}new-00000.jsonl", [facility(4, state="PR", upload_id="new", valid=["2026-11-20"])])
+    athena.put_lines(
+        f"{november}new-00000.jsonl", [facility(4, state="PR", upload_id="new", valid=["2026-11-20"])]
+    )
     athena.put_lines(f"{november}orphan-00000.jsonl", [facility(7, upload_id="orphan")])
     athena.put_lines(f"{october}oct-00000.jsonl", [facility(5, upload_id="oct")])
     athena.put_lines(
@@ -170,7 +190,12 @@ def staged(athena: Athena, table: str, columns: str, order: str) -> list[dict[st
 
 
 def test_of_all_lines_of_a_facility_the_last_one_counts(athena: Athena) -> None:
-    rows = staged(athena, "staging_facilities", "facility_id, facility_name, upload_id, location.zip AS zip", "facility_id")
+    rows = staged(
+        athena,
+        "staging_facilities",
+        "facility_id, facility_name, upload_id, location.zip AS zip",
+        "facility_id",
+    )
     assert [(r["snapshot_date"], r["facility_id"], r["upload_id"]) for r in rows] == [
         ("2026-10-01", "FAC00005", "oct"),
         ("2026-11-01", "FAC00001", "old"),
@@ -234,7 +259,14 @@ def test_counts_by_state(athena: Athena) -> None:
         # Valid on the very day counts.
         ("2026-11-01", "PR", "Puerto Rico", "1", "1", "2026-11-20"),
     ]
-    assert list(rows[0]) == ["snapshot_date", "state_code", "state_name", "accredited_facilities", "facilities", "as_of"]
+    assert list(rows[0]) == [
+        "snapshot_date",
+        "state_code",
+        "state_name",
+        "accredited_facilities",
+        "facilities",
+        "as_of",
+    ]
 
 
 def test_lines_are_counted_by_upload_and_outcome(athena: Athena) -> None:
@@ -252,7 +284,9 @@ def test_lines_are_counted_by_upload_and_outcome(athena: Athena) -> None:
 
 def test_results_are_counted(athena: Athena) -> None:
     rows = athena.run("count_results.sql", run=RUN, snapshots=DAYS)
-    assert {(r["result"], r["snapshot_date"]): (int(r["result_rows"]), int(r["facilities"])) for r in rows} == {
+    assert {
+        (r["result"], r["snapshot_date"]): (int(r["result_rows"]), int(r["facilities"])) for r in rows
+    } == {
         ("facility_metrics", "2026-10-01"): (1, 1),
         ("facility_metrics", "2026-11-01"): (4, 4),
         ("facility_rejects", "2026-11-01"): (1, 0),
@@ -264,17 +298,21 @@ def test_results_are_counted(athena: Athena) -> None:
 def test_views_show_the_latest_of_what_is_published(athena: Athena) -> None:
     for day in DAYS:
         for table in ("facility_metrics", "accredited_facilities_by_state"):
-            location = lake.s3_uri(athena.bucket, f"{lake.staging_prefix(DAG, RUN)}{table}/snapshot_date={day}/")
-            athena.select(f"ALTER TABLE {table} ADD IF NOT EXISTS PARTITION (snapshot_date = '{day}') LOCATION '{location}'")
+            location = lake.s3_uri(
+                athena.bucket, f"{lake.staging_prefix(DAG, RUN)}{table}/snapshot_date={day}/"
+            )
+            athena.select(
+                f"ALTER TABLE {table} ADD IF NOT EXISTS PARTITION (snapshot_date = '{day}') LOCATION '{location}'"
+            )
     prefix = "prod/expiring_soon/snapshot_date=2026-11-01/version=1/"
     athena.s3.put_object(
         Bucket=athena.bucket,
         Key=f"{prefix}expiring_soon.csv",
         Body=(
-            "facility_id,facility_name,address,city,state,zip,employee_count,accreditation_body,accreditation_id,"
-            "valid_until,days_until_expiry,run_date,snapshot_date\r\n"
-            'FAC1,"A, ""B""",,Town,MI,02134,5,JC,J1,2026-12-01,11,2026-11-20,2026-11-01\r\n'
-        ).encode(),
+            b"facility_id,facility_name,address,city,state,zip,employee_count,accreditation_body,accreditation_id,"
+            b"valid_until,days_until_expiry,run_date,snapshot_date\r\n"
+            b'FAC1,"A, ""B""",,Town,MI,02134,5,JC,J1,2026-12-01,11,2026-11-20,2026-11-01\r\n'
+        ),
     )
     athena.select(
         f"ALTER TABLE expiring_soon ADD PARTITION (snapshot_date = '2026-11-01') LOCATION 's3://{athena.bucket}/{prefix}'"
@@ -283,7 +321,9 @@ def test_views_show_the_latest_of_what_is_published(athena: Athena) -> None:
     for name in sorted(views, key=lambda one: "/current_" in one):
         athena.query(athena.render(name))
 
-    current = athena.select("SELECT facility_id, snapshot_date FROM current_facility_metrics ORDER BY facility_id")
+    current = athena.select(
+        "SELECT facility_id, snapshot_date FROM current_facility_metrics ORDER BY facility_id"
+    )
     assert [tuple(row.values()) for row in current] == [
         ("FAC00001", "2026-11-01"),
         ("FAC00002", "2026-11-01"),
