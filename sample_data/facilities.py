@@ -264,6 +264,12 @@ class _File:
             self.account.bytes = self.writer.path.stat().st_size
 
 
+def _may_be_no_object(writer: ValueWriter) -> bool:
+    # A file that begins with an array is an array. And in a row of objects on one line it would be anybody's
+    # guess whether a bare value between two of them is a value of its own or makes the line a broken one.
+    return writer.written and writer.shape is not Shape.CONCATENATED
+
+
 _Delivery = tuple[_File, Line]
 
 
@@ -295,7 +301,7 @@ def _write_snapshot(plan: _Plan) -> tuple[SnapshotAccount, list[FileAccount]]:
             elif is_open or is_dirty:
                 clean = Line(text, _facility_id(number), state, days)
                 made = (
-                    dirt.make(clean, lines=feed.writer.shape.is_lines, begun=writer.written)
+                    dirt.make(clean, lines=feed.writer.shape.is_lines, others=_may_be_no_object(writer))
                     if is_dirty
                     else [clean]
                 )
@@ -403,14 +409,14 @@ class _Dirt:
             yield start + 1 + int(random() * (end - start))
         yield 0
 
-    def make(self, clean: Line, *, lines: bool, begun: bool) -> list[Line]:
-        """The dirty lines in place of ``clean``, for a file of ``lines`` or not, that has ``begun`` or not."""
+    def make(self, clean: Line, *, lines: bool, others: bool) -> list[Line]:
+        """The dirty lines in place of ``clean``, for a file of ``lines`` or not, where ``others`` than objects may stand."""
         self.next_number = next(self._numbers)
-        return self._choose(lines, begun).lines(clean, self._snapshot)
+        return self._choose(lines, others).lines(clean, self._snapshot)
 
-    def _choose(self, lines: bool, begun: bool) -> Dirt:
+    def _choose(self, lines: bool, others: bool) -> Dirt:
         def possible(kind: Dirt) -> bool:
-            return (lines or not kind.lines_only) and (begun or not kind.no_object)
+            return (lines or not kind.lines_only) and (others or not kind.no_object)
 
         for kind in self._waiting:
             if possible(kind):
@@ -485,7 +491,7 @@ def _lines(
             yield text.encode() + b"\n"
             continue
         clean = Line(text, _facility_id(number), state, days)
-        [line] = schedule.make(clean, lines=True, begun=record_number > 1)
+        [line] = schedule.make(clean, lines=True, others=record_number > 1)
         if account is not None and results is not None:
             _account_for(account, line, record_number, record_number)
             if not line.rejected:

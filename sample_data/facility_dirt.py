@@ -83,9 +83,8 @@ class Given:
 class Dirt:
     """A kind of dirt. ``lines_only``: possible only where each value has a line of its own.
 
-    ``no_object``: it is no JSON object, and so it must not be what a file begins with: a file that begins
-    with an array is an array. ``is_bad``: it makes one line, which is rejected or has an invalid
-    accreditation.
+    ``no_object``: it is no JSON object, so it must not be what a file begins with. ``is_bad``: it makes one
+    line, which is rejected or has an invalid accreditation.
     """
 
     name: str
@@ -250,7 +249,7 @@ def _of_field(key: str, value: Any, why: tuple[str, ...]) -> Callable[[Given], l
         _set(given.record, key, result)
         line = _edited(given, why=why)
         if key == "facility_id" and why:
-            line.facility_id = result.strip().upper() if isinstance(result, str) else None
+            line.facility_id = (result.strip().upper() or None) if isinstance(result, str) else None
         return [line]
 
     return make

@@ -566,7 +566,7 @@ def test_memory_does_not_grow_with_the_records() -> None:
             tracemalloc.stop()
 
     peak(100)
-    assert peak(20_000) < peak(2_000) + 100_000
+    assert peak(8_000) < peak(1_000) + 100_000
 
 
 # --- arguments ---------------------------------------------------------------------------------------
