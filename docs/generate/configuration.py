@@ -6,11 +6,11 @@ import types
 from typing import Any, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
-from medlaunch.settings import PREFIX, Settings
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from docs.generate.markdown import code, page, table
+from medlaunch.settings import PREFIX, Settings
 
 _INTRODUCTION = """
 All configuration of the DAGs and of `plugins/medlaunch` is read from environment variables, once in a process,

@@ -14,13 +14,13 @@ from typing import Any
 
 import sqlglot
 from airflow.sdk import DAG
-from medlaunch import lake, sql
 from sqlglot import exp
 from sqlglot.lineage import lineage
 from sqlglot.optimizer.annotate_types import annotate_types
 from sqlglot.optimizer.qualify import qualify
 
 from docs.generate.markdown import code, page, table
+from medlaunch import lake, sql
 
 _DIALECT = "athena"
 _UNLOAD = re.compile(r"^UNLOAD\s*\((.+)\)\s*TO\s", re.DOTALL | re.MULTILINE)

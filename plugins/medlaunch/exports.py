@@ -42,7 +42,7 @@ def write_expiring(run: Run, batch: Batch) -> None:
     """Filter the extracted facilities of each snapshot into its two exports, in the run's staging."""
     counts = {}
     for plan in run.get(PLANS, list[SnapshotPlan]):
-        folder = f"snapshot_date={plan.snapshot:%Y-%m-%d}"
+        folder = f"snapshot_date={plan.snapshot}"
         with (
             ObjectWriter(
                 run.s3,
@@ -89,7 +89,7 @@ def write_state_counts(run: Run, rows: Iterable[Mapping[str, str]]) -> None:
         snapshot: list(group) for snapshot, group in groupby(rows, key=itemgetter("snapshot_date"))
     }
     for plan in run.get(PLANS, list[SnapshotPlan]):
-        snapshot = f"{plan.snapshot:%Y-%m-%d}"
+        snapshot = f"{plan.snapshot}"
         text = io.StringIO(newline="")
         writer = csv.DictWriter(text, STATE_COUNT_COLUMNS)
         writer.writeheader()

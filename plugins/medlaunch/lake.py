@@ -104,7 +104,7 @@ def parse_landing_key(key: str, size: int) -> LandingKey | SetAside:
 
 
 def landing_key(dataset: str, snapshot: date, file: str) -> str:
-    return f"{LANDING}/{dataset}/{snapshot:%Y-%m-%d}/{file}"
+    return f"{LANDING}/{dataset}/{snapshot}/{file}"
 
 
 def archive_key(landing: str) -> str:
@@ -119,8 +119,12 @@ def set_aside_key(landing: str) -> str:
     return f"{QUARANTINE}/{dataset}/set_aside/{rest}".encode()[:1024].decode(errors="ignore")
 
 
+def rejects_prefix(dataset: str, snapshot: date) -> str:
+    return f"{QUARANTINE}/{dataset}/{snapshot}/"
+
+
 def rejects_key(dataset: str, snapshot: date, file: str) -> str:
-    return f"{QUARANTINE}/{dataset}/{snapshot:%Y-%m-%d}/{file}_rejects.jsonl"
+    return f"{rejects_prefix(dataset, snapshot)}{file}_rejects.jsonl"
 
 
 def upload_id(key: str, etag: str, last_modified: datetime) -> str:
@@ -130,7 +134,7 @@ def upload_id(key: str, etag: str, last_modified: datetime) -> str:
 
 
 def bronze_prefix(dataset: str, snapshot: date) -> str:
-    return f"{BRONZE}/{dataset}/snapshot_date={snapshot:%Y-%m-%d}/"
+    return f"{BRONZE}/{dataset}/snapshot_date={snapshot}/"
 
 
 def bronze_key(dataset: str, snapshot: date, upload: str, part: int) -> str:
@@ -150,15 +154,15 @@ def staging_prefix(dag_id: str, run: str) -> str:
 
 
 def version_prefix(table: str, snapshot: date, version: str) -> str:
-    return f"{PROD}/{table}/snapshot_date={snapshot:%Y-%m-%d}/version={version}/"
+    return f"{PROD}/{table}/snapshot_date={snapshot}/version={version}/"
 
 
 def manifest_key(dag_id: str, snapshot: date) -> str:
-    return f"{PROD}/manifests/{dag_id}/snapshot_date={snapshot:%Y-%m-%d}.json"
+    return f"{PROD}/manifests/{dag_id}/snapshot_date={snapshot}.json"
 
 
 def publication_key(dag_id: str, snapshot: date, version: str) -> str:
-    return f"{PROD}/publications/{dag_id}/{snapshot:%Y-%m-%d}.{version}.json"
+    return f"{PROD}/publications/{dag_id}/{snapshot}.{version}.json"
 
 
 def report_key(dag_id: str, run: str) -> str:

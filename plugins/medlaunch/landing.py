@@ -264,9 +264,6 @@ def _load(client: S3Client, bucket: str, dataset: str, upload: Upload, loader: L
         ):
             counts = loader(cast(BinaryIO, source), upload, cast(BinaryIO, bronze), cast(BinaryIO, rejects))
         version_id = source.version_id
-    if not rejects.used:
-        # An earlier version of this upload may have left rejects that are no longer true.
-        client.delete_object(Bucket=bucket, Key=rejects_key)
     return LoadedUpload(
         upload=upload, version_id=version_id, counts=counts, rejects_key=rejects_key if rejects.used else None
     )

@@ -112,6 +112,7 @@ def plan(run: Run, batch: Batch, groups: Sequence[LoadedGroup]) -> list[Snapshot
         published = read_manifest(run.s3, run.bucket, batch.pipeline, snapshot)
         earlier, version = (published.inputs, published.version) if published else ([], None)
         plan = plan_snapshot(snapshot, earlier, loaded[snapshot], version)
+        _drop_stale_rejects(run, batch.dataset, plan)
         if worth_publishing(plan):
             plans.append(plan)
     run.put(PLANS, plans)
@@ -119,12 +120,20 @@ def plan(run: Run, batch: Batch, groups: Sequence[LoadedGroup]) -> list[Snapshot
         for plan in plans:
             for order, source in enumerate(plan.inputs):
                 row = {
-                    "snapshot_date": f"{plan.snapshot:%Y-%m-%d}",
+                    "snapshot_date": f"{plan.snapshot}",
                     "upload_id": source.upload.upload_id,
                     "upload_order": order,
                 }
                 table.write(msgspec.json.encode(row) + b"\n")
     return plans
+
+
+def _drop_stale_rejects(run: Run, dataset: str, plan: SnapshotPlan) -> None:
+    """Remove rejects of uploads that were replaced, here or in a run that failed: they are no longer true."""
+    current = {one.rejects_key for one in plan.inputs}
+    for stored in list_objects(run.s3, run.bucket, lake.rejects_prefix(dataset, plan.snapshot)):
+        if stored.key not in current:
+            run.s3.delete_object(Bucket=run.bucket, Key=stored.key)
 
 
 def publish(
@@ -198,7 +207,7 @@ def _keys(manifest: Manifest) -> list[str]:
 
 
 def _staged(run: Run, result: str, snapshot: date) -> list[Copy]:
-    prefix = run.path(f"{result}/snapshot_date={snapshot:%Y-%m-%d}/")
+    prefix = run.path(f"{result}/snapshot_date={snapshot}/")
     return [
         Copy(stored.key, "", stored.size, stored.etag)
         for stored in list_objects(run.s3, run.bucket, prefix)
@@ -266,7 +275,7 @@ def _manifest(
 
 def _point_partition(glue: GlueClient, database: str, table: str, snapshot: date, location: str) -> None:
     """One atomic call: readers see the old location or the new one, never anything between."""
-    values = [f"{snapshot:%Y-%m-%d}"]
+    values = [f"{snapshot}"]
     descriptor: Any = glue.get_table(DatabaseName=database, Name=table)["Table"]["StorageDescriptor"]
     partition: Any = {"Values": values, "StorageDescriptor": {**descriptor, "Location": location}}
     try:

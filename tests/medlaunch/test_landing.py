@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 
 import pytest
 
-from medlaunch import landing
+from medlaunch import landing, publish
 from medlaunch.accreditation.bronze import UploadCounts as Counts
 from medlaunch.landing import Upload
 from medlaunch.objects import list_objects
@@ -150,7 +150,7 @@ def test_an_upload_that_changed_after_the_claim_is_left_for_the_next_run(run: Ru
     assert keys(run, "landing/") == [PREFIX + "a.jsonl"]
 
 
-def test_loading_again_writes_the_same_objects_and_drops_rejects_that_are_no_longer_true(run: Run) -> None:
+def test_loading_again_writes_the_same_objects(run: Run) -> None:
     put(run, PREFIX + "a.jsonl", b"one\nbad\n")
     batch = claim(run)
     load(run, batch)
@@ -158,9 +158,16 @@ def test_loading_again_writes_the_same_objects_and_drops_rejects_that_are_no_lon
     assert keys(run, "quarantine/") == ["quarantine/facilities/2026-11-01/a.jsonl_rejects.jsonl"]
     load(run, batch)
     assert [(one.key, one.etag) for one in list_objects(run.s3, run.bucket, "bronze/")] == before
-    put(run, PREFIX + "a.jsonl", b"one\ntwo\n")
+
+
+def test_rejects_that_are_no_longer_true_are_dropped(run: Run) -> None:
+    put(run, PREFIX + "a.jsonl", b"one\nbad\n")
+    put(run, PREFIX + "b.jsonl", b"one\nbad\n")
     load(run, claim(run))
-    assert keys(run, "quarantine/") == []
+    put(run, PREFIX + "a.jsonl", b"one\ntwo\n")  # corrected before anything was published
+    batch = claim(run)
+    publish.plan(run, batch, load(run, batch))
+    assert keys(run, "quarantine/") == ["quarantine/facilities/2026-11-01/b.jsonl_rejects.jsonl"]
 
 
 def test_a_large_upload_becomes_several_bronze_objects(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
