@@ -410,7 +410,10 @@ class _Dirt:
         yield 0
 
     def make(self, clean: Line, *, lines: bool, others: bool) -> list[Line]:
-        """The dirty lines in place of ``clean``, for a file of ``lines`` or not, where ``others`` than objects may stand."""
+        """The dirty lines in place of ``clean``.
+
+        ``lines``: the file has a value a line; ``others`` than objects may stand where it is.
+        """
         self.next_number = next(self._numbers)
         return self._choose(lines, others).lines(clean, self._snapshot)
 
@@ -457,7 +460,7 @@ def write_single(
     as_of: str | date = DEFAULT_AS_OF,
     window_end: str | date | None = None,
 ) -> Account:
-    """Write the lines of :func:`iter_records` into one file, gzipped if it is named ``.gz``, and account for it."""
+    """Write the lines of :func:`iter_records` into one file (gzipped if named ``.gz``), and account for it."""
     path, day, horizon = Path(path), _date(snapshot), _horizon(as_of, window_end)
     results = _Results(day, horizon)
     file = FileAccount(day.isoformat(), path.name, _six_o_clock(day), Shape.LINES.value)

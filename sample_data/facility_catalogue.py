@@ -1,7 +1,6 @@
 """What facilities are made of: kinds of facility, their names, services, labs and accreditors.
 
-Names and identifiers are invented. Accreditation programmes are those that exist for each kind of
-facility (https://www.cms.gov/medicare/provider-enrollment-and-certification/surveycertificationgeninfo/accreditation-of-medicare-certified-providers-and-suppliers).
+Facilities, identifiers and terms are invented; the accreditation bodies are real ones.
 """
 
 from __future__ import annotations
