@@ -581,12 +581,18 @@ class RecordReader(Generic[T]):
             number = window.line
             if first in b"{[":
                 column = min(window.column, 8)
-                extent = self._read_value(window)
-                if extent.end >= 0 and extent.end - window.position <= self._limit:
-                    yield number, *self._judge(window.take(extent.end))
-                elif begin := _next_begin(window, column, self._limit):
+                end = self._read_value(window)
+                closed = 0 <= end <= window.position + self._limit
+                # Brackets of the wrong kind: the end is that of something around the value.
+                crossed = closed and (first == ord("{")) != (window.data[end - 1] == ord("}"))
+                begin = 0
+                if crossed or not closed:
+                    begin = _next_begin(window, column, end - window.position if closed else self._limit)
+                if begin:
                     self._patience -= len(window.data) - begin
                     yield number, window.take(begin), NO_VALUE
+                elif closed:
+                    yield number, *self._judge(window.take(end))
                 elif len(window.data) - window.position <= self._limit:
                     yield number, window.take(len(window.data)), Malformed("the file ends inside of it")
                     return
@@ -606,11 +612,12 @@ class RecordReader(Generic[T]):
         if in_array:
             yield window.line, b"", Malformed("the file ends before its array does")
 
-    def _read_value(self, window: _Window) -> _Extent:
+    def _read_value(self, window: _Window) -> int:
+        """Where the value ends that begins here; -1 if that is beyond the limit or the file's end."""
         while True:
-            extent = _extent(window.data, window.position)
-            if extent.end >= 0 or len(window.data) - window.position > self._limit or not window.grow():
-                return extent
+            end = _extent(window.data, window.position).end
+            if end >= 0 or len(window.data) - window.position > self._limit or not window.grow():
+                return end
 
     def _junk(self, window: _Window, in_array: bool, column: int) -> bytes:
         """Take what is no value, up to where one may begin."""
