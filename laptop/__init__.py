@@ -1,0 +1,5 @@
+"""The whole stack on a laptop: local AWS and Airflow as plain processes, and the demonstration.
+
+``python -m laptop --help`` lists the commands; ``make help`` says the same in fewer words. The tests start
+their stacks with this same code.
+"""
