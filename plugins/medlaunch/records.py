@@ -52,13 +52,13 @@ _BOM = b"\xef\xbb\xbf"
 # JSON cannot begin with these bytes (RFC 1952, section 2.3.1: ID1, ID2, CM = deflate).
 _GZIP = b"\x1f\x8b\x08"
 # How many bytes may be looked at in vain, ahead of what is read: keeps any input linear in time.
-_PATIENCE = 64 * 1024**2
+_PATIENCE = 32 * 1024**2
 # How far a value may reach that spans lines although the file's first did not.
-_LOOK_AHEAD = 256 * 1024
+_LOOK_AHEAD = 64 * 1024
 
 _STRING = rb'"[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+'
-_TOKEN = re.compile(rb"[\[\]{}]|" + _STRING + rb'("?)')
-_LOOSE_TOKEN = re.compile(rb'[\[\]{}]|"[^"\\]*+(?:\\.[^"\\]*+)*+("?)', re.DOTALL)
+_TOKEN = re.compile(rb"[\[{]++|[\]}]++|" + _STRING + rb'("?)')
+_LOOSE_TOKEN = re.compile(rb'[\[{]++|[\]}]++|"[^"\\]*+(?:\\.[^"\\]*+)*+("?)', re.DOTALL)
 _BLANK = re.compile(rb"(?:\s|" + _BOM + rb")*+")
 _SEPARATORS = re.compile(rb"(?:[\s,]|" + _BOM + rb")*+")
 _IN_STRING = re.compile(rb'[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+')
@@ -257,13 +257,13 @@ def is_too_deep(text: bytes) -> bool:
         return False
     depth = 0
     for token in _TOKEN.finditer(text):
-        first = text[token.start()]
-        if first in b"{[":
-            depth += 1
+        begin, end = token.span()
+        if text[begin] in b"{[":
+            depth += end - begin
             if depth > MAX_DEPTH:
                 return True
-        elif first in b"}]":
-            depth -= 1
+        elif text[begin] in b"}]":
+            depth -= end - begin
     return False
 
 
@@ -293,14 +293,14 @@ def _extent(data: bytes, start: int) -> _Extent:
 def _balance(tokens: re.Pattern[bytes], data: bytes, start: int) -> _Extent:
     depth, broken = 0, False
     for token in tokens.finditer(data, start):
-        first = data[token.start()]
-        if first in b"{[":
-            depth += 1
-        elif first in b"}]":
-            depth -= 1
-            if depth == 0:
-                return _Extent(token.end(), broken)
-        elif not token.group(1) and not _at_end(data, token.end()):
+        begin, end = token.span()
+        if data[begin] in b"{[":
+            depth += end - begin
+        elif data[begin] in b"}]":
+            if depth <= end - begin:
+                return _Extent(begin + depth, broken)
+            depth -= end - begin
+        elif not token.group(1) and not _at_end(data, end):
             broken = True
     return _Extent(-1, broken)
 
@@ -410,12 +410,11 @@ class RecordReader(Generic[T]):
             elif self._is_cut(line) and line[start] == ord("{"):
                 yield from self._values(self._window(line))
             elif self._patience >= 0 and (spanning := self._spanning(line, self._limit)):
-                window, end = spanning
+                window, start, end = spanning
                 if is_value(window.data[start:end]):
                     yield from self._values(window)
                 else:
-                    yield self._line, *self._judge(window.take(end))
-                    self._unread(window)
+                    yield from self._take(window, start, end)
             else:
                 good = False
                 for item in self._doubtful(line):
@@ -436,6 +435,7 @@ class RecordReader(Generic[T]):
 
     def _lines(self) -> Iterator[Item[T]]:
         decode, readline = self._decode, self._readline
+        self._patience = min(self._patience, _PATIENCE // 4)
         while True:
             number = self._line
             for line in chain(self._drain(), iter(readline, b"")):
@@ -476,28 +476,35 @@ class RecordReader(Generic[T]):
             for item in _objects(line, start):
                 yield number, *self._judge(item)
         elif spanning and self._patience >= 0 and (found := self._spanning(line, _LOOK_AHEAD)):
-            window, end = found
-            rest_of_line = window.data[end:].partition(b"\n")[0]
-            if is_value(window.data[start:end]) and not rest_of_line.strip():
-                yield number, *self._judge(window.take(end))
+            window, start, end = found
+            after = window.data[end:].partition(b"\n")[0].strip()
+            if is_value(window.data[start:end]) and (not after or after.startswith(b"{")):
+                yield from self._take(window, start, end)
             else:
                 yield number, line, value
                 window.move(len(line))
-            self._unread(window)
+                self._unread(window)
         else:
             yield number, line, value
 
-    def _spanning(self, line: bytes, limit: int) -> tuple[_Window, int] | None:
-        """Where the brackets close that this line opens, if they do after it and within ``limit`` bytes.
+    def _spanning(self, line: bytes, limit: int) -> tuple[_Window, int, int] | None:
+        """Where a value begins and ends that begins on this line and does not end on it.
 
-        None leaves the reader where it was. What else is between the brackets is not looked at, except
-        that a complete object on the next line shows that this line was cut off.
+        Objects may stand before it, and it ends within ``limit`` bytes. None, if there is no such value,
+        leaves the reader where it was. What else is between its brackets is not looked at, except that
+        a complete object on the next line shows that this line was cut off.
         """
         start, number = _start(line), self._line
-        if line[start] != ord("{"):
-            return None
-        extent = _extent(line, start)
-        if extent.end >= 0 or extent.broken:
+        while True:
+            if start == len(line) or line[start] != ord("{"):
+                return None
+            extent = _extent(line, start)
+            if extent.end < 0:
+                break
+            if not is_value(line[start : extent.end]):
+                return None
+            start = _match_end(_BLANK, line, extent.end)
+        if extent.broken:
             return None
         window = self._window(line, chunk=4096)
         following = self._next_line()
@@ -507,7 +514,7 @@ class RecordReader(Generic[T]):
             while True:
                 extent = _extent(window.data, start)
                 if start <= extent.end <= start + limit and not extent.broken:
-                    return window, extent.end
+                    return window, start, extent.end
                 too_far = extent.end >= 0 or len(window.data) - start > limit
                 if extent.broken or too_far or not window.grow():
                     break
@@ -516,6 +523,15 @@ class RecordReader(Generic[T]):
         self._unread(window)
         self._line = number
         return None
+
+    def _take(self, window: _Window, start: int, end: int) -> Iterator[Item[T]]:
+        """The objects before ``start`` and the value from there to ``end``; gives back the rest."""
+        for item in _objects(window.data[:start], _start(window.data)):
+            yield window.line, *self._judge(item)
+        window.move(start)
+        number = window.line
+        yield number, *self._judge(window.take(end))
+        self._unread(window)
 
     def _nothing_follows(self) -> bool:
         """Whether only blank lines are left; goes past those."""
@@ -598,8 +614,10 @@ class RecordReader(Generic[T]):
                     return
                 else:
                     text = window.data[window.position : window.position + KEPT_BYTES]
-                    _skip_value(window)
+                    more = _skip_value(window)
                     yield number, text, self._too_long()
+                    if not more:
+                        return
             elif in_array and first == ord("]"):
                 window.move(window.position + 1)
                 self._unread(window)
@@ -669,8 +687,8 @@ def _next_begin(window: _Window, column: int, limit: int) -> int:
     return match.end() if match else 0
 
 
-def _skip_value(window: _Window) -> None:
-    """Go past a value of any length, or up to a line that begins with an object."""
+def _skip_value(window: _Window) -> bool:
+    """Go past a value of any length, or up to a line that begins with an object; False at the file's end."""
     depth, in_string, previous = 0, False, 0
     while True:
         data, position = window.data, window.position
@@ -685,13 +703,13 @@ def _skip_value(window: _Window) -> None:
                     before = data[begin - 1] if begin else previous
                     if depth and data[begin] == ord("{") and before == ord("\n"):
                         window.move(begin)
-                        return
-                    depth += 1
+                        return True
+                    depth += position - begin
                 elif data[begin] in b"}]":
-                    depth -= 1
-                    if depth == 0:
-                        window.move(position)
-                        return
+                    if depth <= position - begin:
+                        window.move(begin + depth)
+                        return True
+                    depth -= position - begin
                 elif not token.group(1) and _at_end(data, position):
                     in_string = True
                     break
@@ -701,4 +719,4 @@ def _skip_value(window: _Window) -> None:
         window.move(position)
         if not window.grow():
             window.move(len(window.data))
-            return
+            return False
