@@ -26,7 +26,8 @@ class QueryFailed(RuntimeError):
 
 def client(stack: Stack, service: str) -> Any:
     """A boto3 client of this stack's AWS, whatever the shell's environment says."""
-    return boto3.client(
+    session = boto3.session.Session()
+    return session.client(  # type: ignore[call-overload]  # any service
         service,
         endpoint_url=stack.aws_url,
         region_name=REGION,

@@ -15,6 +15,11 @@ from pathlib import Path
 import local_aws
 
 
+def _wait_for_eof(ended: threading.Event) -> None:
+    sys.stdin.read()
+    ended.set()
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m laptop.aws_process")
     parser.add_argument("--port", type=int, required=True)
@@ -28,7 +33,7 @@ def main() -> int:
     with local_aws.serve(port=arguments.port, state=arguments.state) as server:
         print(server.url, flush=True)
         if arguments.until_eof:
-            threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+            threading.Thread(target=_wait_for_eof, args=(ended,), daemon=True).start()
         ended.wait()
     return 0
 

@@ -115,16 +115,21 @@ def up(stack: Stack, say: Say = lambda _: None) -> None:
     tell(f"Airflow is healthy on {stack.airflow_url}")
 
 
-def down(stack: Stack) -> int:
+def down(stack: Stack, patience_seconds: float = 15.0) -> int:
     """Stop everything that belongs to the stack; its state is kept. Returns how many processes there were.
+
+    Tasks that run get ``patience_seconds`` to end.
 
     Raises:
         processes.StillThere: if something would not end.
     """
     started = running(stack)
-    # AWS last, so that tasks which are ending can still say so.
-    ended = processes.stop([one for one in started if one.name != LOCAL_AWS])
-    ended += processes.stop([one for one in started if one.name == LOCAL_AWS])
+    # Each wave still speaks to the next one while it ends, and waits in vain if that one has gone first.
+    last = {"api-server": 1, LOCAL_AWS: 2}
+    ended = 0
+    for wave in range(3):
+        members = [one for one in started if last.get(one.name, 0) == wave]
+        ended += processes.stop(members, patience_seconds)
     _record(stack).unlink(missing_ok=True)
     return ended
 
@@ -137,7 +142,7 @@ def stack_running(stack: Stack, say: Say = lambda _: None) -> Iterator[Airflow]:
         with Airflow(stack) as airflow:
             yield airflow
     finally:
-        down(stack)
+        down(stack, patience_seconds=3)
 
 
 def _start(stack: Stack, started: list[Process], name: str, command: list[str]) -> None:

@@ -92,7 +92,7 @@ def start(
     """Start a process that survives this one, in a session of its own; its output goes to ``log``."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
-        popen = subprocess.Popen(
+        popen = subprocess.Popen(  # noqa: S603  # our own commands
             list(command),
             env=dict(environment),
             cwd=folder,

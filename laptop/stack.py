@@ -61,7 +61,7 @@ class Stack:
         return {
             "AWS_ENDPOINT_URL": self.aws_url,
             "AWS_ACCESS_KEY_ID": "local",
-            "AWS_SECRET_ACCESS_KEY": "local",  # noqa: S105  # local AWS takes any
+            "AWS_SECRET_ACCESS_KEY": "local",  # local AWS takes any
             "AWS_DEFAULT_REGION": REGION,
             "AWS_EC2_METADATA_DISABLED": "true",
         }
@@ -136,10 +136,8 @@ class Stack:
             self.home.mkdir(parents=True, exist_ok=True)
             keys = {"api": secrets.token_hex(32), "jwt": secrets.token_hex(32)}
             keys["fernet"] = urlsafe_b64encode(secrets.token_bytes(32)).decode()
-            with open(
-                os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
-            ) as out:  # noqa: PTH123  # with its permissions
-                json.dump(keys, out)
+            file.touch(mode=0o600)
+            file.write_text(json.dumps(keys), encoding="utf-8")
         return json.loads(file.read_text(encoding="utf-8"))
 
 

@@ -366,10 +366,13 @@ def alert_if_nobody_did(context: Context) -> None:
         return
     # After somebody cleared tasks, the run may fail anew while its alert task stands as it was.
     if published and published["clear_number"] == _clear_number(context):
+        log.info("Alert %s was published for %s by its alert task", published["message_id"], run_id)
         return
     message = _message(context, str(context.get("reason", "task_failure")), sent_by="dag_callback")
     message_id = publish(message, _CALLBACK_PATIENCE_SECONDS)
-    log.info("Alert %s was published for %s: %s", message_id, run_id, message["summary"])
+    log.info(
+        "Alert %s was published for %s by the DAG's callback: %s", message_id, run_id, message["summary"]
+    )
 
 
 def _clear_number(context: Context) -> int:
