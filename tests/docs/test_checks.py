@@ -1,0 +1,176 @@
+"""The checks themselves: hooks that run from the lock on all files, and .ci/run, which lets nothing slip."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+VENV = Path(sys.executable).parents[1]
+HOOKS = [
+    hook
+    for repository in yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    for hook in repository["hooks"]
+]
+#: `make lint` runs these tools on everything, so running them here again would only cost time.
+LINTED = {"ruff", "ruff-format", "mypy", "sqlfluff", "generated-docs"}
+
+
+def git(folder: Path, *arguments: str) -> str:
+    identity = ("-c", "user.name=test", "-c", "user.email=test@example.org", "-c", "init.defaultBranch=main")
+    return subprocess.run(
+        ["git", *identity, *arguments], cwd=folder, capture_output=True, text=True, check=True
+    ).stdout
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The work tree as a repository of its own, so that hooks which mend files mend nobody's."""
+    folder = tmp_path_factory.mktemp("tree")
+    for name in git(ROOT, "ls-files", "-co", "--exclude-standard", "-z").split("\0"):
+        if name and (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    (folder / ".venv").symlink_to(VENV)
+    git(folder, "init", "-q")
+    git(folder, "add", "-A")
+    return folder
+
+
+def run_hooks(folder: Path, cache: Path, *files: str) -> subprocess.CompletedProcess[str]:
+    """Run the hooks on some files, or on all."""
+    environment = {**os.environ, "SKIP": ",".join(LINTED), "PRE_COMMIT_HOME": str(cache)}
+    which = ["--files", *files] if files else ["--all-files"]
+    return subprocess.run(
+        [sys.executable, "-m", "pre_commit", "run", "--color=never", *which],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_every_hook_is_local_and_of_the_environment() -> None:
+    assert HOOKS
+    for hook in HOOKS:
+        assert hook["language"] == "system"
+        program = hook["entry"].split()[0]
+        assert program.startswith(".venv/bin/")
+        assert (VENV / "bin" / Path(program).name).is_file(), f"{program} is not in the lock"
+    assert {hook["id"] for hook in HOOKS} >= LINTED
+
+
+def test_hooks_pass_on_all_files(copy: Path, tmp_path: Path) -> None:
+    run = run_hooks(copy, tmp_path)
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_hooks_find_what_they_are_for(copy: Path, tmp_path: Path) -> None:
+    bad = {
+        "key.txt": "-----BEGIN RSA " + "PRIVATE KEY-----\nMII\n",
+        "password.py": 'password = "hunter2' + 'Correct-Horse"\n',
+        "cloud.cfg": "key = AKIA" + "Z7QXMPLEKEYSTRNG" + "\n",
+        "end.txt": "no line break at the end",
+        "broken.yaml": "a: [1\n",
+    }
+    for name, content in bad.items():
+        (copy / name).write_text(content)
+    try:
+        git(copy, "add", *bad)
+        run = run_hooks(copy, tmp_path, *bad)
+    finally:
+        git(copy, "rm", "-qf", *bad)
+    failed = {line.split("...")[0] for line in run.stdout.splitlines() if line.endswith("Failed")}
+    assert failed == {
+        "no private keys",
+        "no passwords, tokens or cloud keys",
+        "files end with one line break",
+        "YAML parses",
+    }, run.stdout
+    assert "password.py" in run.stdout
+    assert "cloud.cfg" in run.stdout
+
+
+# --- .ci/run ---------------------------------------------------------------------------------------
+
+REPORT = "build/test-results.xml"
+PASSING = f"""
+lint:
+\t@echo linted
+test:
+\t@test -z "$$(cat)" && test "$$CI" = true && mkdir -p build && \\
+\t  echo '<testsuites><testsuite tests="2" skipped="1"/></testsuites>' > {REPORT}
+"""
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A small repository with the real .ci/run and a Makefile of the test's own."""
+    folder = tmp_path / "a clone"
+    (folder / ".ci").mkdir(parents=True)
+    shutil.copy2(ROOT / ".ci/run", folder / ".ci/run")
+    (folder / "docs/generate").mkdir(parents=True)
+    (folder / "docs/generate/__init__.py").touch()
+    (folder / "docs/generate/__main__.py").write_text("import sys\nassert sys.argv[1:] == ['--check']\n")
+    (folder / ".gitignore").write_text("build/\n.venv\n__pycache__/\n")
+    (folder / "Makefile").write_text(PASSING)
+    (folder / ".venv").symlink_to(VENV)
+    git(folder, "init", "-q")
+    git(folder, "add", "-A")
+    git(folder, "commit", "-qm", "all")
+    return folder
+
+
+def ci(folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run(
+        [folder / ".ci/run"], cwd="/", env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_ci_passes_and_says_what_it_did(clone: Path) -> None:
+    run = ci(clone)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "make lint" in run.stdout
+    assert "make test" in run.stdout
+    assert "all checks passed, 1 tests" in run.stdout
+
+
+@pytest.mark.parametrize(
+    ("makefile", "complaint"),
+    [
+        (PASSING.replace("@echo linted", "@false"), "make lint"),
+        (PASSING.replace("test -z", "false && test -z"), "make test"),
+        (PASSING.replace('tests="2"', 'tests="0"').replace('skipped="1"', 'skipped="0"'), "no test ran"),
+        (PASSING.replace('skipped="1"', 'skipped="2"'), "no test ran"),
+        ("lint:\n\t@true\ntest:\n\t@true\n", "no test ran"),
+        (PASSING + "\ttouch left_behind\n", "changed the tree"),
+        (PASSING + "\techo '# more' >> docs/generate/__init__.py\n", "changed the tree"),
+    ],
+)
+def test_ci_fails(clone: Path, makefile: str, complaint: str) -> None:
+    (clone / "Makefile").write_text(makefile)
+    git(clone, "commit", "-qam", "changed")
+    run = ci(clone)
+    assert run.returncode != 0
+    assert f"FAILED: {complaint}" in run.stderr or complaint in run.stderr, run.stderr
+
+
+def test_ci_fails_when_generated_pages_drifted(clone: Path) -> None:
+    (clone / "docs/generate/__main__.py").write_text("raise SystemExit(1)\n")
+    git(clone, "commit", "-qam", "drift")
+    run = ci(clone)
+    assert run.returncode != 0
+    assert "docs/ is not what the code says" in run.stderr
+
+
+def test_ci_does_not_mind_changes_that_were_there_before(clone: Path) -> None:
+    (clone / "notes.txt").write_text("mine\n")
+    assert ci(clone).returncode == 0
