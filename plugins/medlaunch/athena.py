@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from airflow.providers.amazon.aws.hooks.athena import AthenaHook
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
@@ -50,9 +51,18 @@ class S3ResultsLink(BaseOperatorLink):
         return ""
 
 
-def s3_results_url(bucket: str, prefix: str) -> str:
-    """The page of the S3 console that shows a prefix."""
-    return f"https://console.aws.amazon.com/s3/buckets/{bucket}?prefix={prefix}"
+def s3_results_url(client: S3Client, uri: str) -> str:
+    """Where a person can look at an object or a prefix: the S3 console, or the endpoint that stands in for it."""
+    bucket, key = split_s3_url(uri)
+    endpoint = client.meta.endpoint_url
+    if ".amazonaws." in endpoint:
+        kind = "buckets" if key.endswith("/") else "object"
+        return f"https://console.aws.amazon.com/s3/{kind}/{bucket}?prefix={quote(key)}"
+    return (
+        f"{endpoint}/{bucket}?list-type=2&prefix={quote(key)}"
+        if key.endswith("/")
+        else f"{endpoint}/{bucket}/{quote(key)}"
+    )
 
 
 class AthenaSqlOperator(AthenaOperator):
@@ -116,16 +126,20 @@ class AthenaSqlOperator(AthenaOperator):
         self.query = render(self.sql, values)
 
     def execute(self, context: Context) -> str | None:
-        bucket = settings().bucket
+        s3 = s3_client(self.aws_conn_id)
         if self.target:
-            s3 = s3_client(self.aws_conn_id)
-            delete_prefix(s3, bucket, self.target)
-            context["ti"].xcom_push(RESULTS_LINK, s3_results_url(bucket, self.target))
+            delete_prefix(s3, settings().bucket, self.target)
         try:
             query_id = super().execute(context)
         except AirflowException as error:
             raise_if_permanent(self.hook, self.query_execution_id, error)
             raise
+        results = (
+            lake.s3_uri(settings().bucket, self.target)
+            if self.target
+            else self.hook.get_output_location(query_id or "")
+        )
+        context["ti"].xcom_push(RESULTS_LINK, s3_results_url(s3, results))
         context["ti"].xcom_push(STATISTICS, [query_statistics(self.hook, query_id)])
         return query_id
 
