@@ -1,0 +1,298 @@
+"""The Glue catalog as Athena uses it: databases, tables, partitions and views."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from moto.core.exceptions import JsonRESTError
+from moto.glue.models import FakeTable, GlueBackend, glue_backends
+
+from local_aws.athena import types as ty
+from local_aws.athena.errors import QueryError
+from local_aws.athena.select import View, VirtualTable
+from local_aws.athena.types import Type, parse_hive_type
+
+CATALOG = "awsdatacatalog"
+# https://docs.aws.amazon.com/athena/latest/ug/tables-databases-columns-names.html
+DEFAULT_LOCATION_PREFIX = "hdfs://"
+
+JSON_SERDES = ("org.openx.data.jsonserde.JsonSerDe", "org.apache.hive.hcatalog.data.JsonSerDe", "com.amazon.ionhiveserde.IonHiveSerDe")
+CSV_SERDE = "org.apache.hadoop.hive.serde2.OpenCSVSerde"
+LAZY_SERDE = "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe"
+PARQUET_SERDE = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
+ORC_SERDE = "org.apache.hadoop.hive.ql.io.orc.OrcSerde"
+TEXT_INPUT = "org.apache.hadoop.mapred.TextInputFormat"
+TEXT_OUTPUT = "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat"
+PARQUET_INPUT = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat"
+PARQUET_OUTPUT = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat"
+ORC_INPUT = "org.apache.hadoop.hive.ql.io.orc.OrcInputFormat"
+ORC_OUTPUT = "org.apache.hadoop.hive.ql.io.orc.OrcOutputFormat"
+
+
+@dataclass(frozen=True)
+class Partition:
+    """A partition's values, as text, and where its files lie."""
+
+    values: tuple[str | None, ...]
+    location: str
+
+
+class Table:
+    """A Glue table."""
+
+    def __init__(self, description: dict[str, Any]) -> None:
+        self.description = description
+        self.database: str = description["DatabaseName"]
+        self.name: str = description["Name"]
+        self.storage: dict[str, Any] = description.get("StorageDescriptor") or {}
+        self.parameters: dict[str, str] = description.get("Parameters") or {}
+        serde = self.storage.get("SerdeInfo") or {}
+        self.serde: str = serde.get("SerializationLibrary") or ""
+        self.serde_parameters: dict[str, str] = serde.get("Parameters") or {}
+        self.location: str = self.storage.get("Location") or ""
+
+    @property
+    def columns(self) -> list[tuple[str, Type]]:
+        return [(c["Name"].lower(), self._type(c)) for c in self.storage.get("Columns") or []]
+
+    @property
+    def partition_keys(self) -> list[tuple[str, Type]]:
+        return [(c["Name"].lower(), self._type(c)) for c in self.description.get("PartitionKeys") or []]
+
+    def _type(self, column: dict[str, str]) -> Type:
+        try:
+            return parse_hive_type(column.get("Type") or "string")
+        except QueryError as e:
+            raise QueryError(
+                "HIVE_INVALID_METADATA",
+                f"Glue table '{self.database}.{self.name}' column '{column['Name']}' has invalid data type: {column.get('Type')} ({e.message})",
+            ) from e
+
+    @property
+    def is_view(self) -> bool:
+        return self.description.get("TableType") == "VIRTUAL_VIEW"
+
+    @property
+    def projected(self) -> bool:
+        return self.parameters.get("projection.enabled", "").lower() == "true"
+
+    @property
+    def format(self) -> str:
+        """parquet, json, csv, text or orc."""
+        if self.parameters.get("table_type", "").upper() == "ICEBERG":
+            return "iceberg"
+        if self.serde in JSON_SERDES[:2]:
+            return "json"
+        if self.serde == CSV_SERDE:
+            return "csv"
+        if self.serde == PARQUET_SERDE or "parquet" in (self.storage.get("InputFormat") or "").lower():
+            return "parquet"
+        if self.serde == ORC_SERDE:
+            return "orc"
+        if self.serde in (LAZY_SERDE, ""):
+            return "text"
+        return self.serde
+
+
+def view_text(sql: str, database: str, columns: list[tuple[str, Type]]) -> str:
+    """A view's ViewOriginalText, as Athena writes it: a comment with base64 of JSON."""
+    body = {
+        "originalSql": sql,
+        "catalog": CATALOG,
+        "schema": database,
+        "columns": [{"name": n, "type": _presto(t)} for n, t in columns],
+    }
+    return f"/* Presto View: {base64.b64encode(json.dumps(body, separators=(',', ':')).encode()).decode()} */"
+
+
+def _presto(t: Type) -> str:
+    return str(t)
+
+
+def parse_view(table: Table) -> View:
+    text = table.description.get("ViewOriginalText") or ""
+    if not text.startswith("/* Presto View: "):
+        raise QueryError("NOT_SUPPORTED", f"View '{table.database}.{table.name}' is no Athena view: it was made by Hive or Spark")
+    body = json.loads(base64.b64decode(text[len("/* Presto View: ") : -len(" */")]))
+    return View(body["originalSql"], body.get("schema") or table.database, table.columns)
+
+
+class Catalog:
+    """The Glue catalog of one account and region.
+
+    changed: called after each change with the database's name, so that the state can be saved.
+    """
+
+    def __init__(self, account: str, region: str, changed: Callable[[], None] = lambda: None) -> None:
+        self.account = account
+        self.region = region
+        self._changed = changed
+
+    @property
+    def glue(self) -> GlueBackend:
+        return glue_backends[self.account][self.region]
+
+    # -------------------------------------------------------------------------------- databases
+
+    def databases(self) -> list[dict[str, Any]]:
+        found = [d.as_dict() for d in self.glue.get_databases()]
+        if not any(d["Name"] == "default" for d in found):
+            found.append({"Name": "default", "Description": "Default Hive database", "Parameters": None})
+        return sorted(found, key=lambda d: str(d["Name"]))
+
+    def has_database(self, name: str) -> bool:
+        return name.lower() == "default" or name.lower() in self.glue.databases
+
+    def database(self, name: str) -> dict[str, Any]:
+        for d in self.databases():
+            if d["Name"] == name.lower():
+                return d
+        raise QueryError("SCHEMA_NOT_FOUND", f"Schema '{name}' does not exist")
+
+    def create_database(self, name: str, description: str | None, location: str | None, parameters: dict[str, str]) -> None:
+        entry: dict[str, Any] = {"Name": name, "Parameters": parameters}
+        if description:
+            entry["Description"] = description
+        if location:
+            entry["LocationUri"] = location
+        self.glue.create_database(name, entry)
+        self._changed()
+
+    def drop_database(self, name: str) -> None:
+        self.glue.delete_database(name)
+        self._changed()
+
+    def set_database_properties(self, name: str, parameters: dict[str, str]) -> None:
+        entry = dict(self.glue.get_database(name).input)
+        entry["Parameters"] = {**(entry.get("Parameters") or {}), **parameters}
+        self.glue.update_database(name, entry)
+        self._changed()
+
+    # ----------------------------------------------------------------------------------- tables
+
+    def tables(self, database: str) -> list[Table]:
+        if database not in self.glue.databases:
+            return []
+        return [Table(t.as_dict()) for t in self.glue.get_tables(database, None)]
+
+    def find(self, database: str, name: str) -> Table | None:
+        entry = self._entry(database, name)
+        return Table(entry.as_dict()) if entry is not None else None
+
+    def _entry(self, database: str, name: str) -> FakeTable | None:
+        d = self.glue.databases.get(database.lower())
+        if d is None:
+            return None
+        # Glue lower-cases names; moto keeps them as they came.
+        t = d.tables.get(name.lower())
+        if t is None:
+            t = next((t for n, t in d.tables.items() if n.lower() == name.lower()), None)
+        return t
+
+    def create_table(self, database: str, entry: dict[str, Any]) -> None:
+        if database == "default" and "default" not in self.glue.databases:
+            self.create_database("default", "Default Hive database", None, {})
+        try:
+            self.glue.create_table(database, entry["Name"], entry)
+        except JsonRESTError as e:
+            raise QueryError("HIVE_METASTORE_ERROR", str(e.description)) from e
+        self._changed()
+
+    def update_table(self, table: Table, entry: dict[str, Any]) -> None:
+        self.glue.update_table(table.database, table.name, entry)
+        self._changed()
+
+    def drop_table(self, table: Table) -> None:
+        self.glue.delete_table(table.database, table.name)
+        self._changed()
+
+    # ------------------------------------------------------------------------------- partitions
+
+    def partitions(self, table: Table) -> list[Partition]:
+        entry = self._entry(table.database, table.name)
+        if entry is None:
+            return []
+        return [
+            Partition(
+                tuple(None if v == "__HIVE_DEFAULT_PARTITION__" else v for v in p.values),
+                (p.partition_input.get("StorageDescriptor") or {}).get("Location") or "",
+            )
+            for p in list(entry.partitions.values())
+        ]
+
+    def add_partitions(self, table: Table, partitions: Iterable[Partition], *, replace: bool = False) -> list[Partition]:
+        """Registers partitions; those that exist are returned and left alone, unless `replace`."""
+        entry = self._entry(table.database, table.name)
+        assert entry is not None
+        existing = []
+        for p in partitions:
+            values = [v if v is not None else "__HIVE_DEFAULT_PARTITION__" for v in p.values]
+            storage = {**table.storage, "Location": p.location}
+            description = {"Values": values, "StorageDescriptor": storage, "Parameters": {}}
+            if str(values) in entry.partitions:
+                if replace:
+                    entry.update_partition(values, description)  # type: ignore[arg-type]
+                else:
+                    existing.append(p)
+                continue
+            entry.create_partition(description)
+        self._changed()
+        return existing
+
+    def drop_partition(self, table: Table, partition: Partition) -> None:
+        values = [v if v is not None else "__HIVE_DEFAULT_PARTITION__" for v in partition.values]
+        self.glue.delete_partition(table.database, table.name, values)  # type: ignore[arg-type]
+        self._changed()
+
+    # --------------------------------------------------------------------------------- resolving
+
+    def resolve(
+        self, catalog: str | None, database: str, name: str, where: tuple[int, int] | None
+    ) -> Table | View | VirtualTable:
+        """What a FROM clause names. Raises QueryError with Trino's texts."""
+        if catalog is not None and catalog.lower() != CATALOG:
+            raise QueryError("CATALOG_NOT_FOUND", f"Catalog '{catalog}' not found", where)
+        if database == "information_schema":
+            return self._information_schema(name, where)
+        if not self.has_database(database):
+            raise QueryError("SCHEMA_NOT_FOUND", f"Schema '{database}' does not exist", where)
+        table = self.find(database, name)
+        if table is None:
+            raise QueryError("TABLE_NOT_FOUND", f"Table '{CATALOG}.{database}.{name}' does not exist", where)
+        return parse_view(table) if table.is_view else table
+
+    def _information_schema(self, name: str, where: tuple[int, int] | None) -> VirtualTable:
+        def text(v: Any) -> str:
+            return "NULL" if v is None else "'" + str(v).replace("'", "''") + "'"
+
+        if name == "schemata":
+            columns = ["catalog_name", "schema_name"]
+            rows = [[CATALOG, d["Name"]] for d in self.databases()]
+        elif name == "tables":
+            columns = ["table_catalog", "table_schema", "table_name", "table_type"]
+            rows = [
+                [CATALOG, d["Name"], t.name, "VIEW" if t.is_view else "BASE TABLE"]
+                for d in self.databases()
+                for t in self.tables(d["Name"])
+            ]
+        elif name == "columns":
+            columns = ["table_catalog", "table_schema", "table_name", "column_name", "ordinal_position", "column_default", "is_nullable", "data_type", "comment", "extra_info"]
+            rows = []
+            for d in self.databases():
+                for t in self.tables(d["Name"]):
+                    described = [*(t.storage.get("Columns") or []), *(t.description.get("PartitionKeys") or [])]
+                    keys = {n for n, _ in t.partition_keys}
+                    for i, (c, (column, kind)) in enumerate(zip(described, [*t.columns, *t.partition_keys], strict=True)):
+                        rows.append([CATALOG, d["Name"], t.name, column, i + 1, None, "YES", str(kind), c.get("Comment"), "partition key" if column in keys else None])
+        else:
+            raise QueryError("TABLE_NOT_FOUND", f"Table '{CATALOG}.information_schema.{name}' does not exist", where)
+        typed = [(c, ty.BIGINT if c == "ordinal_position" else ty.VARCHAR) for c in columns]
+        names = ", ".join(ty.quote(c) for c in columns)
+        casts = ", ".join(f"CAST({ty.quote(c)} AS {ty.duckdb_type(t)}) AS {ty.quote(c)}" for c, t in typed)
+        body = ", ".join("(" + ", ".join(text(v) for v in r) + ")" for r in rows)
+        source = f"(VALUES {body}) AS v({names})" if rows else "(SELECT " + ", ".join(f"NULL AS {ty.quote(c)}" for c in columns) + " WHERE false) AS v"
+        return VirtualTable(typed, f"SELECT {casts} FROM {source}")

@@ -1,0 +1,130 @@
+"""DuckDB as the machine that runs compiled queries.
+
+Another engine (a Trino server) would take this module's place together with the compiler; nothing else
+knows DuckDB's API.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from local_aws.athena.errors import Cancelled, QueryError
+from local_aws.athena.expressions import MACROS, MARK
+
+
+class Session:
+    """A query's own connection: it can be interrupted without disturbing others."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+        self._cancelled = threading.Event()
+
+    def execute(self, sql: str, parameters: list[Any] | None = None) -> duckdb.DuckDBPyConnection:
+        """Runs SQL. Raises Cancelled after cancel(), QueryError for what DuckDB refuses."""
+        if self._cancelled.is_set():
+            raise Cancelled
+        try:
+            return self._connection.execute(sql, parameters)
+        except duckdb.Error as e:
+            if self._cancelled.is_set():
+                raise Cancelled from e
+            raise translate(e) from e
+
+    def rows(self, sql: str, parameters: list[Any] | None = None) -> list[tuple[Any, ...]]:
+        return self.execute(sql, parameters).fetchall()
+
+    def cancel(self) -> None:
+        self._cancelled.set()
+        self._connection.interrupt()
+
+    @property
+    def cancelled(self) -> bool:
+        return self._cancelled.is_set()
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class Engine:
+    """One in-memory DuckDB database, shared by all queries; it keeps no tables."""
+
+    def __init__(self, temporary: Path, memory_limit: str | None = None, threads: int | None = None) -> None:
+        temporary.mkdir(parents=True, exist_ok=True)
+        self.temporary = temporary
+        self._database = duckdb.connect(
+            ":memory:",
+            config={
+                # Nothing may be downloaded while a query runs.
+                "autoinstall_known_extensions": False,
+                "autoload_known_extensions": False,
+                "temp_directory": str(temporary / "spill"),
+                "memory_limit": memory_limit or os.environ.get("LOCAL_AWS_MEMORY", "1GB"),
+                "threads": threads or int(os.environ.get("LOCAL_AWS_THREADS", os.cpu_count() or 2)),
+            },
+        )
+        self._database.execute("SET TimeZone = 'UTC'")
+        self._database.execute("SET preserve_insertion_order = true")
+        for macro in MACROS:
+            self._database.execute(macro)
+        # cursor() is not safe to call from several threads at once.
+        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def session(self) -> Iterator[Session]:
+        with self._lock:
+            cursor = self._database.cursor()
+        session = Session(cursor)
+        try:
+            yield session
+        finally:
+            session.close()
+
+    def close(self) -> None:
+        with self._lock:
+            self._database.close()
+
+
+_TRINO_FAILURE = re.compile(f"{MARK}([A-Z_]+){MARK}(.*?){MARK}", re.S)
+
+
+def translate(e: duckdb.Error) -> QueryError:
+    """DuckDB's failure in Trino's words."""
+    text = str(e)
+    m = _TRINO_FAILURE.search(text)
+    if m is not None:
+        return QueryError(m.group(1), m.group(2))
+    body = text.split("\n\nLINE ")[0].strip()
+    first = body.split(": ", 1)[-1]
+    if isinstance(e, duckdb.OutOfMemoryException):
+        return QueryError("EXCEEDED_LOCAL_MEMORY_LIMIT", f"Query exceeded the memory of local_aws (LOCAL_AWS_MEMORY): {first}")
+    if "JSON transform error" in text or "Malformed JSON in file" in text:
+        first = first.split("\nTry setting")[0]
+        return QueryError("HIVE_BAD_DATA", f"Error parsing JSON: {first}")
+    if "Malformed JSON" in text:
+        return QueryError("INVALID_FUNCTION_ARGUMENT", f"Cannot convert value to JSON: {first}")
+    if "CSV Error" in text or "Error when sniffing" in text:
+        return QueryError("HIVE_BAD_DATA", f"Error reading text file: {first}")
+    if "read_parquet" in text or "Parquet" in text or "No magic bytes" in text:
+        return QueryError("HIVE_BAD_DATA", f"Not a valid Parquet file, or damaged: {first}")
+    if "More than one row returned by a subquery" in text:
+        return QueryError("SUBQUERY_MULTIPLE_ROWS", "Scalar sub-query has returned multiple rows")
+    if isinstance(e, duckdb.OutOfRangeException):
+        return QueryError("NUMERIC_VALUE_OUT_OF_RANGE", first)
+    if isinstance(e, duckdb.ConversionException):
+        if "out of range" in text or "date field value" in text or "timestamp field value" in text:
+            return QueryError("INVALID_CAST_ARGUMENT", f"Value cannot be cast: {first}")
+        return QueryError("INVALID_CAST_ARGUMENT", first)
+    if isinstance(e, duckdb.IOException):
+        return QueryError("HIVE_CANNOT_OPEN_SPLIT", first)
+    if isinstance(e, duckdb.BinderException | duckdb.ParserException | duckdb.CatalogException):
+        # The compiler lets nothing pass that DuckDB refuses, or so it should be.
+        return QueryError("GENERIC_INTERNAL_ERROR", f"local_aws could not plan the query: {first}")
+    return QueryError("GENERIC_USER_ERROR", first)

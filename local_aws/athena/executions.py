@@ -1,0 +1,421 @@
+"""Query executions and workgroups: Athena's bookkeeping around queries."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import logging
+import shutil
+import threading
+import time
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from local_aws.athena import types as ty
+from local_aws.athena.catalog import Catalog
+from local_aws.athena.engine import Engine, Session
+from local_aws.athena.errors import ApiError, Cancelled, QueryError
+from local_aws.athena.results import column_info, metadata_bytes
+from local_aws.athena.run import Outcome, Runner, classify
+from local_aws.objects import NoSuchBucket, ObjectStore
+
+log = logging.getLogger("local_aws.athena")
+
+TERMINAL = ("SUCCEEDED", "FAILED", "CANCELLED")
+ENGINE_VERSION = {"SelectedEngineVersion": "AUTO", "EffectiveEngineVersion": "Athena engine version 3"}
+# Athena allows 20 DML queries at once in most regions by default; more are queued.
+# https://docs.aws.amazon.com/athena/latest/ug/service-limits.html
+CONCURRENCY = 20
+HISTORY = 50_000
+
+
+def invalid(message: str, code: str = "INVALID_INPUT") -> ApiError:
+    return ApiError("InvalidRequestException", message, code)
+
+
+@dataclass
+class Execution:
+    """One query execution, in the terms of GetQueryExecution. Times are seconds since 1970."""
+
+    id: str
+    query: str
+    statement_type: str
+    substatement: str
+    database: str
+    catalog: str
+    workgroup: str
+    output_location: str
+    region: str
+    token: str | None = None
+    parameters: list[str] = field(default_factory=list)
+    encryption: dict[str, Any] | None = None
+    state: str = "QUEUED"
+    reason: str | None = None
+    error: dict[str, Any] | None = None
+    submitted: float = 0.0
+    started: float = 0.0
+    completed: float | None = None
+    planning_ms: int = 0
+    execution_ms: int = 0
+    scanned: int = 0
+    rows: int = 0
+    update_count: int | None = None
+    manifest: str | None = None
+    columns: list[dict[str, Any]] = field(default_factory=list)
+    kind: str = ""
+
+    def describe(self) -> dict[str, Any]:
+        """The QueryExecution structure."""
+        status: dict[str, Any] = {"State": self.state, "SubmissionDateTime": self.submitted}
+        if self.completed is not None:
+            status["CompletionDateTime"] = self.completed
+        if self.reason:
+            status["StateChangeReason"] = self.reason
+        if self.error:
+            status["AthenaError"] = self.error
+        queue_ms = max(0, round(((self.started or time.time()) - self.submitted) * 1000))
+        end = self.completed if self.completed is not None else time.time()
+        statistics: dict[str, Any] = {
+            "EngineExecutionTimeInMillis": self.execution_ms,
+            "DataScannedInBytes": self.scanned,
+            "TotalExecutionTimeInMillis": max(0, round((end - self.submitted) * 1000)),
+            "QueryQueueTimeInMillis": queue_ms,
+            "ServicePreProcessingTimeInMillis": 0,
+            "QueryPlanningTimeInMillis": self.planning_ms,
+            "ServiceProcessingTimeInMillis": 0,
+            "ResultReuseInformation": {"ReusedPreviousResult": False},
+        }
+        if self.manifest:
+            statistics["DataManifestLocation"] = self.manifest
+        configuration: dict[str, Any] = {"OutputLocation": self.output_location}
+        if self.encryption:
+            configuration["EncryptionConfiguration"] = self.encryption
+        out: dict[str, Any] = {
+            "QueryExecutionId": self.id,
+            "Query": self.query,
+            "StatementType": self.statement_type,
+            "SubstatementType": self.substatement,
+            "ManagedQueryResultsConfiguration": {"Enabled": False},
+            "ResultConfiguration": configuration,
+            "ResultReuseConfiguration": {"ResultReuseByAgeConfiguration": {"Enabled": False}},
+            "QueryExecutionContext": {"Database": self.database, "Catalog": self.catalog},
+            "Status": status,
+            "Statistics": statistics,
+            "WorkGroup": self.workgroup,
+            "EngineVersion": ENGINE_VERSION,
+        }
+        if self.parameters:
+            out["ExecutionParameters"] = self.parameters
+        return out
+
+
+@dataclass
+class WorkGroup:
+    """A workgroup; `configuration` is the WorkGroupConfiguration structure."""
+
+    name: str
+    description: str
+    configuration: dict[str, Any]
+    state: str = "ENABLED"
+    created: float = 0.0
+    tags: dict[str, str] = field(default_factory=dict)
+
+    def describe(self) -> dict[str, Any]:
+        return {
+            "Name": self.name,
+            "State": self.state,
+            "Description": self.description,
+            "CreationTime": self.created,
+            "Configuration": {
+                "ResultConfiguration": {},
+                "EnforceWorkGroupConfiguration": False,
+                "PublishCloudWatchMetricsEnabled": False,
+                "RequesterPaysEnabled": False,
+                "EngineVersion": ENGINE_VERSION,
+                **self.configuration,
+            },
+        }
+
+
+@dataclass
+class Region:
+    """What Athena keeps in one region of one account."""
+
+    executions: OrderedDict[str, Execution] = field(default_factory=OrderedDict)
+    tokens: dict[tuple[str, str], str] = field(default_factory=dict)
+    workgroups: dict[str, WorkGroup] = field(default_factory=dict)
+    named: dict[str, dict[str, Any]] = field(default_factory=dict)
+    prepared: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if "primary" not in self.workgroups:
+            self.workgroups["primary"] = WorkGroup("primary", "", {"EnforceWorkGroupConfiguration": False}, created=time.time())
+
+
+class Executor:
+    """Accepts, runs and remembers queries."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        store: ObjectStore,
+        scratch: Path,
+        catalog: Callable[[str], Catalog],
+        saved: Callable[[str, Execution], None] = lambda region, execution: None,
+        concurrency: int = CONCURRENCY,
+    ) -> None:
+        self.engine = engine
+        self.store = store
+        self.scratch = scratch
+        self.catalog = catalog
+        self.saved = saved
+        self.regions: dict[str, Region] = {}
+        self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="athena")
+        self._sessions: dict[str, Session] = {}
+        self._stopped: set[str] = set()
+        self._lock = threading.RLock()
+        scratch.mkdir(parents=True, exist_ok=True)
+
+    def region(self, name: str) -> Region:
+        with self._lock:
+            return self.regions.setdefault(name, Region())
+
+    # ------------------------------------------------------------------------------------- start
+
+    def start(self, region_name: str, request: dict[str, Any]) -> str:
+        """StartQueryExecution: the new (or, for a known token, the old) execution's id."""
+        region = self.region(region_name)
+        query = request.get("QueryString")
+        if not isinstance(query, str) or not query.strip():
+            raise invalid("QueryString must not be empty" if query == "" else "1 validation error detected: Value at 'queryString' failed to satisfy constraint: Member must have length greater than or equal to 1")
+        if len(query.encode()) > 262_144:
+            raise invalid("Query string is longer than the maximum of 262144 bytes", "QUERY_STRING_TOO_LONG")
+        workgroup = region.workgroups.get(request.get("WorkGroup") or "primary")
+        if workgroup is None:
+            raise invalid(f"WorkGroup {request.get('WorkGroup')} is not found.")
+        if workgroup.state != "ENABLED":
+            raise invalid(f"WorkGroup {workgroup.name} is disabled.")
+        token = request.get("ClientRequestToken")
+        with self._lock:
+            if token is not None:
+                if not 32 <= len(token) <= 128:
+                    raise invalid(f"1 validation error detected: Value '{token}' at 'clientRequestToken' failed to satisfy constraint: Member must have length between 32 and 128")
+                known = region.tokens.get((workgroup.name, token))
+                if known is not None and known in region.executions:
+                    if region.executions[known].query != query:
+                        raise invalid("Idempotent parameters do not match", "INVALID_INPUT")
+                    return known
+            location, encryption = self._location(workgroup, request)
+            context = request.get("QueryExecutionContext") or {}
+            catalog = context.get("Catalog") or "AwsDataCatalog"
+            if catalog.lower() != "awsdatacatalog":
+                raise invalid(f"Data catalog {catalog} is not found; local_aws has AwsDataCatalog only")
+            kind, sub = classify(query)
+            execution = Execution(
+                id=str(uuid.uuid4()),
+                query=query,
+                statement_type=kind,
+                substatement=sub,
+                database=(context.get("Database") or "default").lower(),
+                catalog=catalog.lower(),
+                workgroup=workgroup.name,
+                output_location=location,
+                region=region_name,
+                token=token,
+                parameters=list(request.get("ExecutionParameters") or []),
+                encryption=encryption,
+                submitted=time.time(),
+            )
+            execution.output_location = _result_location(location, execution)
+            region.executions[execution.id] = execution
+            while len(region.executions) > HISTORY:
+                region.executions.popitem(last=False)
+            if token is not None:
+                region.tokens[(workgroup.name, token)] = execution.id
+        self.saved(region_name, execution)
+        self._pool.submit(self._run, execution, location, workgroup)
+        return execution.id
+
+    def _location(self, workgroup: WorkGroup, request: dict[str, Any]) -> tuple[str, dict[str, Any] | None]:
+        """Where results go: the client's choice, unless the workgroup enforces its own."""
+        own = workgroup.configuration.get("ResultConfiguration") or {}
+        asked = request.get("ResultConfiguration") or {}
+        enforced = bool(workgroup.configuration.get("EnforceWorkGroupConfiguration"))
+        chosen = own if enforced or not asked.get("OutputLocation") else asked
+        location = chosen.get("OutputLocation")
+        if not location:
+            raise invalid("No output location provided. An output location is required either through the Workgroup result configuration setting or as an API input.")
+        if not location.startswith("s3://") or len(location) < 6 or location == "s3:///":
+            raise invalid(f"outputLocation is not a valid S3 path. Provided: {location}")
+        return location.rstrip("/") + "/", chosen.get("EncryptionConfiguration")
+
+    # --------------------------------------------------------------------------------------- run
+
+    def _run(self, execution: Execution, location: str, workgroup: WorkGroup) -> None:
+        try:
+            self._run_checked(execution, location, workgroup)
+        except Exception as e:
+            log.exception("query %s: internal failure", execution.id)
+            self._finish(execution, "FAILED", QueryError("GENERIC_INTERNAL_ERROR", f"{type(e).__name__}: {e}"))
+
+    def _run_checked(self, execution: Execution, location: str, workgroup: WorkGroup) -> None:
+        scratch = self.scratch / execution.id
+        with self.engine.session() as session:
+            with self._lock:
+                if execution.id in self._stopped or execution.state in TERMINAL:
+                    self._stopped.discard(execution.id)
+                    self._finish(execution, "CANCELLED", None)
+                    return
+                self._sessions[execution.id] = session
+                execution.started = time.time()
+                execution.state = "RUNNING"
+            scratch.mkdir()
+            began = time.monotonic()
+            try:
+                bucket = location[len("s3://") :].split("/", 1)[0]
+                if not self.store.has_bucket(bucket):
+                    raise QueryError("", f"Unable to verify/create output bucket {bucket}. Check that it exists in this region and may be written")
+                with self.store.pinned():  # type: ignore[attr-defined]
+                    runner = Runner(
+                        self.catalog(execution.region),
+                        self.store,
+                        session,
+                        scratch,
+                        query_id=execution.id,
+                        database=execution.database,
+                        output_location=location,
+                        parameters=execution.parameters,
+                    )
+                    limit = workgroup.configuration.get("BytesScannedCutoffPerQuery")
+                    runner.reader.limit = int(limit) if limit else None
+                    try:
+                        outcome = runner.run(execution.query)
+                    finally:
+                        execution.scanned = runner.reader.scanned
+                        if runner.planned_at is not None:
+                            execution.planning_ms = max(0, round((runner.planned_at - runner.now).total_seconds() * 1000))
+                    if session.cancelled:
+                        raise Cancelled
+                    self._publish(execution, outcome)
+                execution.execution_ms = round((time.monotonic() - began) * 1000)
+                self._finish(execution, "SUCCEEDED", None)
+            except Cancelled:
+                execution.execution_ms = round((time.monotonic() - began) * 1000)
+                limit_reason = getattr(runner.reader, "exceeded", None) if "runner" in locals() else None
+                self._finish(execution, "CANCELLED", None, limit_reason)
+            except QueryError as e:
+                execution.execution_ms = round((time.monotonic() - began) * 1000)
+                self._finish(execution, "FAILED", e)
+            finally:
+                with self._lock:
+                    self._sessions.pop(execution.id, None)
+                    self._stopped.discard(execution.id)
+                shutil.rmtree(scratch, ignore_errors=True)
+
+    def _publish(self, execution: Execution, outcome: Outcome) -> None:
+        """Puts the result files on S3, in the order in which Athena makes them."""
+        execution.kind = outcome.kind
+        execution.rows = outcome.rows
+        execution.update_count = outcome.update_count
+        execution.columns = [column_info(n, t) for n, t in outcome.columns]
+        bucket, key = execution.output_location[len("s3://") :].split("/", 1)
+        try:
+            if outcome.manifest is not None:
+                folder, _, name = key.rpartition("/tables/") if "/tables/" in key else key.rpartition("/")
+                manifest = f"{folder}/{name}-manifest.csv" if folder else f"{name}-manifest.csv"
+                self.store.put_bytes(bucket, manifest, "".join(f"{u}\n" for u in outcome.manifest).encode())
+                execution.manifest = f"s3://{bucket}/{manifest}"
+            if outcome.kind:
+                if outcome.kind == "csv" or outcome.columns:
+                    self.store.put_bytes(bucket, f"{key}.metadata", metadata_bytes(execution.id, outcome.columns))
+                self.store.put_file(bucket, key, outcome.path)
+            elif execution.substatement == "UNLOAD":
+                self.store.put_bytes(bucket, f"{key}.metadata", metadata_bytes(execution.id, [("rows", ty.BIGINT)]))
+        except NoSuchBucket as e:
+            raise QueryError("", f"Unable to verify/create output bucket {bucket}") from e
+
+    def _finish(self, execution: Execution, state: str, error: QueryError | None, reason: str | None = None) -> None:
+        with self._lock:
+            if execution.state in TERMINAL:
+                return
+            execution.completed = time.time()
+            if not execution.started:
+                execution.started = execution.completed
+            if error is not None:
+                execution.reason = error.reason
+                execution.error = error.athena_error()
+            elif state == "CANCELLED":
+                execution.reason = reason or "Query cancelled by user"
+            execution.state = state
+        self.saved(execution.region, execution)
+        summary = " ".join(execution.query.split())
+        log.info(
+            "%s %s %s %d ms, %d bytes scanned, %s%s: %s",
+            execution.id,
+            state,
+            execution.substatement,
+            execution.execution_ms,
+            execution.scanned,
+            execution.workgroup,
+            f" ({execution.reason})" if execution.reason else "",
+            summary if len(summary) <= 120 else summary[:117] + "...",
+        )
+
+    # ---------------------------------------------------------------------------------- requests
+
+    def get(self, region: str, query_id: str) -> Execution:
+        execution = self.region(region).executions.get(query_id)
+        if execution is None:
+            raise invalid(f"QueryExecution {query_id} was not found")
+        return execution
+
+    def stop(self, region: str, query_id: str) -> None:
+        execution = self.get(region, query_id)
+        with self._lock:
+            if execution.state in TERMINAL:
+                return
+            session = self._sessions.get(query_id)
+            if session is None:
+                self._stopped.add(query_id)
+                if execution.state == "QUEUED":
+                    self._finish(execution, "CANCELLED", None)
+                return
+        session.cancel()
+
+    def close(self) -> None:
+        """Stops accepting and cancels what runs."""
+        with self._lock:
+            sessions = list(self._sessions.values())
+        for session in sessions:
+            session.cancel()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _result_location(location: str, execution: Execution) -> str:
+    if execution.substatement in ("CREATE_TABLE_AS_SELECT", "INSERT"):
+        return f"{location}tables/{execution.id}" if execution.substatement != "INSERT" else f"{location}{execution.id}"
+    if execution.substatement == "UNLOAD":
+        return location + execution.id
+    extension = "csv" if execution.statement_type == "DML" else "txt"
+    return f"{location}{execution.id}.{extension}"
+
+
+def dump(execution: Execution) -> str:
+    return json.dumps(asdict(execution))
+
+
+def load(text: str) -> Execution:
+    """An execution as it was saved; what ran then has failed with the server."""
+    execution = Execution(**json.loads(text))
+    if execution.state not in TERMINAL:
+        execution.state = "FAILED"
+        execution.completed = dt.datetime.now(dt.UTC).timestamp()
+        execution.started = execution.started or execution.completed
+        error = QueryError("GENERIC_INTERNAL_ERROR", "local_aws was stopped while the query ran")
+        execution.reason, execution.error = error.reason, {**error.athena_error(), "Retryable": True}
+    return execution

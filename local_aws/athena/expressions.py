@@ -1,0 +1,359 @@
+"""Compiled expressions and conversions between types, with Trino's rules in DuckDB's SQL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlglot import exp
+
+from local_aws.athena import types as ty
+from local_aws.athena.errors import QueryError
+from local_aws.athena.types import Type, duckdb_type, quote
+
+if TYPE_CHECKING:
+    from local_aws.athena.select import Compiler
+
+
+# Around the code and the text of a Trino error in the message of a failed cast.
+MARK = "\x01"
+
+
+@dataclass
+class E:
+    """A compiled expression: DuckDB SQL and Trino type.
+
+    origins: the table columns of which it is an unchanged copy. const: it names no column. value: a
+    literal's value.
+    """
+
+    sql: str
+    type: Type
+    origins: tuple[Any, ...] = ()
+    const: bool = False
+    value: Any = None
+
+
+# The parameter of lambdas that conversions write. The names of a query's own lambda parameters differ
+# (see Compiler.parameter), and the bodies of these lambdas name no other variable, so they may nest.
+V = "v"
+
+
+def raise_sql(code: str, message_sql: str, d: str) -> str:
+    """SQL that fails the query with a Trino error, in the place of a value of the DuckDB type `d`.
+
+    message_sql is a DuckDB string expression. The failure is a cast, because TRY cannot catch error().
+    """
+    return f"CAST(CAST(CAST('{MARK}{code}{MARK}' || {message_sql} || '{MARK}' AS INTEGER) AS VARCHAR) AS {d})"
+
+
+def raise_text(code: str, message: str, d: str) -> str:
+    return raise_sql(code, "'" + message.replace("'", "''") + "'", d)
+
+
+def literal(text: str) -> E:
+    """A number as Trino reads it: integer, bigint, decimal or (with an exponent) double."""
+    if "e" in text.lower():
+        return E(f"CAST({text} AS DOUBLE)", ty.DOUBLE, value=float(text))
+    if "." in text:
+        digits = text.lstrip("-").replace(".", "")
+        whole, _, fraction = text.lstrip("-").partition(".")
+        whole = whole.lstrip("0")
+        p, s = max(len(whole) + len(fraction), 1), len(fraction)
+        if len(digits) and p > 38:
+            raise QueryError("NUMERIC_VALUE_OUT_OF_RANGE", f"Decimal overflow: {text}")
+        return E(f"CAST({text} AS DECIMAL({p},{s}))", ty.decimal(p, s), value=text)
+    n = int(text)
+    if -(2**31) <= n < 2**31:
+        return E(text, ty.INTEGER, value=n)
+    if -(2**63) <= n < 2**63:
+        return E(f"CAST({text} AS BIGINT)", ty.BIGINT, value=n)
+    raise QueryError("", f"Invalid numeric literal: {text}")
+
+
+def struct_field(sql: str, t: Type, index: int) -> str:
+    """Field `index` of a row."""
+    return f"struct_extract({sql}, '{ty.field_name(t.names, index).replace(chr(39), chr(39) * 2)}')"
+
+
+def cast(e: E, t: Type) -> E:
+    """Converts where Trino does so by itself (see types.common): widening and NULLs."""
+    if e.type == t:
+        return e
+    return E(_convert(e.sql, e.type, t, implicit=True), t, e.origins if e.type.base == t.base == "varchar" else ())
+
+
+def coerce(c: Compiler, e: E, t: Type, node: exp.Expression) -> E:
+    """CAST(e AS t). Raises TYPE_MISMATCH where Trino has no such cast."""
+    if not _castable(e.type, t):
+        raise c.fail("TYPE_MISMATCH", f"Cannot cast {e.type} to {t}", node)
+    keeps = e.type.base == t.base == "varchar" and t.p is None
+    return E(_convert(e.sql, e.type, t), t, e.origins if keeps else ())
+
+
+def _castable(a: Type, b: Type) -> bool:
+    if a == b or a.base == "unknown":
+        return True
+    if a.base in ("array", "map", "row") and b.base == a.base:
+        return len(a.args) == len(b.args) and all(map(_castable, a.args, b.args))
+    if "json" in (a.base, b.base):
+        return True
+    text = ("varchar", "char")
+    if a.base in ("array", "map", "row") or b.base in ("array", "map", "row"):
+        return False
+    if b.base in text:
+        return a.base != "varbinary"
+    if a.base in text:
+        return b.base not in ("varbinary",) and not b.base.startswith("interval")
+    numeric = (*ty.NUMERIC, "boolean")
+    if a.base in numeric and b.base in numeric:
+        return True
+    temporal = ("date", "timestamp", "timestamp with time zone")
+    if a.base in temporal and b.base in temporal:
+        return True
+    if b.base == "time":
+        return a.base in ("timestamp", "timestamp with time zone")
+    return a.base == b.base
+
+
+def _fails(test: str, value: str, then: str, code: str, message: str, d: str) -> str:
+    return f"CASE WHEN {value} IS NULL OR {test} THEN {then} ELSE {raise_sql(code, message, d)} END"
+
+
+_RANGES = {
+    "tinyint": "TINYINT",
+    "smallint": "SMALLINT",
+    "integer": "INTEGER",
+    "bigint": "BIGINT",
+}
+_TRINO_CAST_NAMES = {"integer": "INT", "real": "REAL"}
+
+
+def _convert(sql: str, a: Type, b: Type, implicit: bool = False) -> str:
+    d = duckdb_type(b)
+    if a == b:
+        return sql
+    if a.base == "unknown":
+        return f"CAST({sql} AS {d})"
+    if a.base in ("array", "map", "row") and a.base == b.base:
+        return _convert_nested(sql, a, b, implicit)
+    if b.base == "json":
+        return to_json(sql, a)
+    if a.base == "json":
+        return from_json(sql, b)
+    if b.base in ("varchar", "char"):
+        text = to_varchar(sql, a)
+        if b.base == "char":
+            return f"rpad(left({text}, {b.p}), {b.p}, ' ')"
+        if b.p is not None and (a.base not in ("varchar", "char") or a.p is None or a.p > b.p):
+            return f"left({text}, {b.p})"
+        return text
+    if a.base in ("varchar", "char"):
+        return _parse(sql, b, d)
+    if a.base == "boolean":
+        return f"CAST({sql} AS {d})"
+    if b.base == "boolean":
+        return f"({sql} <> 0)"
+    if a.base in ("real", "double") and b.base in ty.INTEGERS:
+        # Trino rounds half away from zero, DuckDB's cast half to even.
+        return f"CAST(round({sql}) AS {d})"
+    if a.base == "timestamp" and b.base == "date":
+        return f"CAST({sql} AS DATE)"
+    return f"CAST({sql} AS {d})"
+
+
+def _convert_nested(sql: str, a: Type, b: Type, implicit: bool) -> str:
+    if duckdb_type(a) == duckdb_type(b) and _same_values(a, b):
+        return sql
+    v = V
+    if a.base == "array":
+        return f"list_transform({sql}, lambda {v}: {_convert(v, a.args[0], b.args[0], implicit)})"
+    if a.base == "map":
+        k = _convert(f"{v}.key", a.args[0], b.args[0], implicit)
+        x = _convert(f"{v}.value", a.args[1], b.args[1], implicit)
+        return f"map_from_entries(list_transform(map_entries({sql}), lambda {v}: {{'key': {k}, 'value': {x}}}))"
+    fields = ", ".join(
+        f"'{ty.field_name(b.names, i)}': {_convert(struct_field(sql, a, i), a.args[i], b.args[i], implicit)}"
+        for i in range(len(b.args))
+    )
+    return f"CASE WHEN {sql} IS NULL THEN NULL ELSE {{{fields}}} END"
+
+
+def _same_values(a: Type, b: Type) -> bool:
+    if a.args:
+        return a.base == b.base and all(map(_same_values, a.args, b.args))
+    return a.base == b.base and (a.base != "varchar" or b.p is None or (a.p is not None and a.p <= b.p))
+
+
+def _parse(sql: str, b: Type, d: str) -> str:
+    """CAST(varchar AS b), which Trino does strictly and DuckDB leniently."""
+    name = _TRINO_CAST_NAMES.get(b.base, str(b).upper() if b.base == "decimal" else b.base.upper())
+    message = f"'Cannot cast ''' || {sql} || ''' to {name}'"
+    code = "INVALID_CAST_ARGUMENT"
+    if b.base in ty.INTEGERS:
+        return _fails(f"regexp_full_match({sql}, '[+-]?[0-9]+')", sql, f"CAST({sql} AS {d})", code, message, d)
+    if b.base in ("double", "real"):
+        test = f"regexp_full_match({sql}, '\\s*([+-]?([0-9]+\\.?[0-9]*|\\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?(NaN|Infinity))\\s*')"
+        return _fails(test, sql, f"CAST({sql} AS {d})", code, message, d)
+    if b.base == "decimal":
+        test = f"regexp_full_match({sql}, '[+-]?([0-9]+\\.?[0-9]*|\\.[0-9]+)([eE][+-]?[0-9]+)?')"
+        return _fails(test, sql, f"CAST({sql} AS {d})", code, message, d)
+    if b.base == "boolean":
+        return (
+            f"CASE WHEN {sql} IS NULL THEN NULL WHEN lower({sql}) IN ('t', 'true', '1') THEN true "
+            f"WHEN lower({sql}) IN ('f', 'false', '0') THEN false ELSE {raise_sql(code, message, d)} END"
+        )
+    if b.base == "date":
+        # https://trino.io/docs/435/language/types.html#date
+        message = f"'Value cannot be cast to date: ' || {sql}"
+        return _fails(f"regexp_full_match({sql}, '\\s*[+-]?[0-9]{{4,}}-[0-9]{{1,2}}-[0-9]{{1,2}}\\s*')", sql, f"CAST({sql} AS DATE)", code, message, d)
+    if b.base == "timestamp":
+        message = f"'Value cannot be cast to timestamp: ' || {sql}"
+        test = f"regexp_full_match({sql}, '[0-9]{{4,}}-[0-9]{{1,2}}-[0-9]{{1,2}}( [0-9]{{1,2}}:[0-9]{{1,2}}(:[0-9]{{1,2}}(\\.[0-9]+)?)?)?')"
+        return _fails(test, sql, _rounded(f"CAST({sql} AS TIMESTAMP)", b), code, message, d)
+    if b.base == "timestamp with time zone":
+        message = f"'Value cannot be cast to timestamp with time zone: ' || {sql}"
+        test = f"regexp_full_match({sql}, '[0-9]{{4,}}-[0-9]{{1,2}}-[0-9]{{1,2}}( [0-9]{{1,2}}:[0-9]{{1,2}}(:[0-9]{{1,2}}(\\.[0-9]+)?)?)?( ?(UTC|Z|[+-]00:00))?')"
+        return _fails(test, sql, f"CAST(regexp_replace({sql}, ' ?(UTC|Z)$', '+00') AS TIMESTAMPTZ)", code, message, d)
+    return f"CAST({sql} AS {d})"
+
+
+def _rounded(sql: str, t: Type) -> str:
+    if (t.p or 0) >= 6:
+        return sql
+    unit = {0: "second", 3: "millisecond"}.get(t.p or 0)
+    return f"date_trunc('{unit}', {sql})" if unit else sql
+
+
+def to_varchar(sql: str, t: Type) -> str:
+    """CAST(x AS varchar)."""
+    base = t.base
+    if base in ("varchar", "char", "json"):
+        return sql
+    if base in ("double", "real"):
+        return f"trino_double_text(CAST({sql} AS VARCHAR))"
+    if base == "timestamp":
+        return f"strftime({sql}, '{_format(t)}')"
+    if base == "timestamp with time zone":
+        return f"strftime({sql}, '{_format(t)} UTC')"
+    if base == "time":
+        return f"strftime(CAST('2000-01-01' AS DATE) + {sql}, '%H:%M:%S.%g')"
+    if base == "interval day to second":
+        return f"trino_day_interval_text(epoch_ms({sql}))"
+    if base == "interval year to month":
+        return f"trino_month_interval_text(datepart('year', {sql}) * 12 + datepart('month', {sql}))"
+    return f"CAST({sql} AS VARCHAR)"
+
+
+def _format(t: Type) -> str:
+    if (t.p or 0) == 0:
+        return "%Y-%m-%d %H:%M:%S"
+    return "%Y-%m-%d %H:%M:%S.%g" if (t.p or 0) <= 3 else "%Y-%m-%d %H:%M:%S.%f"
+
+
+def to_json(sql: str, t: Type) -> str:
+    """CAST(x AS JSON) (https://trino.io/docs/435/functions/json.html#cast-to-json)."""
+    if t.base == "json":
+        return sql
+    return f"CAST({_json(sql, t)} AS VARCHAR)"
+
+
+def _json(sql: str, t: Type) -> str:
+    """A DuckDB JSON value of `sql`; NULL for NULL."""
+    v = V
+    if t.base == "json":
+        return f"CAST({sql} AS JSON)"
+    if t.base == "array":
+        return f"to_json(list_transform({sql}, lambda {v}: {_json(v, t.args[0])}))"
+    if t.base == "map":
+        key = to_varchar(f"{v}.key", t.args[0])
+        value = _json(f"{v}.value", t.args[1])
+        return (
+            f"CASE WHEN {sql} IS NULL THEN NULL ELSE CAST('{{' || coalesce(array_to_string(list_transform("
+            f"list_sort(map_entries({sql})), lambda {v}: CAST(to_json({key}) AS VARCHAR) || ':' || "
+            f"coalesce(CAST({value} AS VARCHAR), 'null')), ','), '') || '}}' AS JSON) END"
+        )
+    if t.base == "row":
+        parts = []
+        for i, n in enumerate(t.names):
+            item = _json(struct_field(sql, t, i), t.args[i])
+            key = "to_json('" + (n or "").replace("'", "''") + "')"
+            parts.append(f"CAST({key} AS VARCHAR) || ':' || coalesce(CAST({item} AS VARCHAR), 'null')")
+        body = " || ',' || ".join(parts)
+        return f"CASE WHEN {sql} IS NULL THEN NULL ELSE CAST('{{' || {body} || '}}' AS JSON) END"
+    if t.base in ("double", "real"):
+        return f"CAST(trino_double_text(CAST({sql} AS VARCHAR)) AS JSON)"
+    if t.base in ("timestamp", "timestamp with time zone", "date", "time", "uuid"):
+        return f"to_json({to_varchar(sql, t)})"
+    return f"to_json({sql})"
+
+
+def from_json(sql: str, t: Type) -> str:
+    """CAST(json AS t) (https://trino.io/docs/435/functions/json.html#cast-from-json)."""
+    if t.base in ("varchar", "char"):
+        return f"CAST({sql} AS JSON)->>'$'"
+    if t.base == "json":
+        return sql
+    return f"CAST(CAST({sql} AS JSON) AS {duckdb_type(t)})"
+
+
+def comparable(c: Compiler, t: Type, op: str, node: exp.Expression) -> None:
+    if op in ("=", "<>"):
+        return
+    if t.base in ("map", "json") or (t.base == "row" and any(x.base in ("map", "json") for x in t.args)):
+        raise c.fail("TYPE_MISMATCH", f"Cannot apply operator: {t} {op} {t}", node)
+
+
+# DuckDB macros that the generated SQL uses; made once in each database.
+MACROS = [
+    r"""
+    CREATE OR REPLACE MACRO trino_mantissa(d) AS
+        left(d, 1) || '.' || CASE WHEN length(d) > 1 THEN substr(d, 2) ELSE '0' END
+    """,
+    r"""
+    CREATE OR REPLACE MACRO trino_scientific(sign, t) AS CASE
+        WHEN contains(t, 'e') THEN sign || CASE WHEN contains(split_part(t, 'e', 1), '.')
+            THEN split_part(t, 'e', 1) ELSE split_part(t, 'e', 1) || '.0' END
+            || 'E' || CAST(CAST(split_part(t, 'e', 2) AS INTEGER) AS VARCHAR)
+        WHEN t LIKE '0.%' THEN sign || trino_mantissa(ltrim(substr(t, 3), '0'))
+            || 'E-' || CAST(length(t) - 2 - length(ltrim(substr(t, 3), '0')) + 1 AS VARCHAR)
+        ELSE sign || trino_mantissa(rtrim(replace(t, '.', ''), '0'))
+            || 'E' || CAST(length(split_part(t, '.', 1)) - 1 AS VARCHAR) END
+    """,
+    # Double.toString of Java, which is what CAST(double AS varchar) gives in Trino: decimal notation
+    # from 1E-3 to below 1E7, d.dE±n beyond.
+    r"""
+    CREATE OR REPLACE MACRO trino_double_text(t) AS CASE
+        WHEN t IS NULL THEN NULL
+        WHEN t IN ('nan', '-nan') THEN 'NaN'
+        WHEN t = 'inf' THEN 'Infinity'
+        WHEN t = '-inf' THEN '-Infinity'
+        WHEN abs(CAST(t AS DOUBLE)) >= 1e7 OR (CAST(t AS DOUBLE) <> 0 AND abs(CAST(t AS DOUBLE)) < 1e-3)
+        THEN trino_scientific(CASE WHEN t LIKE '-%' THEN '-' ELSE '' END, ltrim(t, '-'))
+        ELSE t END
+    """,
+    # '2 03:04:05.006' (https://trino.io/docs/435/language/types.html#interval-day-to-second)
+    r"""
+    CREATE OR REPLACE MACRO trino_day_interval_text(ms) AS
+        CASE WHEN ms < 0 THEN '-' ELSE '' END || CAST(abs(ms) // 86400000 AS VARCHAR) || ' '
+        || lpad(CAST(abs(ms) // 3600000 % 24 AS VARCHAR), 2, '0') || ':'
+        || lpad(CAST(abs(ms) // 60000 % 60 AS VARCHAR), 2, '0') || ':'
+        || lpad(CAST(abs(ms) // 1000 % 60 AS VARCHAR), 2, '0') || '.'
+        || lpad(CAST(abs(ms) % 1000 AS VARCHAR), 3, '0')
+    """,
+    r"""
+    CREATE OR REPLACE MACRO trino_month_interval_text(m) AS
+        CASE WHEN m < 0 THEN '-' ELSE '' END || CAST(abs(m) // 12 AS VARCHAR) || '-' || CAST(abs(m) % 12 AS VARCHAR)
+    """,
+    # Bytes as the console and the CSV show them: pairs of hex digits with spaces between.
+    r"""
+    CREATE OR REPLACE MACRO trino_bytes_text(b) AS
+        rtrim(regexp_replace(lower(hex(b)), '(..)', '\1 ', 'g'))
+    """,
+    # A map of the entries with a key, the first of each key.
+    r"""
+    CREATE OR REPLACE MACRO trino_map_of_entries(l) AS
+        map_from_entries(list_filter(l, lambda x, i: x.key IS NOT NULL
+            AND list_position(list_transform(l, lambda y: y.key), x.key) = i))
+    """,
+]

@@ -1,0 +1,1610 @@
+"""Trino's functions and operators in DuckDB's SQL.
+
+The reference is https://trino.io/docs/435/functions.html (Athena engine 3 follows Trino of that time:
+https://docs.aws.amazon.com/athena/latest/ug/functions-env3.html). A function that is not here fails with
+FUNCTION_NOT_FOUND or NOT_SUPPORTED; none is passed on to DuckDB in the hope that it means the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from sqlglot import exp
+
+from local_aws.athena import types as ty
+from local_aws.athena.errors import not_supported
+from local_aws.athena.expressions import (
+    E,
+    cast,
+    coerce,
+    comparable,
+    raise_sql,
+    raise_text,
+    struct_field,
+    to_varchar,
+)
+from local_aws.athena.types import Type, duckdb_type
+
+if TYPE_CHECKING:
+    from local_aws.athena.select import Compiler, Scope
+
+Scalar = Callable[["Compiler", list[E], exp.Expression], E]
+
+_SIMPLE_TYPES = {
+    "varchar": ty.VARCHAR,
+    "bigint": ty.BIGINT,
+    "integer": ty.INTEGER,
+    "double": ty.DOUBLE,
+    "real": ty.REAL,
+    "boolean": ty.BOOLEAN,
+    "date": ty.DATE,
+    "timestamp": ty.TIMESTAMP,
+    "timestamptz": ty.TIMESTAMP_TZ,
+    "varbinary": ty.VARBINARY,
+    "json": ty.JSON,
+    "array(varchar)": ty.array(ty.VARCHAR),
+}
+
+# All Unicode white space, which Trino trims where DuckDB trims blanks only.
+_SPACE = "' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13) || chr(28) || chr(29) || chr(30) || chr(31) || chr(5760) || chr(8192) || chr(8193) || chr(8194) || chr(8195) || chr(8196) || chr(8197) || chr(8198) || chr(8200) || chr(8201) || chr(8202) || chr(8232) || chr(8233) || chr(8287) || chr(12288)"
+_NULL_IF_ANY = "{0} IS NULL OR {1} IS NULL"
+
+# name(parameters): result = DuckDB SQL. A result "=n" is the type of argument n. Several lines of one
+# name are overloads, tried in order.
+_TABLE = r"""
+lower(varchar): =0 = lower({0})
+upper(varchar): =0 = upper({0})
+length(varchar): bigint = length({0})
+length(varbinary): bigint = octet_length({0})
+reverse(varchar): =0 = reverse({0})
+replace(varchar, varchar): varchar = replace({0}, {1}, '')
+replace(varchar, varchar, varchar): varchar = replace({0}, {1}, {2})
+starts_with(varchar, varchar): boolean = starts_with({0}, {1})
+ends_with(varchar, varchar): boolean = ends_with({0}, {1})
+strpos(varchar, varchar): bigint = CAST(instr({0}, {1}) AS BIGINT)
+lpad(varchar, bigint, varchar): varchar = lpad({0}, CAST({1} AS INTEGER), {2})
+rpad(varchar, bigint, varchar): varchar = rpad({0}, CAST({1} AS INTEGER), {2})
+ltrim(varchar): =0 = ltrim({0}, SPACE)
+rtrim(varchar): =0 = rtrim({0}, SPACE)
+trim(varchar): =0 = trim({0}, SPACE)
+ltrim(varchar, varchar): =0 = ltrim({0}, {1})
+rtrim(varchar, varchar): =0 = rtrim({0}, {1})
+trim(varchar, varchar): =0 = trim({0}, {1})
+substr(varchar, bigint): =0 = CASE WHEN {1} = 0 OR abs({1}) > length({0}) THEN '' ELSE substr({0}, {1}) END
+substr(varchar, bigint, bigint): =0 = CASE WHEN {1} = 0 OR {2} <= 0 OR abs({1}) > length({0}) THEN '' ELSE substr({0}, {1}, {2}) END
+split(varchar, varchar): array(varchar) = string_split({0}, {1})
+split_part(varchar, varchar, bigint): varchar = CASE WHEN {2} > len(string_split({0}, {1})) THEN NULL WHEN {2} < 1 THEN FAIL(INVALID_FUNCTION_ARGUMENT|Index must be greater than zero|VARCHAR) ELSE split_part({0}, {1}, {2}) END
+translate(varchar, varchar, varchar): varchar = translate({0}, {1}, {2})
+codepoint(varchar): integer = unicode({0})
+chr(bigint): varchar = chr(CAST({0} AS INTEGER))
+levenshtein_distance(varchar, varchar): bigint = levenshtein({0}, {1})
+hamming_distance(varchar, varchar): bigint = hamming({0}, {1})
+normalize(varchar): varchar = nfc_normalize({0})
+to_hex(varbinary): varchar = hex({0})
+from_hex(varchar): varbinary = unhex({0})
+to_utf8(varchar): varbinary = encode({0})
+from_utf8(varbinary): varchar = decode({0})
+to_base64(varbinary): varchar = to_base64({0})
+from_base64(varchar): varbinary = from_base64({0})
+md5(varbinary): varbinary = unhex(md5({0}))
+sha1(varbinary): varbinary = unhex(sha1({0}))
+sha256(varbinary): varbinary = unhex(sha256({0}))
+url_encode(varchar): varchar = replace(url_encode({0}), '%20', '+')
+url_decode(varchar): varchar = url_decode(replace({0}, '+', '%20'))
+url_extract_host(varchar): varchar = nullif(regexp_extract({0}, '^[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?([^/?#:]*)', 1), '')
+url_extract_protocol(varchar): varchar = nullif(regexp_extract({0}, '^([A-Za-z][A-Za-z0-9+.-]*):', 1), '')
+url_extract_path(varchar): varchar = regexp_extract({0}, '^[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*([^?#]*)', 1)
+url_extract_query(varchar): varchar = nullif(regexp_extract({0}, '^[^?#]*[?]([^#]*)', 1), '')
+url_extract_fragment(varchar): varchar = nullif(regexp_extract({0}, '#(.*)$', 1), '')
+
+regexp_like(varchar, varchar): boolean = regexp_matches({0}, {1})
+regexp_extract(varchar, varchar): varchar = CASE WHEN regexp_matches({0}, {1}) THEN regexp_extract({0}, {1}) END
+regexp_extract(varchar, varchar, bigint): varchar = CASE WHEN regexp_matches({0}, {1}) THEN regexp_extract({0}, {1}, CAST({2} AS INTEGER)) END
+regexp_extract_all(varchar, varchar): array(varchar) = regexp_extract_all({0}, {1})
+regexp_extract_all(varchar, varchar, bigint): array(varchar) = regexp_extract_all({0}, {1}, CAST({2} AS INTEGER))
+regexp_split(varchar, varchar): array(varchar) = string_split_regex({0}, {1})
+regexp_count(varchar, varchar): bigint = len(regexp_extract_all({0}, {1}))
+
+abs(number): =0 = abs({0})
+sign(double): double = CAST(sign({0}) AS DOUBLE)
+sqrt(double): double = CASE WHEN {0} < 0 THEN CAST('NaN' AS DOUBLE) ELSE sqrt({0}) END
+cbrt(double): double = cbrt({0})
+exp(double): double = exp({0})
+ln(double): double = CASE WHEN {0} < 0 THEN CAST('NaN' AS DOUBLE) WHEN {0} = 0 THEN CAST('-Infinity' AS DOUBLE) ELSE ln({0}) END
+log2(double): double = CASE WHEN {0} < 0 THEN CAST('NaN' AS DOUBLE) WHEN {0} = 0 THEN CAST('-Infinity' AS DOUBLE) ELSE log2({0}) END
+log10(double): double = CASE WHEN {0} < 0 THEN CAST('NaN' AS DOUBLE) WHEN {0} = 0 THEN CAST('-Infinity' AS DOUBLE) ELSE log10({0}) END
+log(double, double): double = ln({1}) / ln({0})
+power(double, double): double = pow({0}, {1})
+pow(double, double): double = pow({0}, {1})
+degrees(double): double = degrees({0})
+radians(double): double = radians({0})
+sin(double): double = sin({0})
+cos(double): double = cos({0})
+tan(double): double = tan({0})
+asin(double): double = asin({0})
+acos(double): double = acos({0})
+atan(double): double = atan({0})
+atan2(double, double): double = atan2({0}, {1})
+sinh(double): double = sinh({0})
+cosh(double): double = cosh({0})
+tanh(double): double = tanh({0})
+pi(): double = pi()
+e(): double = exp(CAST(1 AS DOUBLE))
+nan(): double = CAST('NaN' AS DOUBLE)
+infinity(): double = CAST('Infinity' AS DOUBLE)
+is_nan(double): boolean = isnan({0})
+is_finite(double): boolean = isfinite({0})
+is_infinite(double): boolean = isinf({0})
+bitwise_and(bigint, bigint): bigint = ({0} & {1})
+bitwise_or(bigint, bigint): bigint = ({0} | {1})
+bitwise_xor(bigint, bigint): bigint = xor({0}, {1})
+bitwise_not(bigint): bigint = (~{0})
+width_bucket(double, double, double, bigint): bigint = CAST(CASE WHEN {0} < {1} THEN 0 WHEN {0} >= {2} THEN {3} + 1 ELSE floor(({0} - {1}) / (({2} - {1}) / {3})) + 1 END AS BIGINT)
+
+year(temporal): bigint = year({0})
+month(temporal): bigint = month({0})
+quarter(temporal): bigint = quarter({0})
+week(temporal): bigint = week({0})
+week_of_year(temporal): bigint = week({0})
+day(temporal): bigint = day({0})
+day_of_month(temporal): bigint = day({0})
+day_of_week(temporal): bigint = isodow({0})
+dow(temporal): bigint = isodow({0})
+day_of_year(temporal): bigint = dayofyear({0})
+doy(temporal): bigint = dayofyear({0})
+year_of_week(temporal): bigint = isoyear({0})
+yow(temporal): bigint = isoyear({0})
+hour(instant): bigint = hour({0})
+minute(instant): bigint = minute({0})
+second(instant): bigint = second({0})
+millisecond(instant): bigint = CAST(millisecond({0}) % 1000 AS BIGINT)
+last_day_of_month(temporal): date = last_day({0})
+to_unixtime(timestamp): double = epoch({0})
+to_unixtime(timestamptz): double = epoch({0})
+from_unixtime(double): timestamptz = to_timestamp(round({0} * 1000) / 1000)
+to_iso8601(date): varchar = CAST({0} AS VARCHAR)
+to_iso8601(timestamp): varchar = strftime({0}, '%Y-%m-%dT%H:%M:%S.%g')
+to_iso8601(timestamptz): varchar = strftime({0}, '%Y-%m-%dT%H:%M:%S.%gZ')
+from_iso8601_date(varchar): date = CASE WHEN {0} IS NULL OR regexp_full_match({0}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}') THEN CAST({0} AS DATE) ELSE FAILSQL(INVALID_FUNCTION_ARGUMENT|'Invalid format: "' \|\| {0} \|\| '"'|DATE) END
+from_iso8601_timestamp(varchar): timestamptz = CASE WHEN {0} IS NULL OR regexp_full_match({0}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}(T[0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}([.,][0-9]{{1,9}})?)?(Z|[+-]00:?00)?)?') THEN CAST(regexp_replace(replace({0}, ',', '.'), '(Z|[+-]00:?00)$', '') \|\| '+00' AS TIMESTAMPTZ) ELSE FAILSQL(NOT_SUPPORTED|'from_iso8601_timestamp of "' \|\| {0} \|\| '": local_aws has no time zones but UTC'|TIMESTAMPTZ) END
+
+json_parse(varchar): json = CASE WHEN {0} IS NULL OR json_valid({0}) THEN CAST(json({0}) AS VARCHAR) ELSE FAILSQL(INVALID_FUNCTION_ARGUMENT|'Cannot convert value to JSON: ''' \|\| {0} \|\| ''''|VARCHAR) END
+json_format(json): varchar = {0}
+json_array_length(text): bigint = CASE WHEN json_valid({0}) AND json_type({0}) = 'ARRAY' THEN CAST(json_array_length({0}) AS BIGINT) END
+is_json_scalar(text): boolean = CASE WHEN json_valid({0}) THEN json_type({0}) NOT IN ('OBJECT', 'ARRAY') END
+"""
+
+_ANYTHING = ("any",)
+
+
+def _accept(e: E, want: str) -> E | None:
+    """The argument as a parameter of the kind `want` takes it, or None."""
+    t = e.type
+    if want == "any":
+        return e
+    if t.base == "unknown":
+        base = {"number": ty.DOUBLE, "temporal": ty.TIMESTAMP, "instant": ty.TIMESTAMP, "text": ty.VARCHAR}
+        return cast(e, base.get(want) or _SIMPLE_TYPES[want])
+    if want == "number":
+        return e if t.base in ty.NUMERIC else None
+    if want == "temporal":
+        return e if t.base in ("date", "timestamp", "timestamp with time zone") else None
+    if want == "instant":
+        return e if t.base in ("timestamp", "timestamp with time zone", "time") else None
+    if want == "text":
+        return e if t.base in ("varchar", "char", "json") else None
+    target = _SIMPLE_TYPES[want]
+    if t.base == target.base and t.base != "array":
+        return e
+    if target == ty.VARCHAR and t.base == "char":
+        return cast(e, ty.VARCHAR)
+    if t.base in ty.NUMERIC and target.base in ty.NUMERIC:
+        c = ty.common(t, target)
+        return cast(e, target) if c is not None and c.base == target.base else None
+    if t.base == "date" and target.base == "timestamp":
+        return cast(e, target)
+    if t == target:
+        return e
+    return None
+
+
+def _overloads() -> dict[str, list[tuple[list[str], str, str]]]:
+    table: dict[str, list[tuple[list[str], str, str]]] = {}
+    pattern = re.compile(r"(\w+)\(([^)]*)\): (=?[\w()]+) = (.*)")
+    for line in _TABLE.strip().splitlines():
+        if not line:
+            continue
+        m = pattern.fullmatch(line)
+        assert m is not None, line
+        name, parameters, result, template = m.groups()
+        template = template.replace("SPACE", _SPACE)
+
+        def fail(m: re.Match[str]) -> str:
+            code, text, d = m.group(2).replace(r"\|", "\x02").split("|")
+            text = text.replace("\x02", "|")
+            return raise_sql(code, text, d) if m.group(1) else raise_text(code, text, d)
+
+        template = re.sub(r"FAIL(SQL)?\(((?:[^()]|\([^()]*\))*)\)", fail, template).replace(r"\|", "|")
+        table.setdefault(name, []).append(([p.strip() for p in parameters.split(",") if p.strip()], result, template))
+    return table
+
+
+OVERLOADS = _overloads()
+SPECIAL: dict[str, Scalar] = {}
+
+
+def special(*names: str) -> Callable[[Scalar], Scalar]:
+    def register(f: Scalar) -> Scalar:
+        for name in names:
+            SPECIAL[name] = f
+        return f
+
+    return register
+
+
+def call(c: Compiler, name: str, args: list[E], node: exp.Expression) -> E:
+    """A scalar function applied to compiled arguments."""
+    handler = SPECIAL.get(name)
+    if handler is not None:
+        return handler(c, args, node)
+    for parameters, result, template in OVERLOADS.get(name, []):
+        if len(parameters) != len(args):
+            continue
+        taken = [_accept(a, p) for a, p in zip(args, parameters, strict=True)]
+        if any(t is None for t in taken):
+            continue
+        sql = "(" + template.format(*[t.sql for t in taken if t is not None]) + ")"
+        if result.startswith("="):
+            return E(sql, args[int(result[1:])].type)
+        return E(sql, _SIMPLE_TYPES[result])
+    given = ", ".join(str(a.type) for a in args)
+    if name in OVERLOADS:
+        expected = ", ".join(f"{name}({', '.join(p)})" for p, _, _ in OVERLOADS[name])
+        raise c.fail("FUNCTION_NOT_FOUND", f"Unexpected parameters ({given}) for function {name}. Expected: {expected}", node)
+    if name in _TRINO_ONLY:
+        raise c.fail("NOT_SUPPORTED", f"Function '{name}' is not supported by local_aws", node)
+    raise c.fail("FUNCTION_NOT_FOUND", f"Function '{name}' not registered", node)
+
+
+# What Trino has and this engine has not, so that the message can tell the two apart.
+_TRINO_ONLY = set(
+    """
+    approx_most_frequent approx_set bar beta_cdf bing_tile char2hexint checksum classify color combinations
+    convex_hull_agg cosine_similarity crc32 date_format_joda evaluate_classifier_predictions from_geojson_geometry
+    from_encoded_polyline geometric_mean hash_counts hmac_md5 hmac_sha1 hmac_sha256 hmac_sha512 human_readable_seconds
+    inverse_beta_cdf inverse_normal_cdf json_array_contains json_array_get json_exists json_object json_query json_value
+    learn_classifier learn_regressor luhn_check make_set_digest map_union merge_set_digest murmur3 ngrams normal_cdf
+    numeric_histogram objectid parse_data_size parse_duration parse_presto_data_size qdigest_agg rand_between render
+    rgb sha512 shuffle soundex spooky_hash_v2_32 spooky_hash_v2_64 st_area st_contains st_distance st_point t_test
+    tdigest_agg timezone_hour timezone_minute to_ieee754_32 to_ieee754_64 uuid value_at_quantile with_timezone
+    wilson_interval_lower wilson_interval_upper word_stem xxhash64 zip_longest format_number timezone multimap_agg
+    multimap_from_entries split_to_map split_to_multimap trim_array url_extract_port url_extract_parameter bit_count
+    bitwise_left_shift bitwise_right_shift bitwise_right_shift_arithmetic from_big_endian_64 to_big_endian_64
+    array_histogram array_frequency
+    """.split()
+)
+
+
+# ------------------------------------------------------------------------------------------ operators
+
+
+def arithmetic(c: Compiler, op: str, a: E, b: E, node: exp.Expression) -> E:
+    """a op b (https://trino.io/docs/435/functions/math.html, .../decimal.html, .../datetime.html)."""
+    x, y = a.type.base, b.type.base
+    if x == "unknown" and y == "unknown":
+        return E("NULL", ty.UNKNOWN)
+    if x in ty.NUMERIC and y == "unknown" or x == "unknown" and y in ty.NUMERIC:
+        t = b.type if x == "unknown" else a.type
+        return E(f"CAST(NULL AS {duckdb_type(t)})", t)
+    if x in ty.NUMERIC and y in ty.NUMERIC:
+        return _numeric(op, a, b)
+    temporal = ("date", "timestamp", "timestamp with time zone", "time")
+    if op == "+" and y in temporal and x.startswith("interval"):
+        a, b, x, y = b, a, y, x
+    if op in "+-" and x in temporal and y.startswith("interval"):
+        if x == "date":
+            if y == "interval day to second" and b.value is not None and b.value % 86400000:
+                raise c.fail("INVALID_FUNCTION_ARGUMENT", "Cannot add hour, minutes or seconds to a date", node)
+            return E(f"CAST(({a.sql} {op} {b.sql}) AS DATE)", ty.DATE)
+        return E(f"({a.sql} {op} {b.sql})", a.type)
+    if op == "-" and x in temporal and y in temporal:
+        t = ty.common(a.type, b.type)
+        if t is not None:
+            p, q = cast(a, t), cast(b, t)
+            if t == ty.DATE:
+                return E(f"to_days(CAST({p.sql} - {q.sql} AS INTEGER))", ty.INTERVAL_DAY)
+            return E(f"({p.sql} - {q.sql})", ty.INTERVAL_DAY)
+    if x == y and x.startswith("interval") and op in "+-":
+        return E(f"({a.sql} {op} {b.sql})", a.type)
+    if x.startswith("interval") and y in (*ty.INTEGERS,) and op == "*":
+        return E(f"({a.sql} * {b.sql})", a.type)
+    if y.startswith("interval") and x in (*ty.INTEGERS,) and op == "*":
+        return E(f"({b.sql} * {a.sql})", b.type)
+    raise c.fail("TYPE_MISMATCH", f"Cannot apply operator: {a.type} {op} {b.type}", node)
+
+
+def _numeric(op: str, a: E, b: E) -> E:
+    t = ty.common(a.type, b.type)
+    assert t is not None
+    if t.base == "decimal":
+        return _decimal(op, a, b)
+    d = duckdb_type(t)
+    x, y = _typed(cast(a, t), t), _typed(cast(b, t), t)
+    if t.base in ("real", "double"):
+        if op == "%":
+            return E(f"({x} % {y})", t)
+        return E(f"({x} {op} {y})", t)
+    if op in "/%":
+        word = "//" if op == "/" else "%"
+        if isinstance(b.value, int) and b.value != 0:
+            return E(f"({x} {word} {y})", t)
+        return E(f"CASE WHEN {y} = 0 THEN {raise_text('DIVISION_BY_ZERO', 'Division by zero', d)} ELSE ({x} {word} {y}) END", t)
+    return E(f"({x} {op} {y})", t)
+
+
+def _typed(e: E, t: Type) -> str:
+    """An integer literal takes the type of the other side in DuckDB; Trino's is an integer."""
+    if e.value is not None and t.base in ty.INTEGERS and not e.sql.startswith("CAST"):
+        return f"CAST({e.sql} AS {duckdb_type(t)})"
+    return e.sql
+
+
+def _decimal(op: str, a: E, b: E) -> E:
+    """https://trino.io/docs/435/functions/decimal.html#binary-arithmetic-decimal-operators"""
+    da, db = ty.as_decimal(a.type), ty.as_decimal(b.type)
+    assert da.p is not None and da.s is not None and db.p is not None and db.s is not None
+    x, y = cast(a, da).sql, cast(b, db).sql
+    if op in "+-":
+        s = max(da.s, db.s)
+        t = ty.decimal(max(da.p - da.s, db.p - db.s) + s + 1, s)
+        d = duckdb_type(t)
+        return E(f"CAST((CAST({x} AS {d}) {op} CAST({y} AS {d})) AS {d})", t)
+    if op == "*":
+        t = ty.decimal(da.p + db.p, da.s + db.s)
+        d = duckdb_type(t)
+        wide_a, wide_b = f"DECIMAL({min(38, da.p + db.p)},{da.s})", f"DECIMAL({min(38, da.p + db.p)},{db.s})"
+        if da.p + db.p > 18:
+            return E(f"CAST((CAST({x} AS {wide_a}) * {y}) AS {d})" if da.p + db.p <= 38 else f"CAST(({x} * {y}) AS {d})", t)
+        del wide_b
+        return E(f"CAST(({x} * {y}) AS {d})", t)
+    if op == "%":
+        s = max(da.s, db.s)
+        t = ty.decimal(min(db.p - db.s, da.p - da.s) + s, s)
+        d = duckdb_type(t)
+        zero = raise_text("DIVISION_BY_ZERO", "Division by zero", d)
+        return E(f"CASE WHEN {y} = 0 THEN {zero} ELSE CAST(({x} % {y}) AS {d}) END", t)
+    s = max(da.s, db.s)
+    t = ty.decimal(da.p + db.s + max(db.s - da.s, 0), s)
+    d = duckdb_type(t)
+    # Exact: whole numbers divided, rounded half away from zero, scaled back.
+    num = f"(CAST(CAST({x} AS DECIMAL(38,{da.s})) * {_power(da.s)} AS HUGEINT) * {_power(s + db.s - da.s)})"
+    den = f"CAST(CAST({y} AS DECIMAL(38,{db.s})) * {_power(db.s)} AS HUGEINT)"
+    q = f"((2 * abs({num}) + abs({den})) // (2 * abs({den})) * (CASE WHEN ({x} < 0) <> ({y} < 0) THEN -1 ELSE 1 END))"
+    unit = f"CAST('{'0.' + '0' * (s - 1) + '1' if s else '1'}' AS DECIMAL({s + 1},{s}))"
+    value = f"CAST(CAST({q} AS DECIMAL({38 - s},0)) * {unit} AS {d})"
+    zero = raise_text("DIVISION_BY_ZERO", "Division by zero", d)
+    return E(f"CASE WHEN {y} = 0 THEN {zero} ELSE {value} END", t)
+
+
+def _power(n: int) -> str:
+    return f"CAST('1{'0' * n}' AS HUGEINT)"
+
+
+def concat(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    """|| and concat(): strings, bytes, arrays; NULL where any is NULL."""
+    types = [a.type for a in args]
+    arrays = [t for t in types if t.base == "array"]
+    if arrays:
+        t: Type | None = arrays[0]
+        for other in types:
+            # array || element
+            o = other if other.base == "array" else ty.array(other)
+            t = ty.common(t, o) if t is not None else None
+        if t is None:
+            raise c.fail("TYPE_MISMATCH", f"Cannot concat: {', '.join(map(str, types))}", node)
+        parts = [
+            cast(a, t).sql if a.type.base == "array" else f"[{cast(a, t.args[0]).sql}]" for a in args
+        ]
+        nulls = " OR ".join(f"{p} IS NULL" for a, p in zip(args, parts, strict=True) if a.type.base == "array")
+        joined = parts[0]
+        for p in parts[1:]:
+            joined = f"list_concat({joined}, {p})"
+        return E(f"CASE WHEN {nulls} THEN NULL ELSE {joined} END", t)
+    if all(t.base in ("varbinary", "unknown") for t in types) and any(t.base == "varbinary" for t in types):
+        return E("(" + " || ".join(cast(a, ty.VARBINARY).sql for a in args) + ")", ty.VARBINARY)
+    if all(t.base in ("varchar", "char", "unknown") for t in types):
+        n: int | None = 0
+        for t2 in types:
+            n = None if n is None or t2.p is None else n + t2.p
+        return E("(" + " || ".join(cast(a, ty.VARCHAR).sql if a.type.base == "unknown" else a.sql for a in args) + ")", ty.varchar(n))
+    raise c.fail("FUNCTION_NOT_FOUND" if len(args) != 2 else "TYPE_MISMATCH", f"Unexpected parameters ({', '.join(map(str, types))}) for function concat", node)
+
+
+def make_row(items: list[E]) -> E:
+    t = ty.row(*[(None, i.type) for i in items])
+    fields = ", ".join(f"'{ty.field_name(t.names, i)}': {e.sql}" for i, e in enumerate(items))
+    return E(f"{{{fields}}}", t)
+
+
+def subscript(c: Compiler, base: E, index: E, node: exp.Expression) -> E:
+    """base[index]: fails where there is no such element (element_at gives NULL)."""
+    if base.type.base == "array":
+        if index.type.base not in ty.INTEGERS:
+            raise c.fail("TYPE_MISMATCH", f"Cannot use {index.type} for subscript of {base.type}", node)
+        t = base.type.args[0]
+        d = duckdb_type(t)
+        code = "INVALID_FUNCTION_ARGUMENT"
+        return E(
+            f"CASE WHEN {index.sql} = 0 THEN {raise_text(code, 'SQL array indices start at 1', d)} "
+            f"WHEN {index.sql} < 0 THEN {raise_sql(code, _text('Array subscript is negative: ', index.sql), d)} "
+            f"WHEN {index.sql} > len({base.sql}) THEN "
+            + raise_sql(
+                code,
+                f"'Array subscript must be less than or equal to array length: ' || CAST({index.sql} AS VARCHAR) || ' > ' || CAST(len({base.sql}) AS VARCHAR)",
+                d,
+            )
+            + f" ELSE list_extract({base.sql}, CAST({index.sql} AS BIGINT)) END",
+            t,
+        )
+    if base.type.base == "map":
+        k, t = base.type.args
+        key = coerce(c, index, k, node) if ty.common(index.type, k) == k else None
+        if key is None:
+            raise c.fail("TYPE_MISMATCH", f"Cannot use {index.type} for subscript of {base.type}", node)
+        missing = raise_sql("INVALID_FUNCTION_ARGUMENT", f"'Key not present in map: ' || {to_varchar(key.sql, k)}", duckdb_type(t))
+        return E(
+            f"CASE WHEN {base.sql} IS NULL OR {key.sql} IS NULL THEN NULL WHEN NOT map_contains({base.sql}, {key.sql}) "
+            f"THEN {missing} ELSE {base.sql}[{key.sql}] END",
+            t,
+        )
+    if base.type.base == "row":
+        if not isinstance(index.value, int) or not 1 <= index.value <= len(base.type.args):
+            raise c.fail("INVALID_FUNCTION_ARGUMENT", f"ROW index out of bounds: {index.sql}", node)
+        return E(struct_field(base.sql, base.type, index.value - 1), base.type.args[index.value - 1])
+    raise c.fail("TYPE_MISMATCH", f"Cannot use {index.type} for subscript of {base.type}", node)
+
+
+def _text(prefix: str, sql: str) -> str:
+    return f"'{prefix}' || CAST({sql} AS VARCHAR)"
+
+
+def interval(c: Compiler, node: exp.Interval) -> E:
+    """INTERVAL '2' DAY and the like."""
+    unit = node.args["unit"]
+    name = unit.name.upper() if unit is not None and not isinstance(unit, exp.IntervalSpan) else ""
+    value = node.this
+    negative = False
+    while isinstance(value, exp.Neg | exp.Paren):
+        negative ^= isinstance(value, exp.Neg)
+        value = value.this
+    if not name or not isinstance(value, exp.Literal):
+        raise not_supported(f"INTERVAL of this form ({node.sql('trino')})")
+    text = value.name.strip()
+    if not re.fullmatch(r"[+-]?\d+(\.\d{1,3})?", text) or ("." in text and name != "SECOND"):
+        raise c.fail("INVALID_LITERAL", f"'{text}' is not a valid interval literal", node)
+    number = float(text) if "." in text else int(text)
+    if negative:
+        number = -number
+    name = name.rstrip("S")
+    if name in ("YEAR", "MONTH"):
+        months = int(number) * (12 if name == "YEAR" else 1)
+        return E(f"to_months({months})", ty.INTERVAL_YEAR, value=months)
+    factor = {"DAY": 86400000, "HOUR": 3600000, "MINUTE": 60000, "SECOND": 1000}.get(name)
+    if factor is None:
+        raise c.fail("", f"mismatched input '{name}'. Expecting: 'DAY', 'HOUR', 'MINUTE', 'MONTH', 'SECOND', 'YEAR'", node)
+    ms = round(number * factor)
+    if ms % 86400000 == 0:
+        return E(f"to_days({ms // 86400000})", ty.INTERVAL_DAY, value=ms)
+    return E(f"to_milliseconds({ms})", ty.INTERVAL_DAY, value=ms)
+
+
+# -------------------------------------------------------------------------------------- special syntax
+
+
+def now(c: Compiler, kind: str, node: exp.Expression) -> E:
+    """The start of the query, the same throughout it, in UTC."""
+    moment = c.now
+    ms = moment.strftime("%Y-%m-%d %H:%M:%S.") + f"{moment.microsecond // 1000:03d}"
+    if kind == "date":
+        return E(f"DATE '{moment:%Y-%m-%d}'", ty.DATE)
+    if kind == "timestamp":
+        return E(f"TIMESTAMP '{ms}'", ty.TIMESTAMP)
+    if kind == "time":
+        raise not_supported("CURRENT_TIME")
+    return E(f"TIMESTAMPTZ '{ms}+00'", ty.TIMESTAMP_TZ)
+
+
+def extract(c: Compiler, node: exp.Extract, scope: Scope) -> E:
+    field = node.this.name.lower()
+    names = {"day_of_month": "day", "dow": "day_of_week", "doy": "day_of_year", "yow": "year_of_week"}
+    field = names.get(field, field)
+    known = ("year", "quarter", "month", "week", "day", "day_of_week", "day_of_year", "year_of_week", "hour", "minute", "second")
+    if field not in known:
+        raise c.fail("", f"Invalid EXTRACT field: {field.upper()}", node)
+    return call(c, field, [c.expr(node.expression, scope)], node)
+
+
+def trim(c: Compiler, node: exp.Trim, scope: Scope) -> E:
+    name = {"LEADING": "ltrim", "TRAILING": "rtrim"}.get(str(node.args.get("position") or "").upper(), "trim")
+    args = [c.expr(node.this, scope)]
+    if node.expression:
+        args.append(c.expr(node.expression, scope))
+    return call(c, name, args, node)
+
+
+def substring(c: Compiler, node: exp.Substring, scope: Scope) -> E:
+    args = [c.expr(node.this, scope)]
+    for key in ("start", "length"):
+        if node.args.get(key) is not None:
+            args.append(c.expr(node.args[key], scope))
+    return call(c, "substr", args, node)
+
+
+def strpos(c: Compiler, node: exp.StrPosition, scope: Scope) -> E:
+    return call(c, "strpos", [c.expr(node.this, scope), c.expr(node.args["substr"], scope)], node)
+
+
+def at_time_zone(c: Compiler, node: exp.AtTimeZone, scope: Scope) -> E:
+    e = c.expr(node.this, scope)
+    zone = node.args["zone"]
+    if not isinstance(zone, exp.Literal) or zone.name.upper() not in ("UTC", "Z", "+00:00"):
+        raise not_supported(f"AT TIME ZONE {zone.sql('trino')} (only 'UTC' is)")
+    if e.type.base == "timestamp":
+        return E(f"({e.sql} AT TIME ZONE 'UTC')", Type("timestamp with time zone", p=e.type.p))
+    if e.type.base == "timestamp with time zone":
+        return e
+    raise c.fail("TYPE_MISMATCH", f"Type of value must be a time or timestamp with or without time zone (actual {e.type})", node)
+
+
+# -------------------------------------------------------------------------------------------- lambdas
+
+
+def _lambda(c: Compiler, node: exp.Expression, scope: Scope, parameters: list[E], truth: bool = False) -> E:
+    """The body of a lambda whose parameters are the given expressions."""
+    if not isinstance(node, exp.Lambda):
+        raise c.fail("TYPE_MISMATCH", f"Expected a lambda with {len(parameters)} parameters, found {node.sql('trino')}", node)
+    if len(node.expressions) != len(parameters):
+        raise c.fail(
+            "INVALID_PARAMETER_USAGE",
+            f"Expected a lambda that takes {len(parameters)} argument(s) but got {len(node.expressions)}",
+            node,
+        )
+    names = [p.name for p in node.expressions]
+    with c.bind(dict(zip(names, parameters, strict=True))):
+        if truth:
+            return c._boolean(node.this, scope, "Lambda")
+        return c.expr(node.this, scope)
+
+
+def _of_array(c: Compiler, e: E, name: str, node: exp.Expression) -> Type:
+    if e.type.base == "unknown":
+        return ty.UNKNOWN
+    if e.type.base != "array":
+        raise c.fail("FUNCTION_NOT_FOUND", f"Unexpected parameters ({e.type}, ...) for function {name}", node)
+    return e.type.args[0]
+
+
+def _of_map(c: Compiler, e: E, name: str, node: exp.Expression) -> tuple[Type, Type]:
+    if e.type.base != "map":
+        raise c.fail("FUNCTION_NOT_FOUND", f"Unexpected parameters ({e.type}, ...) for function {name}", node)
+    return e.type.args[0], e.type.args[1]
+
+
+def _higher_order(c: Compiler, name: str, nodes: list[exp.Expression], scope: Scope, truth: bool, node: exp.Expression) -> E:
+    """https://trino.io/docs/435/functions/array.html and .../lambda.html"""
+    a = c.expr(nodes[0], scope)
+    u = c.parameter()
+    if name in ("transform", "filter", "any_match", "all_match", "none_match"):
+        element = E(u, _of_array(c, a, name, node))
+        if name == "transform":
+            body = _lambda(c, nodes[1], scope, [element])
+            if body.sql == u:
+                return a
+            return E(f"list_transform({a.sql}, lambda {u}: {body.sql})", ty.array(body.type))
+        if name == "filter":
+            body = _lambda(c, nodes[1], scope, [element], truth=True)
+            return E(f"list_filter({a.sql}, lambda {u}: {body.sql})", a.type)
+        wanted = name != "all_match"
+        if truth and name == "any_match":
+            body = _lambda(c, nodes[1], scope, [element], truth=True)
+            return E(f"(len(list_filter({a.sql}, lambda {u}: {body.sql})) > 0)", ty.BOOLEAN)
+        body = _lambda(c, nodes[1], scope, [element])
+        if body.type not in (ty.BOOLEAN, ty.UNKNOWN):
+            raise c.fail("TYPE_MISMATCH", f"Lambda of {name} must return boolean, not {body.type}", nodes[1])
+        # One decisive element decides; without it, an unknown one leaves the answer unknown.
+        decisive = f"len(list_filter({a.sql}, lambda {u}: {'' if wanted else 'NOT '}{body.sql})) > 0"
+        unknown = f"len(list_filter({a.sql}, lambda {u}: ({body.sql}) IS NULL)) > 0"
+        yes, no = {"any_match": ("true", "false"), "all_match": ("false", "true"), "none_match": ("false", "true")}[name]
+        return E(f"CASE WHEN {a.sql} IS NULL THEN NULL WHEN {decisive} THEN {yes} WHEN {unknown} THEN NULL ELSE {no} END", ty.BOOLEAN)
+    if name == "reduce":
+        if len(nodes) != 4:
+            raise c.fail("FUNCTION_NOT_FOUND", "Unexpected parameters for function reduce. Expected: reduce(array(T), S, function(S,T,S), function(S,R))", node)
+        x = _of_array(c, a, name, node)
+        start = c.expr(nodes[1], scope)
+        state = start.type
+        p, q = f"{u}a", f"{u}b"
+        for _ in range(3):
+            body = _lambda(c, nodes[2], scope, [E(f"{p}.s", state), E(f"{q}.x", x)])
+            widened = ty.common(state, body.type)
+            if widened is None:
+                raise c.fail("TYPE_MISMATCH", f"reduce's function returns {body.type}, its state is {state}", nodes[2])
+            if widened == state:
+                break
+            state = widened
+        ds, dx = duckdb_type(state), duckdb_type(x)
+        first = f"{{'s': CAST({cast(start, state).sql} AS {ds}), 'x': CAST(NULL AS {dx})}}"
+        rest = f"list_transform({a.sql}, lambda {u}: {{'s': CAST(NULL AS {ds}), 'x': {u}}})"
+        step = f"{{'s': CAST({cast(body, state).sql} AS {ds}), 'x': CAST(NULL AS {dx})}}"
+        final = f"list_reduce(list_prepend({first}, {rest}), lambda {p}, {q}: {step}).s"
+        result = _lambda(c, nodes[3], scope, [E(f"({final})", state)])
+        return E(f"CASE WHEN {a.sql} IS NULL THEN NULL ELSE {result.sql} END", result.type)
+    if name == "zip_with":
+        b = c.expr(nodes[1], scope)
+        x, y = _of_array(c, a, name, node), _of_array(c, b, name, node)
+        body = _lambda(c, nodes[2], scope, [E(f"{u}[1]", x), E(f"{u}[2]", y)])
+        return E(f"list_transform(list_zip({a.sql}, {b.sql}), lambda {u}: {body.sql})", ty.array(body.type))
+    k, v = _of_map(c, a, name, node)
+    key, value = E(f"{u}.key", k), E(f"{u}.value", v)
+    body = _lambda(c, nodes[1], scope, [key, value], truth=name == "map_filter")
+    if name == "map_filter":
+        return E(f"map_from_entries(list_filter(map_entries({a.sql}), lambda {u}: {body.sql}))", a.type)
+    if name == "transform_values":
+        return E(
+            f"map_from_entries(list_transform(map_entries({a.sql}), lambda {u}: {{'key': {u}.key, 'value': {body.sql}}}))",
+            ty.map_of(k, body.type),
+        )
+    return E(
+        f"map_from_entries(list_transform(map_entries({a.sql}), lambda {u}: {{'key': {body.sql}, 'value': {u}.value}}))",
+        ty.map_of(body.type, v),
+    )
+
+
+_HIGHER_ORDER = {
+    "transform", "filter", "any_match", "all_match", "none_match", "reduce", "zip_with", "map_filter",
+    "transform_values", "transform_keys",
+}  # fmt: skip
+
+
+# --------------------------------------------------------------------------------- special functions
+
+
+@special("coalesce")
+def _coalesce(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    t = _all_common(c, args, "coalesce", node)
+    return E(f"coalesce({', '.join(cast(a, t).sql for a in args)})", t)
+
+
+def _all_common(c: Compiler, args: list[E], name: str, node: exp.Expression) -> Type:
+    if not args:
+        raise c.fail("FUNCTION_NOT_FOUND", f"Unexpected parameters () for function {name}", node)
+    t = args[0].type
+    for a in args[1:]:
+        u = ty.common(t, a.type)
+        if u is None:
+            raise c.fail("TYPE_MISMATCH", f"All {name.upper()} operands must be the same type or coercible to a common type. Cannot find common type between {t} and {a.type}", node)
+        t = u
+    return t
+
+
+@special("nullif")
+def _nullif(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    _arity(c, "nullif", args, node, 2)
+    a, b = args
+    t = ty.common(a.type, b.type)
+    if t is None:
+        raise c.fail("TYPE_MISMATCH", f"Types are not comparable with NULLIF: {a.type} vs {b.type}", node)
+    return E(f"CASE WHEN {cast(a, t).sql} = {cast(b, t).sql} THEN NULL ELSE {a.sql} END", a.type)
+
+
+def _arity(c: Compiler, name: str, args: list[E], node: exp.Expression, *counts: int) -> None:
+    if len(args) not in counts:
+        given = ", ".join(str(a.type) for a in args)
+        raise c.fail("FUNCTION_NOT_FOUND", f"Unexpected parameters ({given}) for function {name}", node)
+
+
+@special("try")
+def _try(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    _arity(c, "try", args, node, 1)
+    return E(f"TRY({args[0].sql})", args[0].type)
+
+
+@special("concat")
+def _concat(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    if len(args) < 2:
+        raise c.fail("INVALID_FUNCTION_ARGUMENT", "There must be two or more concatenation arguments", node)
+    return concat(c, args, node)
+
+
+@special("concat_ws")
+def _concat_ws(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    if len(args) == 2 and args[1].type.base == "array":
+        return E(f"array_to_string({args[1].sql}, {args[0].sql})", ty.VARCHAR)
+    return E(f"concat_ws({', '.join(cast(a, ty.VARCHAR).sql for a in args)})", ty.VARCHAR)
+
+
+@special("greatest", "least")
+def _extreme(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    name = str(node.name).lower()
+    t = _all_common(c, args, name, node)
+    items = [cast(a, t).sql for a in args]
+    nulls = " OR ".join(f"{i} IS NULL" for i in items)
+    return E(f"CASE WHEN {nulls} THEN NULL ELSE {name}({', '.join(items)}) END", t)
+
+
+@special("row")
+def _row(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    return make_row(args)
+
+
+@special("typeof")
+def _typeof(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    _arity(c, "typeof", args, node, 1)
+    return E(f"'{args[0].type}'", ty.VARCHAR)
+
+
+@special("random", "rand")
+def _random(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    _arity(c, "random", args, node, 0, 1, 2)
+    c.changes()
+    if not args:
+        return E("random()", ty.DOUBLE)
+    low, high = ("0", args[0].sql) if len(args) == 1 else (args[0].sql, args[1].sql)
+    return E(f"CAST({low} + floor(random() * ({high} - {low})) AS {duckdb_type(args[-1].type)})", args[-1].type)
+
+
+@special("uuid")
+def _uuid(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    c.changes()
+    return E("uuid()", ty.UUID)
+
+
+@special("now")
+def _now(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    return now(c, "timestamptz", node)
+
+
+@special("current_timezone")
+def _zone(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    return E("'UTC'", ty.VARCHAR)
+
+
+@special("version")
+def _version(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    return E("'local_aws'", ty.VARCHAR)
+
+
+@special("date")
+def _date(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    _arity(c, "date", args, node, 1)
+    return coerce(c, args[0], ty.DATE, node)
+
+
+@special("substring")
+def _substring(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    return call(c, "substr", args, node)
+
+
+@special("mod")
+def _mod(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    _arity(c, "mod", args, node, 2)
+    return arithmetic(c, "%", args[0], args[1], node)
+
+
+@special("ceil", "ceiling", "floor")
+def _ceil(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    _arity(c, "ceil", args, node, 1)
+    name = "floor" if str(node.name).lower() == "floor" else "ceil"
+    e = args[0]
+    if e.type.base in ty.INTEGERS:
+        return e
+    if e.type.base == "decimal":
+        assert e.type.p is not None and e.type.s is not None
+        t = ty.decimal(e.type.p - e.type.s + min(e.type.s, 1), 0)
+        return E(f"CAST({name}({e.sql}) AS {duckdb_type(t)})", t)
+    return E(f"{name}({cast(e, ty.DOUBLE).sql if e.type.base == 'unknown' else e.sql})", ty.DOUBLE if e.type.base == "unknown" else _number(c, e, name, node))
+
+
+def _number(c: Compiler, e: E, name: str, node: exp.Expression) -> Type:
+    if e.type.base not in ty.NUMERIC:
+        raise c.fail("FUNCTION_NOT_FOUND", f"Unexpected parameters ({e.type}) for function {name}", node)
+    return e.type
+
+
+@special("round")
+def _round(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    _arity(c, "round", args, node, 1, 2)
+    e = args[0]
+    t = _number(c, e, "round", node)
+    places = args[1].sql if len(args) == 2 else "0"
+    if t.base == "decimal":
+        assert t.p is not None and t.s is not None
+        if len(args) == 1:
+            t = ty.decimal(t.p - t.s + min(t.s, 1), 0)
+        else:
+            t = ty.decimal(t.p + 1, t.s)
+            if args[1].value is None:
+                raise not_supported("round(decimal, n) with an n that is no literal")
+    if t.base in ty.INTEGERS and len(args) == 1:
+        return e
+    return E(f"CAST(round({e.sql}, {places}) AS {duckdb_type(t)})", t)
+
+
+@special("truncate")
+def _truncate(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    _arity(c, "truncate", args, node, 1, 2)
+    t = _number(c, args[0], "truncate", node)
+    if len(args) == 2:
+        factor = f"pow(10, {args[1].sql})"
+        return E(f"CAST(trunc({args[0].sql} * {factor}) / {factor} AS {duckdb_type(t)})", t)
+    if t.base == "decimal":
+        assert t.p is not None and t.s is not None
+        t = ty.decimal(t.p - t.s if t.p > t.s else 1, 0)
+    return E(f"CAST(trunc({args[0].sql}) AS {duckdb_type(t)})", t)
+
+
+@special("to_base")
+def _to_base(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    _arity(c, "to_base", args, node, 2)
+    return E(f"lower(to_base({args[0].sql}, CAST({args[1].sql} AS INTEGER)))", ty.VARCHAR)
+
+
+@special("from_base")
+def _from_base(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    raise not_supported("Function 'from_base'")
+
+
+@special("regexp_replace")
+def _regexp_replace(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    _arity(c, "regexp_replace", args, node, 2, 3)
+    replacement = "''"
+    if len(args) == 3:
+        if args[2].value is None:
+            raise not_supported("regexp_replace with a replacement that is no literal")
+        text = args[2].value.replace("\\$", "\x02")
+        text = re.sub(r"\\(?!\d)(.)", r"\1", text.replace("\\\\", "\\\\\\\\")) if "\\" in text else text
+        text = re.sub(r"\$(\d)", r"\\\1", text).replace("\x02", "$")
+        if "${" in text:
+            raise not_supported("regexp_replace with named groups in the replacement")
+        replacement = "'" + text.replace("'", "''") + "'"
+    return E(f"regexp_replace({args[0].sql}, {args[1].sql}, {replacement}, 'g')", ty.VARCHAR)
+
+
+_UNITS = {
+    "millisecond": ("to_milliseconds", 1),
+    "second": ("to_seconds", 1),
+    "minute": ("to_minutes", 1),
+    "hour": ("to_hours", 1),
+    "day": ("to_days", 1),
+    "week": ("to_days", 7),
+    "month": ("to_months", 1),
+    "quarter": ("to_months", 3),
+    "year": ("to_years", 1),
+}
+
+
+def _unit(c: Compiler, e: E, node: exp.Expression, temporal: Type) -> str:
+    if not isinstance(e.value, str):
+        raise not_supported("A date unit that is no literal")
+    unit = e.value.lower()
+    if unit not in _UNITS or (temporal.base == "date" and unit in ("millisecond", "second", "minute", "hour")):
+        raise c.fail("INVALID_FUNCTION_ARGUMENT", f"'{e.value}' is not a valid {temporal.base.upper()} field", node)
+    return unit
+
+
+@special("date_add")
+def _date_add(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    """https://trino.io/docs/435/functions/datetime.html#interval-functions"""
+    _arity(c, "date_add", args, node, 3)
+    e = _temporal(c, args[2], "date_add", node)
+    unit = _unit(c, args[0], node, e.type)
+    if args[1].type.base not in ty.INTEGERS:
+        raise c.fail("FUNCTION_NOT_FOUND", f"Unexpected parameters ({', '.join(str(a.type) for a in args)}) for function date_add", node)
+    function, factor = _UNITS[unit]
+    n = f"{args[1].sql} * {factor}" if factor != 1 else args[1].sql
+    kind = "BIGINT" if function in ("to_milliseconds", "to_hours", "to_minutes") else "INTEGER"
+    if function == "to_seconds":
+        kind = "DOUBLE"
+    if e.type.base == "date" and function == "to_days":
+        return E(f"({e.sql} + CAST({n} AS INTEGER))", ty.DATE)
+    sql = f"({e.sql} + {function}(CAST({n} AS {kind})))"
+    return E(f"CAST({sql} AS {duckdb_type(e.type)})" if e.type.base == "date" else sql, e.type)
+
+
+def _temporal(c: Compiler, e: E, name: str, node: exp.Expression) -> E:
+    if e.type.base == "unknown":
+        return cast(e, ty.DATE)
+    if e.type.base not in ("date", "timestamp", "timestamp with time zone"):
+        raise c.fail("FUNCTION_NOT_FOUND", f"Unexpected parameters (..., {e.type}) for function {name}. Expected: {name}(varchar(x), ..., date), {name}(varchar(x), ..., timestamp(p))", node)
+    return e
+
+
+@special("date_diff")
+def _date_diff(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    _arity(c, "date_diff", args, node, 3)
+    a, b = _temporal(c, args[1], "date_diff", node), _temporal(c, args[2], "date_diff", node)
+    t = ty.common(a.type, b.type)
+    assert t is not None
+    unit = _unit(c, args[0], node, t)
+    # datesub counts whole units, as Trino does; datediff would count boundaries.
+    return E(f"datesub('{unit}', {cast(a, t).sql}, {cast(b, t).sql})", ty.BIGINT)
+
+
+@special("date_trunc")
+def _date_trunc(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    _arity(c, "date_trunc", args, node, 2)
+    e = _temporal(c, args[1], "date_trunc", node)
+    unit = _unit(c, args[0], node, e.type)
+    return E(f"CAST(date_trunc('{unit}', {e.sql}) AS {duckdb_type(e.type)})", e.type)
+
+
+# https://trino.io/docs/435/functions/datetime.html#mysql-date-functions; None: not allowed there.
+_MYSQL = {
+    "a": "%a", "b": "%b", "c": "%-m", "d": "%d", "e": "%-d", "f": "%f", "H": "%H", "h": "%I", "I": "%I",
+    "i": "%M", "j": "%j", "k": "%-H", "l": "%-I", "M": "%B", "m": "%m", "p": "%p", "r": "%I:%M:%S %p",
+    "S": "%S", "s": "%S", "T": "%H:%M:%S", "W": "%A", "Y": "%Y", "y": "%y", "%": "%%",
+}  # fmt: skip
+
+
+def _mysql_format(c: Compiler, e: E, node: exp.Expression) -> str:
+    if not isinstance(e.value, str):
+        raise not_supported("A date format that is no literal")
+
+    def one(m: re.Match[str]) -> str:
+        letter = m.group(1)
+        if letter in _MYSQL:
+            return _MYSQL[letter]
+        if letter in "DUuVwXxv":
+            raise c.fail("INVALID_FUNCTION_ARGUMENT", f"%{letter} not supported in date format string", node)
+        return letter
+
+    return re.sub(r"%(.)", one, e.value).replace("'", "''")
+
+
+@special("date_format")
+def _date_format(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    _arity(c, "date_format", args, node, 2)
+    e = _temporal(c, args[0], "date_format", node)
+    return E(f"strftime({e.sql}, '{_mysql_format(c, args[1], node)}')", ty.VARCHAR)
+
+
+@special("date_parse")
+def _date_parse(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    _arity(c, "date_parse", args, node, 2)
+    return _strptime(c, args[0], _mysql_format(c, args[1], node), ty.TIMESTAMP, node)
+
+
+def _strptime(c: Compiler, e: E, text: str, t: Type, node: exp.Expression) -> E:
+    d = duckdb_type(t)
+    bad = raise_sql("INVALID_FUNCTION_ARGUMENT", f"'Invalid format: \"' || {e.sql} || '\"'", d)
+    parsed = f"try_strptime({e.sql}, '{text}')"
+    if t.base == "timestamp with time zone":
+        parsed = f"({parsed} AT TIME ZONE 'UTC')"
+    return E(f"CASE WHEN {e.sql} IS NULL THEN NULL WHEN {parsed} IS NULL THEN {bad} ELSE {parsed} END", t)
+
+
+_JODA = [
+    ("yyyy", "%Y"), ("YYYY", "%Y"), ("yy", "%y"), ("MMMM", "%B"), ("MMM", "%b"), ("MM", "%m"), ("M", "%-m"),
+    ("dd", "%d"), ("d", "%-d"), ("HH", "%H"), ("H", "%-H"), ("hh", "%I"), ("h", "%-I"), ("mm", "%M"), ("m", "%-M"),
+    ("ss", "%S"), ("s", "%-S"), ("SSS", "%g"), ("EEEE", "%A"), ("EEE", "%a"), ("E", "%a"), ("a", "%p"), ("y", "%Y"),
+]  # fmt: skip
+
+
+def _joda_format(e: E) -> str:
+    if not isinstance(e.value, str):
+        raise not_supported("A date format that is no literal")
+    out, text = "", e.value
+    while text:
+        if text[0] == "'":
+            end = text.find("'", 1)
+            out += text[1:end].replace("%", "%%") if end > 1 else "''"
+            text = text[end + 1 :] if end > 0 else ""
+            continue
+        if text[0].isalpha():
+            run = re.match(r"([A-Za-z])\1*", text)
+            assert run is not None
+            found = next((v for k, v in _JODA if k == run.group()), None)
+            if found is None:
+                raise not_supported(f"The date pattern '{run.group()}'")
+            out += found
+            text = text[run.end() :]
+            continue
+        out += "%%" if text[0] == "%" else text[0]
+        text = text[1:]
+    return out.replace("'", "''")
+
+
+@special("format_datetime")
+def _format_datetime(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    _arity(c, "format_datetime", args, node, 2)
+    return E(f"strftime({_temporal(c, args[0], 'format_datetime', node).sql}, '{_joda_format(args[1])}')", ty.VARCHAR)
+
+
+@special("parse_datetime")
+def _parse_datetime(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    _arity(c, "parse_datetime", args, node, 2)
+    return _strptime(c, args[0], _joda_format(args[1]), ty.TIMESTAMP_TZ, node)
+
+
+# ---------------------------------------------------------------------------------- arrays and maps
+
+
+@special("cardinality")
+def _cardinality(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    _arity(c, "cardinality", args, node, 1)
+    if args[0].type.base == "map":
+        return E(f"CAST(cardinality({args[0].sql}) AS BIGINT)", ty.BIGINT)
+    _of_array(c, args[0], "cardinality", node)
+    return E(f"len({args[0].sql})", ty.BIGINT)
+
+
+def _element(c: Compiler, args: list[E], name: str, node: exp.Expression) -> tuple[str, str, Type]:
+    """Array and element brought to one type."""
+    _arity(c, name, args, node, 2)
+    t = ty.common(_of_array(c, args[0], name, node), args[1].type)
+    if t is None:
+        raise c.fail("FUNCTION_NOT_FOUND", f"Unexpected parameters ({args[0].type}, {args[1].type}) for function {name}", node)
+    return cast(args[0], ty.array(t)).sql, cast(args[1], t).sql, t
+
+
+@special("contains")
+def _contains(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    a, x, _ = _element(c, args, "contains", node)
+    return E(
+        f"CASE WHEN {a} IS NULL OR {x} IS NULL THEN NULL WHEN list_contains({a}, {x}) THEN true "
+        f"WHEN list_count({a}) < len({a}) THEN NULL ELSE false END",
+        ty.BOOLEAN,
+    )
+
+
+@special("element_at")
+def _element_at(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    _arity(c, "element_at", args, node, 2)
+    a, i = args
+    if a.type.base == "map":
+        k, v = a.type.args
+        if ty.common(i.type, k) is None:
+            raise c.fail("FUNCTION_NOT_FOUND", f"Unexpected parameters ({a.type}, {i.type}) for function element_at", node)
+        return E(f"{a.sql}[{coerce(c, i, k, node).sql}]", v)
+    t = _of_array(c, a, "element_at", node)
+    if i.type.base not in (*ty.INTEGERS, "unknown"):
+        raise c.fail("FUNCTION_NOT_FOUND", f"Unexpected parameters ({a.type}, {i.type}) for function element_at", node)
+    sql = f"list_extract({a.sql}, {i.sql})"
+    if isinstance(i.value, int) and i.value != 0:
+        return E(sql, t)
+    zero = raise_text("INVALID_FUNCTION_ARGUMENT", "SQL array indices start at 1", duckdb_type(t))
+    return E(f"CASE WHEN {i.sql} = 0 THEN {zero} ELSE {sql} END", t)
+
+
+@special("array_min", "array_max")
+def _array_extreme(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    name = str(node.name).lower()
+    _arity(c, name, args, node, 1)
+    a = args[0]
+    t = _of_array(c, a, name, node)
+    # NULL if any element is NULL (https://trino.io/docs/435/functions/array.html#array_max).
+    return E(f"CASE WHEN list_count({a.sql}) < len({a.sql}) THEN NULL ELSE list_{name[-3:]}({a.sql}) END", t)
+
+
+@special("array_distinct")
+def _array_distinct(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    _arity(c, "array_distinct", args, node, 1)
+    _of_array(c, args[0], "array_distinct", node)
+    return E(_distinct(args[0].sql), args[0].type)
+
+
+def _distinct(a: str) -> str:
+    """First occurrences in order, a NULL counting as a value."""
+    return f"list_filter({a}, lambda x, i: list_position({a}, x) = i)"
+
+
+@special("array_union")
+def _array_union(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    t = _all_common(c, args, "array_union", node)
+    joined = concat(c, args, node).sql
+    return E(_distinct(joined), t)
+
+
+@special("array_intersect", "array_except")
+def _array_intersect(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    name = str(node.name).lower()
+    _arity(c, name, args, node, 2)
+    t = _all_common(c, args, name, node)
+    a, b = (cast(x, t).sql for x in args)
+    word = "IS NOT NULL" if name == "array_intersect" else "IS NULL"
+    kept = f"list_filter({_distinct(a)}, lambda y: list_position({b}, y) {word})"
+    return E(f"CASE WHEN {b} IS NULL THEN NULL ELSE {kept} END", t)
+
+
+@special("arrays_overlap")
+def _arrays_overlap(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    _arity(c, "arrays_overlap", args, node, 2)
+    t = _all_common(c, args, "arrays_overlap", node)
+    a, b = (cast(x, t).sql for x in args)
+    return E(
+        f"CASE WHEN len(list_filter({a}, lambda y: y IS NOT NULL AND list_contains({b}, y))) > 0 THEN true "
+        f"WHEN len({a}) = 0 OR len({b}) = 0 THEN false "
+        f"WHEN list_count({a}) < len({a}) OR list_count({b}) < len({b}) THEN NULL "
+        f"WHEN {a} IS NULL OR {b} IS NULL THEN NULL ELSE false END",
+        ty.BOOLEAN,
+    )
+
+
+@special("array_join")
+def _array_join(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    _arity(c, "array_join", args, node, 2, 3)
+    t = _of_array(c, args[0], "array_join", node)
+    text = to_varchar("y", t)
+    if len(args) == 3:
+        text = f"coalesce({text}, {args[2].sql})"
+    if args[0].type.base == "array" and t.base == "varchar" and len(args) == 2:
+        return E(f"array_to_string({args[0].sql}, {args[1].sql})", ty.VARCHAR)
+    return E(f"array_to_string(list_transform({args[0].sql}, lambda y: {text}), {args[1].sql})", ty.VARCHAR)
+
+
+@special("array_sort")
+def _array_sort(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    _arity(c, "array_sort", args, node, 1)
+    _of_array(c, args[0], "array_sort", node)
+    return E(f"list_sort({args[0].sql}, 'ASC', 'NULLS LAST')", args[0].type)
+
+
+@special("array_position")
+def _array_position(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    a, x, _ = _element(c, args, "array_position", node)
+    return E(f"CASE WHEN {a} IS NULL OR {x} IS NULL THEN NULL ELSE CAST(coalesce(list_position({a}, {x}), 0) AS BIGINT) END", ty.BIGINT)
+
+
+@special("array_remove")
+def _array_remove(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    a, x, t = _element(c, args, "array_remove", node)
+    return E(f"CASE WHEN {x} IS NULL THEN NULL ELSE list_filter({a}, lambda y: y IS DISTINCT FROM {x}) END", ty.array(t))
+
+
+@special("slice")
+def _slice(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    _arity(c, "slice", args, node, 3)
+    _of_array(c, args[0], "slice", node)
+    a, start, length = (x.sql for x in args)
+    d = duckdb_type(args[0].type)
+    zero = raise_text("INVALID_FUNCTION_ARGUMENT", "SQL array indices start at 1", d)
+    negative = raise_text("INVALID_FUNCTION_ARGUMENT", "length must be greater than or equal to 0", d)
+    first = f"CASE WHEN {start} < 0 THEN len({a}) + {start} + 1 ELSE {start} END"
+    return E(
+        f"CASE WHEN {start} = 0 THEN {zero} WHEN {length} < 0 THEN {negative} "
+        f"WHEN {length} = 0 OR abs({start}) > len({a}) THEN CAST([] AS {d}) "
+        f"ELSE list_slice({a}, {first}, ({first}) + {length} - 1) END",
+        args[0].type,
+    )
+
+
+@special("flatten")
+def _flatten(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    _arity(c, "flatten", args, node, 1)
+    t = _of_array(c, args[0], "flatten", node)
+    if t.base != "array":
+        raise c.fail("FUNCTION_NOT_FOUND", f"Unexpected parameters ({args[0].type}) for function flatten", node)
+    return E(f"flatten({args[0].sql})", t)
+
+
+@special("sequence")
+def _sequence(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    _arity(c, "sequence", args, node, 2, 3)
+    t = ty.common(args[0].type, args[1].type)
+    if t is None:
+        raise c.fail("FUNCTION_NOT_FOUND", f"Unexpected parameters ({args[0].type}, {args[1].type}) for function sequence", node)
+    a, b = cast(args[0], t).sql, cast(args[1], t).sql
+    if t.base in ty.INTEGERS:
+        step = args[2].sql if len(args) == 3 else f"CASE WHEN {a} <= {b} THEN 1 ELSE -1 END"
+        return E(f"generate_series(CAST({a} AS BIGINT), CAST({b} AS BIGINT), CAST({step} AS BIGINT))", ty.array(ty.BIGINT))
+    if t.base in ("date", "timestamp"):
+        if len(args) == 2 and t.base == "timestamp":
+            raise c.fail("FUNCTION_NOT_FOUND", "sequence of timestamps needs a step", node)
+        step = args[2].sql if len(args) == 3 else f"to_days(CASE WHEN {a} <= {b} THEN 1 ELSE -1 END)"
+        series = f"generate_series(CAST({a} AS TIMESTAMP), CAST({b} AS TIMESTAMP), {step})"
+        return E(f"CAST({series} AS {duckdb_type(t)}[])", ty.array(t))
+    raise c.fail("FUNCTION_NOT_FOUND", f"Unexpected parameters ({t}, {t}) for function sequence", node)
+
+
+@special("repeat")
+def _repeat(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    _arity(c, "repeat", args, node, 2)
+    return E(f"list_transform(range(CAST({args[1].sql} AS BIGINT)), lambda y: {args[0].sql})", ty.array(args[0].type))
+
+
+@special("zip")
+def _zip(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    elements = [_of_array(c, a, "zip", node) for a in args]
+    t = ty.row(*[(None, e) for e in elements])
+    fields = ", ".join(f"'_{i}': y[{i + 1}]" for i in range(len(args)))
+    return E(f"list_transform(list_zip({', '.join(a.sql for a in args)}), lambda y: {{{fields}}})", ty.array(t))
+
+
+@special("reverse")
+def _reverse(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    _arity(c, "reverse", args, node, 1)
+    if args[0].type.base == "array":
+        return E(f"list_reverse({args[0].sql})", args[0].type)
+    e = _accept(args[0], "varchar")
+    if e is None:
+        raise c.fail("FUNCTION_NOT_FOUND", f"Unexpected parameters ({args[0].type}) for function reverse", node)
+    return E(f"reverse({e.sql})", args[0].type)
+
+
+@special("map")
+def _map(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    _arity(c, "map", args, node, 0, 2)
+    if not args:
+        return E("MAP {}", ty.map_of(ty.UNKNOWN, ty.UNKNOWN))
+    k, v = _of_array(c, args[0], "map", node), _of_array(c, args[1], "map", node)
+    return E(f"MAP({args[0].sql}, {args[1].sql})", ty.map_of(k, v))
+
+
+@special("map_from_entries")
+def _map_from_entries(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    _arity(c, "map_from_entries", args, node, 1)
+    t = _of_array(c, args[0], "map_from_entries", node)
+    if t.base != "row" or len(t.args) != 2:
+        raise c.fail("FUNCTION_NOT_FOUND", f"Unexpected parameters ({args[0].type}) for function map_from_entries", node)
+    k, v = struct_field("y", t, 0), struct_field("y", t, 1)
+    return E(f"map_from_entries(list_transform({args[0].sql}, lambda y: {{'key': {k}, 'value': {v}}}))", ty.map_of(*t.args))
+
+
+@special("map_entries")
+def _map_entries(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    k, v = _of_map(c, args[0], "map_entries", node)
+    return E(
+        f"list_transform(map_entries({args[0].sql}), lambda y: {{'_0': y.key, '_1': y.value}})",
+        ty.array(ty.row((None, k), (None, v))),
+    )
+
+
+@special("map_keys", "map_values")
+def _map_keys(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    name = str(node.name).lower()
+    k, v = _of_map(c, args[0], name, node)
+    return E(f"{name}({args[0].sql})", ty.array(k if name == "map_keys" else v))
+
+
+@special("map_concat")
+def _map_concat(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    t = _all_common(c, args, "map_concat", node)
+    items = [cast(a, t).sql for a in args]
+    nulls = " OR ".join(f"{i} IS NULL" for i in items)
+    return E(f"CASE WHEN {nulls} THEN NULL ELSE map_concat({', '.join(items)}) END", t)
+
+
+# ----------------------------------------------------------------------------------------------- JSON
+
+
+def _json_path(c: Compiler, e: E, node: exp.Expression) -> str:
+    """A JSONPath literal as DuckDB reads it: fields and subscripts only."""
+    if not isinstance(e.value, str):
+        raise not_supported("A JSON path that is no literal")
+    text = e.value.strip()
+    if not text.startswith("$"):
+        text = "$." + text if re.match(r"\w", text) else text
+    if not text.startswith("$"):
+        raise c.fail("INVALID_FUNCTION_ARGUMENT", f"Invalid JSON path: '{e.value}'", node)
+    out, rest = "$", text[1:]
+    while rest:
+        m = re.match(r"""\.([A-Za-z_0-9\-:]+)|\[(\d+)\]|\[\s*"((?:[^"\\]|\\.)*)"\s*\]|\[\s*'([^']*)'\s*\]|\."([^"]*)\"""", rest)
+        if m is None:
+            if "*" in rest or ".." in rest:
+                raise not_supported(f"JSON path '{e.value}' (wildcards and filters)")
+            raise c.fail("INVALID_FUNCTION_ARGUMENT", f"Invalid JSON path: '{e.value}'", node)
+        if m.group(2) is not None:
+            out += f"[{m.group(2)}]"
+        else:
+            name = next(g for g in (m.group(1), m.group(3), m.group(4), m.group(5)) if g is not None)
+            if '"' in name:
+                raise not_supported(f"JSON path '{e.value}' (quotes in names)")
+            out += f'."{name}"'
+        rest = rest[m.end() :]
+    return "'" + out.replace("'", "''") + "'"
+
+
+def _json_text(c: Compiler, e: E, name: str, node: exp.Expression) -> str:
+    if e.type.base not in ("varchar", "json", "char", "unknown"):
+        raise c.fail("FUNCTION_NOT_FOUND", f"Unexpected parameters ({e.type}, ...) for function {name}", node)
+    # Text that is no JSON gives NULL.
+    return e.sql if e.type.base == "json" else f"CASE WHEN json_valid({e.sql}) THEN {e.sql} END"
+
+
+@special("json_extract")
+def _json_extract(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    _arity(c, "json_extract", args, node, 2)
+    return E(f"CAST(json_extract({_json_text(c, args[0], 'json_extract', node)}, {_json_path(c, args[1], node)}) AS VARCHAR)", ty.JSON)
+
+
+@special("json_extract_scalar")
+def _json_extract_scalar(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    _arity(c, "json_extract_scalar", args, node, 2)
+    text, path = _json_text(c, args[0], "json_extract_scalar", node), _json_path(c, args[1], node)
+    return E(
+        f"CASE WHEN json_type({text}, {path}) NOT IN ('OBJECT', 'ARRAY') THEN json_extract_string({text}, {path}) END",
+        ty.VARCHAR,
+    )
+
+
+@special("json_size")
+def _json_size(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    _arity(c, "json_size", args, node, 2)
+    text, path = _json_text(c, args[0], "json_size", node), _json_path(c, args[1], node)
+    return E(
+        f"CASE json_type({text}, {path}) WHEN 'ARRAY' THEN CAST(json_array_length({text}, {path}) AS BIGINT) "
+        f"WHEN 'OBJECT' THEN len(json_keys({text}, {path})) WHEN NULL THEN NULL ELSE 0 END",
+        ty.BIGINT,
+    )
+
+
+# ----------------------------------------------------------------------------------------- aggregates
+
+# name: (DuckDB function, parameter kinds, result type, wrapper)
+_AGGREGATES: dict[str, tuple[str, list[str], str, str]] = {
+    "bool_and": ("bool_and", ["boolean"], "boolean", "{}"),
+    "every": ("bool_and", ["boolean"], "boolean", "{}"),
+    "bool_or": ("bool_or", ["boolean"], "boolean", "{}"),
+    "count_if": ("count_if", ["boolean"], "bigint", "CAST({} AS BIGINT)"),
+    "stddev": ("stddev_samp", ["double"], "double", "{}"),
+    "stddev_samp": ("stddev_samp", ["double"], "double", "{}"),
+    "stddev_pop": ("stddev_pop", ["double"], "double", "{}"),
+    "variance": ("var_samp", ["double"], "double", "{}"),
+    "var_samp": ("var_samp", ["double"], "double", "{}"),
+    "var_pop": ("var_pop", ["double"], "double", "{}"),
+    "corr": ("corr", ["double", "double"], "double", "{}"),
+    "covar_pop": ("covar_pop", ["double", "double"], "double", "{}"),
+    "covar_samp": ("covar_samp", ["double", "double"], "double", "{}"),
+    "regr_slope": ("regr_slope", ["double", "double"], "double", "{}"),
+    "regr_intercept": ("regr_intercept", ["double", "double"], "double", "{}"),
+    "approx_distinct": ("approx_count_distinct", ["any"], "bigint", "CAST({} AS BIGINT)"),
+    "bitwise_and_agg": ("bit_and", ["bigint"], "bigint", "{}"),
+    "bitwise_or_agg": ("bit_or", ["bigint"], "bigint", "{}"),
+}
+_OTHER_AGGREGATES = {
+    "count", "sum", "avg", "min", "max", "min_by", "max_by", "array_agg", "set_agg", "arbitrary", "any_value",
+    "map_agg", "histogram", "listagg", "approx_percentile", "grouping", "geometric_mean",
+}  # fmt: skip
+_RANKING: dict[str, tuple[str, Type]] = {
+    "row_number": ("row_number", ty.BIGINT),
+    "rank": ("rank", ty.BIGINT),
+    "dense_rank": ("dense_rank", ty.BIGINT),
+    "percent_rank": ("percent_rank", ty.DOUBLE),
+    "cume_dist": ("cume_dist", ty.DOUBLE),
+    "ntile": ("ntile", ty.BIGINT),
+}
+_VALUE_WINDOWS = {"lag", "lead", "first_value", "last_value", "nth_value"}
+
+
+def is_aggregate(name: str) -> bool:
+    return name.lower() in _AGGREGATES or name.lower() in _OTHER_AGGREGATES
+
+
+def compile_call(
+    c: Compiler,
+    node: exp.Expression,
+    scope: Scope,
+    *,
+    filter_node: exp.Expression | None = None,
+    over: str | None = None,
+    ordered: bool = False,
+    ignore_nulls: bool = False,
+    order_node: exp.Expression | None = None,
+) -> E:
+    """A call with all that may follow it: FILTER, WITHIN GROUP, IGNORE NULLS, OVER."""
+    truth = c.truth
+    while not isinstance(node, exp.Anonymous):
+        if isinstance(node, exp.IgnoreNulls | exp.RespectNulls):
+            ignore_nulls = isinstance(node, exp.IgnoreNulls)
+        elif isinstance(node, exp.Filter):
+            filter_node = node.expression.this
+        elif isinstance(node, exp.WithinGroup):
+            order_node = node.expression
+        elif isinstance(node, exp.GroupConcat):
+            return listagg(c, node, scope, filter_node=filter_node)
+        else:
+            raise not_supported(f"{node.sql('trino')[:60]} as a function")
+        node = node.this
+    name = node.name.lower()
+    nodes = node.expressions
+    if over is not None and (name in _RANKING or name in _VALUE_WINDOWS):
+        return _window_function(c, name, nodes, scope, over, ignore_nulls, node)
+    if is_aggregate(name):
+        return _aggregate(c, name, nodes, scope, filter_node, over, order_node, node)
+    if over is not None or name in _RANKING or name in _VALUE_WINDOWS:
+        raise c.fail("FUNCTION_NOT_WINDOW" if over else "", f"Window function {name} requires an OVER clause" if not over else f"Not a window function: {name}", node)
+    if filter_node is not None:
+        raise c.fail("FUNCTION_NOT_AGGREGATE", f"Filter is only valid for aggregation functions, not {name}", node)
+    if name in _HIGHER_ORDER:
+        if len(nodes) < 2:
+            raise c.fail("FUNCTION_NOT_FOUND", f"Unexpected parameters for function {name}", node)
+        return _higher_order(c, name, nodes, scope, truth, node)
+    if name == "if":
+        raise c.fail("", "mismatched input 'if'", node)
+    for n in nodes:
+        if isinstance(n, exp.Lambda):
+            raise not_supported(f"A lambda in {name}")
+        if isinstance(n, exp.Distinct | exp.Star):
+            raise c.fail("FUNCTION_NOT_FOUND", f"Function '{name}' not registered as an aggregate", node)
+    return call(c, name, [c.expr(n, scope) for n in nodes], node)
+
+
+def _window_function(
+    c: Compiler, name: str, nodes: list[exp.Expression], scope: Scope, over: str, ignore_nulls: bool, node: exp.Expression
+) -> E:
+    args = [c.expr(n, scope) for n in nodes]
+    if name in _RANKING:
+        function, t = _RANKING[name]
+        _arity(c, name, args, node, 1 if name == "ntile" else 0)
+        return E(f"{function}({', '.join(a.sql for a in args)}){over}", t)
+    t = args[0].type
+    nulls = " IGNORE NULLS" if ignore_nulls else ""
+    if len(args) == 3:
+        return E(f"{name}({args[0].sql}, {args[1].sql}, {coerce(c, args[2], t, node).sql}{nulls}){over}", t)
+    return E(f"{name}({', '.join(a.sql for a in args)}{nulls}){over}", t)
+
+
+def _aggregate(
+    c: Compiler,
+    name: str,
+    nodes: list[exp.Expression],
+    scope: Scope,
+    filter_node: exp.Expression | None,
+    over: str | None,
+    order_node: exp.Expression | None,
+    node: exp.Expression,
+) -> E:
+    if c.in_aggregate and over is None:
+        raise c.fail("NESTED_AGGREGATION", f"Cannot nest aggregations inside aggregation '{name}'", node)
+    if name == "grouping":
+        args = [c.expr(n, scope) for n in nodes]
+        return E(f"grouping({', '.join(a.sql for a in args)})", ty.BIGINT)
+    windowed = over is not None
+    if not windowed:
+        c.in_aggregate += 1
+    try:
+        distinct, order, star = False, "", False
+        items: list[exp.Expression] = []
+        for n in nodes:
+            if isinstance(n, exp.Distinct):
+                distinct = True
+                items += n.expressions
+            elif isinstance(n, exp.Order):
+                inner = n.this
+                if isinstance(inner, exp.Distinct):
+                    distinct = True
+                    items += inner.expressions
+                elif inner is not None:
+                    items.append(inner)
+                order = _order_by(c, n, scope)
+            elif isinstance(n, exp.Star):
+                star = True
+            else:
+                items.append(n)
+        if order_node is not None:
+            order = _order_by(c, order_node, scope)
+        saved, c._truth = c._truth, name == "count_if"
+        try:
+            args = [c.expr(n, scope) for n in items]
+        finally:
+            c._truth = saved
+        condition = ""
+        if filter_node is not None:
+            condition = f" FILTER (WHERE {c._boolean(filter_node, scope, 'FILTER').sql})"
+    finally:
+        if not windowed:
+            c.in_aggregate -= 1
+    function, sqls, t, wrap = _aggregate_function(c, name, args, star, distinct, node)
+    inside = ("DISTINCT " if distinct else "") + ", ".join(sqls) + order
+    return E(wrap.format(f"{function}({inside}){condition}{over or ''}"), t)
+
+
+def _order_by(c: Compiler, node: exp.Expression, scope: Scope) -> str:
+    from local_aws.athena.select import _direction
+
+    return " ORDER BY " + ", ".join(c.expr(o.this, scope).sql + _direction(o) for o in node.expressions)
+
+
+def _aggregate_function(
+    c: Compiler, name: str, args: list[E], star: bool, distinct: bool, node: exp.Expression
+) -> tuple[str, list[str], Type, str]:
+    given = ", ".join(str(a.type) for a in args)
+    wrong = c.fail("FUNCTION_NOT_FOUND", f"Unexpected parameters ({given}) for function {name}", node)
+    if name in _AGGREGATES:
+        function, parameters, result, wrap = _AGGREGATES[name]
+        if name == "approx_distinct" and len(args) == 2:
+            args = args[:1]
+        if len(args) != len(parameters):
+            raise wrong
+        taken = [_accept(a, p) for a, p in zip(args, parameters, strict=True)]
+        if any(x is None for x in taken):
+            raise wrong
+        return function, [x.sql for x in taken if x is not None], _SIMPLE_TYPES[result], wrap
+    if name == "count":
+        if star or not args:
+            return "count", ["*"] if star or not args else [], ty.BIGINT, "{}"
+        if len(args) != 1:
+            raise wrong
+        return "count", [args[0].sql], ty.BIGINT, "{}"
+    if not args:
+        raise wrong
+    e, t = args[0], args[0].type
+    if name in ("sum", "avg"):
+        if len(args) != 1 or t.base not in (*ty.NUMERIC, "unknown", "interval day to second"):
+            raise wrong
+        if t.base == "unknown":
+            e, t = cast(e, ty.DOUBLE), ty.DOUBLE
+        if name == "sum":
+            if t.base in ty.INTEGERS:
+                return "sum", [e.sql], ty.BIGINT, "CAST({} AS BIGINT)"
+            if t.base == "decimal":
+                r = ty.decimal(38, t.s or 0)
+                return "sum", [e.sql], r, f"CAST({{}} AS {duckdb_type(r)})"
+            return "sum", [e.sql], t, "{}" if t.base != "real" else "CAST({} AS FLOAT)"
+        if t.base == "decimal":
+            # Exact: sum divided by count, rounded half up.
+            if distinct:
+                raise not_supported("avg(DISTINCT decimal)")
+            return "avg", [f"CAST({e.sql} AS DOUBLE)"], t, f"CAST(round({{}}, {t.s}) AS {duckdb_type(t)})"
+        if t.base == "real":
+            return "avg", [e.sql], t, "CAST({} AS FLOAT)"
+        return "avg", [e.sql], ty.DOUBLE, "{}"
+    if name in ("min", "max"):
+        comparable(c, t, "<", node)
+        if len(args) == 2:
+            return name, [e.sql, args[1].sql], ty.array(t), "{}"
+        if len(args) != 1:
+            raise wrong
+        return name, [e.sql], t, "{}"
+    if name in ("min_by", "max_by"):
+        function = f"arg_{name[:3]}_null"
+        if len(args) == 3:
+            return f"arg_{name[:3]}", [a.sql for a in args], ty.array(t), "{}"
+        if len(args) != 2:
+            raise wrong
+        return function, [a.sql for a in args], t, "{}"
+    if name in ("arbitrary", "any_value"):
+        return "any_value", [e.sql], t, "{}"
+    if name == "array_agg":
+        return "list", [e.sql], ty.array(t), "{}"
+    if name == "set_agg":
+        return "list", [f"DISTINCT {e.sql}"], ty.array(t), "{}"
+    if name == "map_agg":
+        if len(args) != 2:
+            raise wrong
+        k, v = args
+        pair = f"{{'key': {k.sql}, 'value': {v.sql}}}"
+        m = ty.map_of(k.type, v.type)
+        # A key met twice keeps one value, any one: here the first.
+        return "list", [pair], m, "trino_map_of_entries({})"
+    if name == "histogram":
+        return "histogram", [e.sql], ty.map_of(t, ty.BIGINT), f"CAST({{}} AS MAP({duckdb_type(t)}, BIGINT))"
+    if name == "approx_percentile":
+        if len(args) != 2:
+            raise not_supported("approx_percentile with weights")
+        if args[1].type.base == "array":
+            return "approx_quantile", [a.sql for a in args], ty.array(t), f"CAST({{}} AS {duckdb_type(t)}[])"
+        return "approx_quantile", [e.sql, cast(args[1], ty.DOUBLE).sql], t, f"CAST({{}} AS {duckdb_type(t)})"
+    raise not_supported(f"Aggregate function '{name}'")
+
+
+def listagg(c: Compiler, node: exp.GroupConcat, scope: Scope, filter_node: exp.Expression | None = None) -> E:
+    """LISTAGG(x, sep) WITHIN GROUP (ORDER BY ...)."""
+    inner = node.this
+    order = ""
+    distinct = ""
+    c.in_aggregate += 1
+    try:
+        if isinstance(inner, exp.Order):
+            order = _order_by(c, inner, scope)
+            inner = inner.this
+        if isinstance(inner, exp.Distinct):
+            distinct, inner = "DISTINCT ", inner.expressions[0]
+        e = c.expr(inner, scope)
+        separator = c.expr(node.args["separator"], scope).sql if node.args.get("separator") is not None else "''"
+        condition = f" FILTER (WHERE {c._boolean(filter_node, scope, 'FILTER').sql})" if filter_node is not None else ""
+    finally:
+        c.in_aggregate -= 1
+    return E(f"string_agg({distinct}{e.sql}, {separator}{order}){condition}", ty.VARCHAR)
+

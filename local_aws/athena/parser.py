@@ -1,0 +1,76 @@
+"""Trino SQL as syntax: sqlglot's Trino parser, kept from translating anything.
+
+sqlglot maps functions of many dialects to common nodes, to write them in another dialect. Here the
+meaning of a function is decided by types, in one place (`functions`), so calls stay calls.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.dialects.trino import Trino
+from sqlglot.errors import ParseError, TokenError
+from sqlglot.parsers.trino import TrinoParser
+
+from local_aws.athena.errors import QueryError
+
+# What is no plain call: name AS type, unit FROM value, and so on.
+_SPECIAL_SYNTAX = ("CAST", "TRY_CAST", "EXTRACT", "TRIM", "POSITION", "SUBSTRING", "LISTAGG")
+
+
+class _PlainParser(TrinoParser):
+    FUNCTIONS: ClassVar[dict[str, Any]] = {}
+    FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {
+        k: v for k, v in TrinoParser.FUNCTION_PARSERS.items() if k in _SPECIAL_SYNTAX
+    }
+    NO_PAREN_FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {
+        k: v for k, v in TrinoParser.NO_PAREN_FUNCTION_PARSERS.items() if k in ("ANY", "CASE", "IF")
+    }
+
+
+class LocalAwsTrino(Trino):
+    """Trino's syntax with calls and subscripts as they were written."""
+
+    INDEX_OFFSET = 0
+    Parser = _PlainParser
+
+
+def position(sql: str, node: exp.Expression | None) -> tuple[int, int] | None:
+    """Line and column (from 1) where `node` begins in `sql`, as Trino reports them."""
+    if node is None:
+        return None
+    starts = [n.meta["start"] for n in node.walk() if "start" in n.meta]
+    if not starts:
+        return None
+    return offset_position(sql, min(starts))
+
+
+def offset_position(sql: str, offset: int) -> tuple[int, int]:
+    before = sql[:offset]
+    return before.count("\n") + 1, offset - (before.rfind("\n") + 1) + 1
+
+
+def parse_query(sql: str) -> exp.Expression:
+    """One Trino query or DML statement. Raises QueryError (SYNTAX-like, with the position)."""
+    try:
+        statements = [s for s in sqlglot.parse(sql, read=LocalAwsTrino) if s is not None]
+    except ParseError as e:
+        raise syntax_error(sql, e) from e
+    except TokenError as e:
+        raise QueryError("", f"mismatched input. {e}", (1, 1)) from e
+    if len(statements) != 1:
+        raise QueryError("", "Only one sql statement is allowed. Got: " + sql, None)
+    return statements[0]
+
+
+def syntax_error(sql: str, e: ParseError) -> QueryError:
+    detail = e.errors[0] if e.errors else {}
+    line, col = detail.get("line"), detail.get("col")
+    token = detail.get("highlight") or ""
+    message = f"mismatched input '{token}'. {detail.get('description', e)}".strip()
+    if line and col:
+        # sqlglot counts to the end of the token.
+        return QueryError("", message, (line, max(1, col - max(len(token), 1) + 1)))
+    return QueryError("", message, (1, 1))

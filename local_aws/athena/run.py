@@ -1,0 +1,467 @@
+"""One statement from its text to its result: what Athena does between QUEUED and SUCCEEDED."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlglot import exp
+
+from local_aws.athena import statements as st
+from local_aws.athena import types as ty
+from local_aws.athena.catalog import (
+    CSV_SERDE,
+    JSON_SERDES,
+    LAZY_SERDE,
+    PARQUET_INPUT,
+    PARQUET_OUTPUT,
+    PARQUET_SERDE,
+    TEXT_INPUT,
+    TEXT_OUTPUT,
+    Catalog,
+    Partition,
+    Table,
+    parse_view,
+    view_text,
+)
+from local_aws.athena.ddl import Ddl
+from local_aws.athena.engine import Session
+from local_aws.athena.errors import QueryError, not_supported
+from local_aws.athena.expressions import E, _castable, cast, coerce, literal
+from local_aws.athena.parser import parse_query
+from local_aws.athena.results import write_csv
+from local_aws.athena.scan import Reader, split_location
+from local_aws.athena.select import Compiler, Query
+from local_aws.athena.types import Type, hive_type
+from local_aws.athena.write import Target, Writer, compression_of, padded, parse_options, parse_unload, tokens, unload_target
+from local_aws.objects import ObjectStore
+
+
+@dataclass
+class Outcome:
+    """What a statement gave. `path` is the result file's body, `kind` its extension (csv, txt, '')."""
+
+    kind: str
+    path: Path
+    columns: list[tuple[str, Type]] = field(default_factory=list)
+    rows: int = 0
+    scanned: int = 0
+    update_count: int | None = None
+    manifest: list[str] | None = None
+    planned_at: dt.datetime | None = None
+
+
+def classify(sql: str) -> tuple[str, str]:
+    """StatementType and SubstatementType of GetQueryExecution."""
+    words = st.first_words(sql, 4) or [""]
+    first = words[0]
+    second = words[1] if len(words) > 1 else ""
+    if first in ("SELECT", "WITH", "VALUES", "TABLE", "("):
+        return "DML", "SELECT"
+    if first in ("INSERT", "UPDATE", "DELETE", "MERGE", "UNLOAD"):
+        return "DML", first
+    if first == "EXPLAIN":
+        return "UTILITY", "EXPLAIN"
+    if first in ("SHOW", "DESCRIBE", "DESC"):
+        return "UTILITY", f"{first}_{second}" if first == "SHOW" else "DESCRIBE_TABLE"
+    if first in ("PREPARE", "EXECUTE", "DEALLOCATE"):
+        return "UTILITY", first
+    if first == "CREATE":
+        rest = [w for w in words[1:] if w not in ("OR", "REPLACE", "EXTERNAL")]
+        kind = rest[0] if rest else ""
+        if kind == "TABLE" and is_ctas(sql):
+            return "DDL", "CREATE_TABLE_AS_SELECT"
+        return "DDL", f"CREATE_{kind}"
+    if first == "MSCK":
+        return "DDL", "MSCK_REPAIR"
+    return "DDL", f"{first}_{second}"
+
+
+def is_ctas(sql: str) -> bool:
+    depth = 0
+    for kind, word, _, _ in tokens(sql):
+        if kind == "op" and word in "()":
+            depth += 1 if word == "(" else -1
+        elif kind == "word" and not depth and word.upper() == "AS":
+            return True
+        elif kind == "word" and not depth and word.upper() in ("LOCATION", "STORED", "TBLPROPERTIES", "ROW"):
+            return False
+    return False
+
+
+class Runner:
+    """Runs one statement."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        store: ObjectStore,
+        session: Session,
+        scratch: Path,
+        *,
+        query_id: str,
+        database: str,
+        output_location: str,
+        parameters: list[str],
+    ) -> None:
+        self.catalog = catalog
+        self.store = store
+        self.session = session
+        self.scratch = scratch
+        self.query_id = query_id
+        self.database = database
+        self.output_location = output_location
+        self.parameters = parameters
+        self.now = dt.datetime.now(dt.UTC)
+        self.reader = Reader(catalog, store, session, self.now)
+        self.planned_at: dt.datetime | None = None
+
+    def run(self, sql: str) -> Outcome:
+        """Raises QueryError and Cancelled."""
+        sql = st.strip(sql)
+        words = st.first_words(sql, 5)
+        if not words:
+            raise QueryError("", "mismatched input '<EOF>'", (1, 1))
+        first = words[0]
+        if first in ("SELECT", "WITH", "VALUES", "TABLE", "("):
+            return self._select(sql)
+        if first == "UNLOAD":
+            return self._unload(sql)
+        if first == "INSERT":
+            return self._insert(sql)
+        if first == "EXPLAIN":
+            return self._explain(sql)
+        if first == "CREATE" and "VIEW" in words[1:4]:
+            return self._create_view(sql)
+        if first == "CREATE" and words[1] == "TABLE" and is_ctas(sql):
+            return self._ctas(sql)
+        if first in ("UPDATE", "DELETE", "MERGE", "OPTIMIZE", "VACUUM"):
+            raise not_supported(f"{first} (Iceberg tables)")
+        if first in ("PREPARE", "EXECUTE", "DEALLOCATE"):
+            raise not_supported(f"{first} as a statement (ExecutionParameters are)")
+        if first in ("CREATE", "DROP", "ALTER", "MSCK", "SHOW", "DESCRIBE", "DESC"):
+            return self._ddl(sql)
+        raise QueryError("", f"mismatched input '{words[0].lower()}'. Expecting: 'ALTER', 'CREATE', 'DESCRIBE', 'DROP', 'EXPLAIN', 'INSERT', 'SELECT', 'SHOW', 'UNLOAD', 'VALUES', 'WITH', <query>", (1, 1))
+
+    # ----------------------------------------------------------------------------------- queries
+
+    def compile(self, sql: str, *, node: exp.Expression | None = None) -> tuple[str, Query, Compiler]:
+        """A query as DuckDB SQL with its tables resolved to files."""
+        compiler = Compiler(self.catalog, self.database, sql)
+        compiler.now = self.now
+        compiler.parameters = [self._parameter(p) for p in self.parameters]
+        query = compiler.query(node if node is not None else parse_query(sql))
+        if compiler.parameters:
+            raise QueryError("INVALID_PARAMETER_USAGE", f"Incorrect number of parameters: expected {len(self.parameters) - len(compiler.parameters)} but found {len(self.parameters)}", (1, 1))
+        return self.resolve(query, compiler), query, compiler
+
+    def resolve(self, query: Query, compiler: Compiler) -> str:
+        body = query.sql
+        for scan in compiler.scans:
+            if scan.token in body:
+                body = body.replace(scan.token, self.reader.relation(scan))
+        self.planned_at = dt.datetime.now(dt.UTC)
+        return body
+
+    def _parameter(self, value: str) -> E:
+        """An ExecutionParameter is SQL text of a literal: 5, 'x', DATE '2020-01-01'."""
+        compiler = Compiler(self.catalog, self.database, value)
+        try:
+            tree = parse_query(f"SELECT {value}")
+        except QueryError:
+            return E("'" + value.replace("'", "''") + "'", ty.varchar(len(value)), value=value)
+        e = tree.expressions[0]
+        if isinstance(e, exp.Column) or tree.args.get("from_"):
+            return E("'" + value.replace("'", "''") + "'", ty.varchar(len(value)), value=value)
+        from local_aws.athena.select import Scope
+
+        if isinstance(e, exp.Literal) and not e.is_string:
+            return literal(e.name)
+        return compiler.expr(e, Scope([]))
+
+    def _columns(self, query: Query) -> list[tuple[str, Type]]:
+        return [(f.name if f.name is not None else f"_col{i}", f.type) for i, f in enumerate(query.fields)]
+
+    def _select(self, sql: str) -> Outcome:
+        body, query, _ = self.compile(sql)
+        columns = self._columns(query)
+        path = self.scratch / f"{self.query_id}.csv"
+        rows = write_csv(self.session, body, columns, path)
+        return Outcome("csv", path, columns, rows, self.reader.scanned, planned_at=self.planned_at)
+
+    def _explain(self, sql: str) -> Outcome:
+        m = re.match(r"\s*EXPLAIN(\s+ANALYZE)?(\s+VERBOSE)?(\s*\([^)]*\))?\s+", sql, re.I)
+        assert m is not None
+        if m.group(1):
+            raise not_supported("EXPLAIN ANALYZE")
+        body, _, _ = self.compile(padded(sql, m.end(), len(sql)))
+        plan = self.session.rows("EXPLAIN " + body)
+        lines = ["Query Plan", *"\n".join(str(r[1]) for r in plan).split("\n")]
+        return self._text([[line] for line in lines], [("Query Plan", ty.VARCHAR)])
+
+    def _text(self, rows: list[list[str]], columns: list[tuple[str, Type]]) -> Outcome:
+        path = self.scratch / f"{self.query_id}.txt"
+        path.write_bytes("".join("\t".join(r) + "\n" for r in rows).encode())
+        return Outcome("txt", path, columns, len(rows), self.reader.scanned, planned_at=self.planned_at)
+
+    def _ddl(self, sql: str) -> Outcome:
+        statement = st.parse_ddl(sql)
+        rows, names = Ddl(self.catalog, self.store, self.database, self.reader).run(statement)
+        return self._text(rows, [(n, ty.VARCHAR) for n in names])
+
+    # ------------------------------------------------------------------------------------- views
+
+    def _create_view(self, sql: str) -> Outcome:
+        m = re.match(r"\s*(?:(?:--[^\n]*\n|/\*.*?\*/)\s*)*CREATE\s+(OR\s+REPLACE\s+)?VIEW\s+", sql, re.I | re.S)
+        if m is None:
+            raise QueryError("", "mismatched input. Expecting: CREATE [OR REPLACE] VIEW name AS query", (1, 1))
+        ts = tokens(sql, m.end())
+        parts = []
+        i = 0
+        while i < len(ts) and ts[i][0] in ("word", "name"):
+            parts.append(ts[i][1].strip('"').lower())
+            i += 1
+            if i < len(ts) and ts[i][1] == ".":
+                i += 1
+                continue
+            break
+        if i < len(ts) and ts[i][1].upper() == "COMMENT":
+            i += 2
+        if i >= len(ts) or ts[i][1].upper() != "AS" or not parts:
+            raise QueryError("", f"mismatched input '{ts[i][1] if i < len(ts) else '<EOF>'}'. Expecting: 'AS'", (1, 1))
+        name = parts[-1]
+        database = parts[-2] if len(parts) > 1 else self.database
+        if not self.catalog.has_database(database):
+            raise QueryError("SCHEMA_NOT_FOUND", f"Schema '{database}' does not exist", (1, 1))
+        query_text = sql[ts[i][3] :].strip()
+        _, query, _ = self._plan_only(padded(sql, ts[i][3], len(sql)))
+        columns = self._columns(query)
+        for n, f in zip([c for c, _ in columns], query.fields, strict=True):
+            if f.name is None:
+                raise QueryError("MISSING_COLUMN_NAME", f"Column name not specified at position {n[4:]}: give it an alias", (1, 1))
+        lower = [n.lower() for n, _ in columns]
+        if len(set(lower)) != len(lower):
+            twice = next(n for n in lower if lower.count(n) > 1)
+            raise QueryError("DUPLICATE_COLUMN_NAME", f"Column name '{twice}' specified more than once", (1, 1))
+        existing = self.catalog.find(database, name)
+        if existing is not None and not existing.is_view:
+            raise QueryError("TABLE_ALREADY_EXISTS", f"Table 'awsdatacatalog.{database}.{name}' already exists; it is no view", (1, 1))
+        if existing is not None and not m.group(1):
+            raise QueryError("TABLE_ALREADY_EXISTS", f"View already exists: 'awsdatacatalog.{database}.{name}'", (1, 1))
+        entry: dict[str, Any] = {
+            "Name": name,
+            "TableType": "VIRTUAL_VIEW",
+            "ViewOriginalText": view_text(query_text, self.database, columns),
+            "ViewExpandedText": "/* Presto View */",
+            "Parameters": {"presto_view": "true", "comment": "Presto View"},
+            "PartitionKeys": [],
+            "StorageDescriptor": {
+                "Columns": [{"Name": n.lower(), "Type": _view_type(t)} for n, t in columns],
+                "Location": "",
+                "SerdeInfo": {},
+            },
+        }
+        if existing is not None:
+            self.catalog.update_table(existing, entry)
+        else:
+            self.catalog.create_table(database, entry)
+        return self._text([], [])
+
+    def _plan_only(self, sql: str) -> tuple[str, Query, Compiler]:
+        """Analyses a query without looking for files."""
+        compiler = Compiler(self.catalog, self.database, sql)
+        compiler.now = self.now
+        query = compiler.query(parse_query(sql))
+        return query.sql, query, compiler
+
+    # ------------------------------------------------------------------------------------- files
+
+    def _writer(self) -> Writer:
+        return Writer(self.session, self.store, self.scratch, self.query_id, self.now)
+
+    def _empty(self) -> Path:
+        path = self.scratch / f"{self.query_id}.out"
+        path.write_bytes(b"")
+        return path
+
+    def _unload(self, sql: str) -> Outcome:
+        unload = parse_unload(sql)
+        target = unload_target(unload)
+        body, query, _ = self.compile(unload.query)
+        columns = [(n.lower(), t) for n, t in self._columns(query)]
+        writer = self._writer()
+        writer.require_empty(target.location)
+        written = writer.write(body, columns, target, ordered=query.ordered)
+        return Outcome("", self._empty(), [("rows", ty.BIGINT)], 0, self.reader.scanned, written.rows, written.files, self.planned_at)
+
+    def _ctas(self, sql: str) -> Outcome:
+        """https://docs.aws.amazon.com/athena/latest/ug/create-table-as.html"""
+        ts = tokens(sql)
+        i = 2
+        exists = [t[1].upper() for t in ts[i : i + 3]] == ["IF", "NOT", "EXISTS"]
+        i += 3 if exists else 0
+        parts = []
+        while i < len(ts) and ts[i][0] in ("word", "name"):
+            parts.append(ts[i][1].strip('"').lower())
+            i += 1
+            if i < len(ts) and ts[i][1] == ".":
+                i += 1
+                continue
+            break
+        options: dict[str, Any] = {}
+        if i < len(ts) and ts[i][1].upper() == "WITH":
+            options, i = parse_options(sql, ts, i + 1)
+        if i >= len(ts) or ts[i][1].upper() != "AS":
+            raise QueryError("", f"mismatched input '{ts[i][1] if i < len(ts) else '<EOF>'}'. Expecting: 'AS', 'WITH'", (1, 1))
+        end = len(sql)
+        with_data = True
+        tail = [t[1].upper() for t in ts[-3:]]
+        if tail[-2:] == ["WITH", "DATA"]:
+            end = ts[-2][2]
+        elif tail == ["WITH", "NO", "DATA"]:
+            end, with_data = ts[-3][2], False
+        known = {"format", "external_location", "partitioned_by", "write_compression", "parquet_compression", "field_delimiter"}
+        for key in options:
+            if key not in known:
+                raise not_supported(f"CREATE TABLE AS ... WITH ({key} = ...)")
+        name = parts[-1]
+        database = parts[-2] if len(parts) > 1 else self.database
+        if not self.catalog.has_database(database):
+            raise QueryError("SCHEMA_NOT_FOUND", f"Schema '{database}' does not exist", (1, 1))
+        if self.catalog.find(database, name) is not None:
+            if exists:
+                return Outcome("", self._empty(), update_count=0, manifest=[])
+            raise QueryError("TABLE_ALREADY_EXISTS", f"Destination table 'awsdatacatalog.{database}.{name}' already exists", (1, 1))
+        kind = str(options.get("format", "PARQUET")).upper()
+        if kind not in ("PARQUET", "JSON", "TEXTFILE"):
+            raise not_supported(f"CREATE TABLE AS with format = '{kind}'")
+        location = str(options.get("external_location") or f"{self.output_location.rstrip('/')}/tables/{self.query_id}/")
+        keys = [str(k).lower() for k in options.get("partitioned_by", [])]
+        delimiter = str(options.get("field_delimiter", "\x01"))
+        compression = compression_of(kind, options.get("write_compression") or options.get("parquet_compression"))
+        target = Target(location, kind, compression, keys, delimiter)
+        body, query, _ = self.compile(padded(sql, ts[i][3], end))
+        columns = [(n.lower(), t) for n, t in self._columns(query)]
+        for n, f in zip([c for c, _ in columns], query.fields, strict=True):
+            if f.name is None:
+                raise QueryError("MISSING_COLUMN_NAME", f"Column name not specified at position {n[4:]}", (1, 1))
+            hive_type(f.type)
+        writer = self._writer()
+        writer.require_empty(location)
+        written = writer.write(body if with_data else f"SELECT * FROM ({body}) WHERE false", columns, target, ordered=query.ordered)
+        data, parted = columns[: len(columns) - len(keys)], columns[len(columns) - len(keys) :]
+        serde, inp, outp = {
+            "PARQUET": (PARQUET_SERDE, PARQUET_INPUT, PARQUET_OUTPUT),
+            "JSON": (JSON_SERDES[1], TEXT_INPUT, TEXT_OUTPUT),
+            "TEXTFILE": (LAZY_SERDE, TEXT_INPUT, TEXT_OUTPUT),
+        }[kind]
+        serde_parameters = {"serialization.format": "1"}
+        if kind == "TEXTFILE":
+            serde_parameters = {"serialization.format": delimiter, "field.delim": delimiter}
+        self.catalog.create_table(
+            database,
+            {
+                "Name": name,
+                "Owner": "hadoop",
+                "TableType": "EXTERNAL_TABLE",
+                "Retention": 0,
+                "PartitionKeys": [{"Name": n, "Type": hive_type(t)} for n, t in parted],
+                "Parameters": {"EXTERNAL": "TRUE", "has_encrypted_data": "false", "auto.purge": "false"},
+                "StorageDescriptor": {
+                    "Columns": [{"Name": n, "Type": hive_type(t)} for n, t in data],
+                    "Location": location.rstrip("/"),
+                    "InputFormat": inp,
+                    "OutputFormat": outp,
+                    "SerdeInfo": {"SerializationLibrary": serde, "Parameters": serde_parameters},
+                    "NumberOfBuckets": -1,
+                },
+            },
+        )
+        table = self.catalog.find(database, name)
+        assert table is not None
+        if keys:
+            self.catalog.add_partitions(table, [Partition(v, loc) for v, loc in sorted(written.partitions.items(), key=str)])
+        return Outcome("", self._empty(), [("rows", ty.BIGINT)], 0, self.reader.scanned, written.rows, written.files, self.planned_at)
+
+    def _insert(self, sql: str) -> Outcome:
+        """https://docs.aws.amazon.com/athena/latest/ug/insert-into.html"""
+        tree = parse_query(sql)
+        if not isinstance(tree, exp.Insert) or tree.args.get("overwrite"):
+            raise not_supported("This form of INSERT")
+        into = tree.this
+        columns_given: list[str] | None = None
+        if isinstance(into, exp.Schema):
+            columns_given = [c.name.lower() for c in into.expressions]
+            into = into.this
+        database = (into.db or self.database).lower()
+        table = self.catalog.resolve(into.catalog or None, database, into.name.lower(), (1, 13))
+        if not isinstance(table, Table):
+            raise QueryError("NOT_SUPPORTED", "Inserting into views is not supported", (1, 1))
+        formats = {"parquet": "PARQUET", "json": "JSON", "text": "TEXTFILE", "csv": "TEXTFILE"}
+        if table.format not in formats:
+            raise not_supported(f"INSERT INTO {table.format} tables")
+        body, query, compiler = self.compile(sql, node=tree.expression)
+        wanted = [*table.columns, *table.partition_keys]
+        names = columns_given if columns_given is not None else [n for n, _ in wanted]
+        unknown = [n for n in names if n not in dict(wanted)]
+        if unknown:
+            raise QueryError("COLUMN_NOT_FOUND", f"Insert column name does not exist in target table: {unknown[0]}", (1, 1))
+        types = [dict(wanted)[n] for n in names]
+        if len(types) != len(query.fields) or any(not _assignable(f.type, t) for f, t in zip(query.fields, types, strict=False)):
+            have = ", ".join(str(f.type) for f in query.fields)
+            raise QueryError("TYPE_MISMATCH", f"Insert query has mismatched column types: Table: [{', '.join(map(str, types))}], Query: [{have}]", (1, 1))
+        items = []
+        for n, t in wanted:
+            if n in names:
+                i = names.index(n)
+                e = E(f'q."c{i}"', query.fields[i].type)
+                value = coerce(compiler, e, t, tree).sql if ty.common(e.type, t) != t else cast(e, t).sql
+            else:
+                value = f"CAST(NULL AS {ty.duckdb_type(t)})"
+            items.append(f'{value} AS "c{len(items)}"')
+        keys = [n for n, _ in table.partition_keys]
+        kind = formats[table.format]
+        compression = "snappy" if kind == "PARQUET" else "gzip"
+        given = table.parameters.get("parquet.compression") or table.parameters.get("parquet.compress") or table.parameters.get("write.compression") or table.parameters.get("write_compression")
+        if given:
+            compression = compression_of(kind, given)
+        target = Target(table.location, kind, compression, keys, table.serde_parameters.get("field.delim", "\x01"))
+        if table.serde == CSV_SERDE:
+            p = table.serde_parameters
+            quotation = p.get("quoteChar", '"')
+            target.csv = {"separator": p.get("separatorChar", ","), "quote": quotation, "escape": quotation}
+            target.compression = "uncompressed"
+        if table.projected and keys:
+            raise not_supported("INSERT INTO a table with partition projection")
+        split_location(table.location)
+        written = self._writer().write(f"SELECT {', '.join(items)} FROM ({body}) AS q", wanted, target, ordered=query.ordered)
+        if keys:
+            self.catalog.add_partitions(table, [Partition(v, loc.rstrip("/")) for v, loc in sorted(written.partitions.items(), key=str)])
+        return Outcome("", self._empty(), [("rows", ty.BIGINT)], 0, self.reader.scanned, written.rows, written.files, self.planned_at)
+
+
+def _assignable(a: Type, b: Type) -> bool:
+    """Trino's insert takes what it would widen by itself, and varchars of any length."""
+    if a.base in ("varchar", "char") and b.base in ("varchar", "char"):
+        return True
+    c = ty.common(a, b)
+    if c is not None and c.base == b.base:
+        return _castable(a, b)
+    return a.base in ty.NUMERIC and b.base in ty.NUMERIC and ty.common(a, b) is not None and _widens(a, b)
+
+
+def _widens(a: Type, b: Type) -> bool:
+    return a.base in ty.INTEGERS and b.base in (*ty.INTEGERS, "decimal", "double", "real") or a.base in ("decimal", "double") and b.base in ("decimal", "double", "real")
+
+
+def _view_type(t: Type) -> str:
+    try:
+        return hive_type(t)
+    except QueryError:
+        return "string"
+
+
+__all__ = ["Outcome", "Runner", "classify", "parse_view"]

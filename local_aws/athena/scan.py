@@ -1,0 +1,725 @@
+"""What a query reads of a table: which partitions, which files, which columns, and how."""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import itertools
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from local_aws.athena import types as ty
+from local_aws.athena.catalog import Catalog, Partition, Table
+from local_aws.athena.engine import Session
+from local_aws.athena.errors import Cancelled, QueryError, not_supported
+from local_aws.athena.expressions import _convert, raise_sql, raise_text
+from local_aws.athena.select import Bound, Scan
+from local_aws.athena.types import Type, duckdb_type, quote
+from local_aws.objects import NoSuchBucket, ObjectInfo, ObjectStore
+
+# More partitions than this are told apart by joining on the file's name instead of by one SELECT each.
+UNION_LIMIT = 64
+DEFAULT_PARTITION = "__HIVE_DEFAULT_PARTITION__"
+
+
+def text(value: str) -> str:
+    """A DuckDB string literal."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def split_location(location: str) -> tuple[str, str]:
+    """Bucket and prefix (with its final slash) of an s3:// folder. Raises QueryError for other locations."""
+    m = re.fullmatch(r"s3[an]?://([^/]+)/?(.*)", location)
+    if m is None:
+        raise QueryError("HIVE_METASTORE_ERROR", f"Location '{location}' is no S3 location (s3://bucket/folder/)")
+    bucket, prefix = m.group(1), m.group(2)
+    return bucket, prefix if not prefix or prefix.endswith("/") else prefix + "/"
+
+
+@dataclass
+class File:
+    """A file of a table: `path` here, `url` on S3."""
+
+    path: str
+    url: str
+    size: int
+
+
+@dataclass
+class Relation:
+    """How to read what a Scan needs. `sql` has the columns in use, under their names."""
+
+    sql: str
+    scanned: int = 0
+    files: int = 0
+    partitions: int = 0
+
+
+@dataclass
+class Reader:
+    """Builds relations over a table's files."""
+
+    catalog: Catalog
+    store: ObjectStore
+    session: Session
+    now: dt.datetime
+    urls: dict[str, str] = field(default_factory=dict)
+    # The workgroup's BytesScannedCutoffPerQuery, and what to say when it was exceeded.
+    limit: int | None = None
+    exceeded: str | None = None
+    scanned: int = 0
+
+    def read(self, size: int) -> None:
+        """Counts bytes to be read. Raises Cancelled beyond the workgroup's limit."""
+        self.scanned += size
+        if self.limit is not None and self.scanned > self.limit:
+            self.exceeded = f"Query cancelled! Bytes scanned limit was exceeded: {self.scanned} of {self.limit} bytes allowed by the workgroup"
+            raise Cancelled
+
+    def relation(self, scan: Scan) -> str:
+        """DuckDB SQL, a parenthesised query, that stands for the scan."""
+        table = scan.table
+        assert isinstance(table, Table)
+        partitions = self.partitions(table, scan)
+        keys = table.partition_keys
+        groups: list[tuple[Partition, list[File]]] = []
+        for p in partitions:
+            files = self.files(p.location)
+            if files:
+                groups.append((p, files))
+        used = [(n, t) for n, t in table.columns if n in scan.used]
+        key_types = [(n, t) for n, t in keys if n in scan.used]
+        by_file = bool({"$path", "$file_size"} & scan.used)
+        if not groups:
+            everything = [*used, *key_types, *[(h, ty.VARCHAR if h == "$path" else ty.BIGINT) for h in ("$path", "$file_size") if h in scan.used]]
+            items = ", ".join(f"CAST(NULL AS {duckdb_type(t)}) AS {quote(n)}" for n, t in everything)
+            return f"(SELECT {items or '1 AS one'} WHERE false)"
+        reads = {"json": self._json, "csv": self._csv, "text": self._text, "parquet": self._parquet}
+        read = reads.get(table.format)
+        if read is None:
+            raise not_supported(f"Reading {table.format} tables ('{table.database}.{table.name}')")
+        names = [n for n, _ in keys]
+        if len(groups) > UNION_LIMIT or by_file:
+            return self._joined(read, table, used, key_types, groups, names, by_file)
+        parts = []
+        for p, files in groups:
+            constants = [
+                f"{partition_literal(p.values[names.index(n)], t)} AS {quote(n)}" for n, t in key_types
+            ]
+            for sql in read(table, used, files, False):
+                items = ", ".join([*[quote(n) for n, _ in used], *constants]) or "1 AS one"
+                parts.append(f"SELECT {items} FROM {sql}")
+        return "(" + " UNION ALL ".join(parts) + ")"
+
+    def _joined(
+        self,
+        read: Any,
+        table: Table,
+        used: list[tuple[str, Type]],
+        key_types: list[tuple[str, Type]],
+        groups: list[tuple[Partition, list[File]]],
+        names: list[str],
+        by_file: bool,
+    ) -> str:
+        """All files in one read, each row told its partition and path by the name of its file."""
+        files = [f for _, fs in groups for f in fs]
+        rows = []
+        for p, fs in groups:
+            values = [partition_literal(p.values[names.index(n)], t) for n, t in key_types]
+            rows += ["(" + ", ".join([text(f.path), *values, text(f.url), str(f.size)]) + ")" for f in fs]
+        columns = ['"$file"', *[quote(n) for n, _ in key_types], '"$path"', '"$file_size"']
+        items = ", ".join([*[f"d.{quote(n)}" for n, _ in used], *[f"m.{c}" for c in columns[1:]]])
+        data = " UNION ALL ".join(
+            f"SELECT {', '.join([*[quote(n) for n, _ in used], 'filename'])} FROM {sql}" for sql in read(table, used, files, True)
+        )
+        del by_file
+        return f"(SELECT {items} FROM ({data}) AS d JOIN (VALUES {', '.join(rows)}) AS m({', '.join(columns)}) ON d.filename = m.\"$file\")"
+
+    # ----------------------------------------------------------------------------------- files
+
+    def files(self, location: str) -> list[File]:
+        """Data files below a location; those that Hive hides (names that begin with _ or .) left out."""
+        bucket, prefix = split_location(location)
+        try:
+            found = self.store.list(bucket, prefix)
+        except NoSuchBucket as e:
+            raise QueryError(
+                "HIVE_UNKNOWN_ERROR",
+                f"Failed to list directory: {location}. The specified bucket does not exist (Service: Amazon S3; Status Code: 404; Error Code: NoSuchBucket; Bucket: {bucket})",
+            ) from e
+        files = []
+        for o in found:
+            relative = o.key[len(prefix) :]
+            if o.size == 0 or any(part.startswith(("_", ".")) for part in relative.split("/")):
+                continue
+            files.append(File(o.path, f"s3://{bucket}/{o.key}", o.size))
+            self.urls[o.path] = f"s3://{bucket}/{o.key}"
+        return files
+
+    # ------------------------------------------------------------------------------ partitions
+
+    def partitions(self, table: Table, scan: Scan | None = None) -> list[Partition]:
+        """The partitions that the query's conditions leave."""
+        keys = table.partition_keys
+        if not keys:
+            return [Partition((), table.location)]
+        bounds = self._bounds(table, scan) if scan is not None else {}
+        found = self._projected(table, bounds) if table.projected else self.catalog.partitions(table)
+        if scan is None or not scan.filters or not found:
+            return found
+        columns = []
+        values: list[Any] = [list(range(len(found)))]
+        for i, (n, t) in enumerate(keys):
+            values.append([p.values[i] for p in found])
+            columns.append(f"CAST(unnest(CAST(? AS VARCHAR[])) AS {duckdb_type(t)}) AS {quote(n)}")
+        sql = f"SELECT p.i FROM (SELECT unnest(CAST(? AS INTEGER[])) AS i, {', '.join(columns)}) AS p WHERE {' AND '.join(scan.filters)}"
+        return [found[i] for (i,) in self.session.rows(sql, values)]
+
+    def _bounds(self, table: Table, scan: Scan) -> dict[str, list[tuple[str, list[str | None]]]]:
+        """The constants of each column's bounds, as text."""
+        flat: list[tuple[str, Bound]] = [(n, b) for n, bs in scan.bounds.items() for b in bs]
+        constants = [c for _, b in flat for c in b.constants]
+        if not constants or not table.projected:
+            return {}
+        row = self.session.rows("SELECT " + ", ".join(f"CAST({c} AS VARCHAR)" for c in constants))[0]
+        values = iter(row)
+        out: dict[str, list[tuple[str, list[str | None]]]] = {}
+        for n, b in flat:
+            out.setdefault(n, []).append((b.op, [next(values) for _ in b.constants]))
+        return out
+
+    def _projected(self, table: Table, bounds: dict[str, list[tuple[str, list[str | None]]]]) -> list[Partition]:
+        """https://docs.aws.amazon.com/athena/latest/ug/partition-projection-supported-types.html"""
+        candidates = []
+        for n, _ in table.partition_keys:
+            kind = table.parameters.get(f"projection.{n}.type", "").lower()
+            allowed: set[str] | None = None
+            for op, values in bounds.get(n, []):
+                if op == "in":
+                    found = {v for v in values if v is not None}
+                    allowed = found if allowed is None else allowed & found
+            low = max((v[0] for op, v in bounds.get(n, []) if op in (">", ">=") and v[0] is not None), default=None)
+            high = min((v[0] for op, v in bounds.get(n, []) if op in ("<", "<=") and v[0] is not None), default=None)
+            if kind == "injected":
+                if allowed is None:
+                    raise QueryError(
+                        "CONSTRAINT_VIOLATION",
+                        f"For the injected projected partition column {n}, the WHERE clause must contain only static equality conditions, and at least one such condition must be present.",
+                    )
+                candidates.append(sorted(allowed))
+            elif kind == "enum":
+                values_text = self._property(table, n, "values")
+                listed = [v.strip() for v in values_text.split(",")]
+                candidates.append([v for v in listed if allowed is None or v in allowed])
+            elif kind == "integer":
+                candidates.append(self._integers(table, n, allowed, low, high))
+            elif kind == "date":
+                candidates.append(self._dates(table, n, allowed, low, high))
+            elif not kind:
+                raise QueryError("INVALID_TABLE_PROPERTY", f"For projection enabled tables, property projection.{n}.type must be set (table {table.database}.{table.name})")
+            else:
+                raise QueryError("INVALID_TABLE_PROPERTY", f"Unknown projection type '{kind}' of partition column {n} in table {table.database}.{table.name}")
+        count = functools.reduce(lambda a, b: a * len(b), candidates, 1)
+        if count > 1_000_000:
+            raise QueryError("HIVE_EXCEEDED_PARTITION_LIMIT", f"Query over table '{table.database}.{table.name}' can potentially read {count} partitions")
+        template = table.parameters.get("storage.location.template")
+        names = [n for n, _ in table.partition_keys]
+        partitions = []
+        for values in itertools.product(*candidates):
+            if template:
+                location = template
+                for n, v in zip(names, values, strict=True):
+                    location = location.replace("${" + n + "}", v)
+            else:
+                location = table.location.rstrip("/") + "/" + "".join(f"{n}={v}/" for n, v in zip(names, values, strict=True))
+            partitions.append(Partition(values, location))
+        return partitions
+
+    def _property(self, table: Table, column: str, name: str) -> str:
+        value = table.parameters.get(f"projection.{column}.{name}")
+        if value is None:
+            raise QueryError("INVALID_TABLE_PROPERTY", f"Missing required property projection.{column}.{name} of table {table.database}.{table.name}")
+        return value
+
+    def _integers(self, table: Table, n: str, allowed: set[str] | None, low: str | None, high: str | None) -> list[str]:
+        first, _, last = self._property(table, n, "range").partition(",")
+        a, b = int(first), int(last)
+        step = int(table.parameters.get(f"projection.{n}.interval", "1"))
+        digits = int(table.parameters.get(f"projection.{n}.digits", "0"))
+
+        def written(i: int) -> str:
+            return str(i).zfill(digits)
+
+        if allowed is not None:
+            return [written(int(v)) for v in sorted(allowed) if re.fullmatch(r"-?\d+", v) and a <= int(v) <= b and (int(v) - a) % step == 0]
+        start, stop = a, b
+        if low is not None and re.fullmatch(r"-?\d+", low) and int(low) > a:
+            start = a + -(-(int(low) - a) // step) * step
+        if high is not None and re.fullmatch(r"-?\d+", high):
+            stop = min(stop, int(high))
+        if (stop - start) // step > 1_000_000:
+            raise QueryError("HIVE_EXCEEDED_PARTITION_LIMIT", f"The range of projected column {n} holds too many partitions")
+        return [written(i) for i in range(start, stop + 1, step)]
+
+    def _dates(self, table: Table, n: str, allowed: set[str] | None, low: str | None, high: str | None) -> list[str]:
+        pattern = _java_format(self._property(table, n, "format"))
+        first, _, last = self._property(table, n, "range").partition(",")
+        a, b = self._moment(first.strip(), pattern), self._moment(last.strip(), pattern)
+        unit = table.parameters.get(f"projection.{n}.interval.unit", "").upper().rstrip("S")
+        if not unit:
+            fine = {"%S": "SECOND", "%M": "MINUTE", "%H": "HOUR", "%d": "DAY", "%m": "MONTH"}
+            unit = next((u for k, u in fine.items() if k in pattern), "YEAR")
+        step = int(table.parameters.get(f"projection.{n}.interval", "1"))
+        if allowed is not None:
+            found = []
+            for v in sorted(allowed):
+                try:
+                    moment = dt.datetime.strptime(v, pattern)
+                except ValueError:
+                    try:
+                        # A DATE column: the value is ISO, the folder has the format.
+                        moment = dt.datetime.fromisoformat(v)
+                    except ValueError:
+                        continue
+                if a <= moment <= b:
+                    found.append(moment.strftime(pattern))
+            return found
+        for bound, is_low in ((low, True), (high, False)):
+            if bound is None:
+                continue
+            try:
+                moment = dt.datetime.strptime(bound, pattern)
+            except ValueError:
+                try:
+                    moment = dt.datetime.fromisoformat(bound)
+                except ValueError:
+                    continue
+            # Whole steps before the bound may be skipped, if steps are of fixed length.
+            if is_low and unit in _FIXED and moment > a:
+                length = _FIXED[unit] * step
+                a += (moment - a) // length * length
+            elif not is_low:
+                b = min(b, moment)
+        out = []
+        moment, i, start = a, 0, a
+        while moment <= b:
+            out.append(moment.strftime(pattern))
+            i += step
+            moment = start + _FIXED[unit] * i if unit in _FIXED else _months(start, i * (12 if unit == "YEAR" else 1))
+            if len(out) > 1_000_000:
+                raise QueryError("HIVE_EXCEEDED_PARTITION_LIMIT", f"The range of projected column {n} holds too many partitions")
+        return list(dict.fromkeys(out))
+
+    def _moment(self, value: str, pattern: str) -> dt.datetime:
+        m = re.fullmatch(r"NOW\s*(?:([+-])\s*(\d+)\s*(YEAR|MONTH|WEEK|DAY|HOUR|MINUTE|SECOND)S?)?", value, re.I)
+        if m is None:
+            try:
+                return dt.datetime.strptime(value, pattern)
+            except ValueError as e:
+                raise QueryError("INVALID_TABLE_PROPERTY", f"'{value}' in a projection's range does not match its format") from e
+        moment = self.now.replace(tzinfo=None)
+        if m.group(1):
+            count = int(m.group(2)) * (1 if m.group(1) == "+" else -1)
+            unit = m.group(3).upper()
+            moment = moment + _FIXED[unit] * count if unit in _FIXED else _months(moment, count * (12 if unit == "YEAR" else 1))
+        return moment
+
+    # --------------------------------------------------------------------------------- formats
+
+    def _json(self, table: Table, used: list[tuple[str, Type]], files: list[File], by_file: bool) -> list[str]:
+        """https://docs.aws.amazon.com/athena/latest/ug/json-serde.html"""
+        parameters = table.serde_parameters
+        lenient = parameters.get("ignore.malformed.json", "").lower() == "true"
+        keys: dict[str, str] = {}
+        for k, v in parameters.items():
+            if k.startswith("mapping."):
+                keys[k[len("mapping.") :].lower()] = v
+        unknown = [k for k in parameters if k.lower() not in _KNOWN_JSON and not k.startswith("mapping.")]
+        if unknown:
+            raise not_supported(f"JSON SerDe property '{unknown[0]}'")
+        # Without any column the rows still have to be counted.
+        columns = used or [(table.columns[0][0], ty.VARCHAR)]
+        read = ", ".join(f"{text(keys.get(n, n))}: {text(_json_type(t))}" for n, t in columns)
+        options = f"columns={{{read}}}, format='newline_delimited', auto_detect=false"
+        if lenient:
+            options += ", ignore_errors=true"
+        items = [f"{_json_value(quote(keys.get(n, n)), t)} AS {quote(n)}" for n, t in columns]
+        if by_file:
+            items.append("filename")
+            options += ", filename=true"
+        self.read(sum(f.size for f in files))
+        return [
+            f"(SELECT {', '.join(items)} FROM read_json({_paths(group)}, {options}, compression='{compression}'))"
+            for compression, group in _by_compression(files)
+        ]
+
+    def _csv(self, table: Table, used: list[tuple[str, Type]], files: list[File], by_file: bool) -> list[str]:
+        """https://docs.aws.amazon.com/athena/latest/ug/csv-serde.html"""
+        p = table.serde_parameters
+        separator, quotation, escape = p.get("separatorChar", ","), p.get("quoteChar", '"'), p.get("escapeChar", "\\")
+        out = []
+        self.read(sum(f.size for f in files))
+        for compression, group in _by_compression(files):
+            for mark, same in self._by_escape(group, compression, quotation, escape):
+                source = self._read_csv(table, same, separator, quotation, mark, None, compression, by_file)
+                items = [f"{_csv_value(quote(n), t)} AS {quote(n)}" for n, t in used] or ["1 AS one"]
+                out.append(f"(SELECT {', '.join([*items, *(['filename'] if by_file else [])])} FROM {source})")
+        return out
+
+    def _by_escape(self, files: list[File], compression: str, quotation: str, escape: str) -> list[tuple[str, list[File]]]:
+        """OpenCSV knows two escapes at once, the escape character and a doubled quote; DuckDB knows one."""
+        if escape == quotation:
+            return [(quotation, files)]
+        groups: dict[str, list[File]] = {}
+        for f in files:
+            escaped, doubled = self._contains(f.path, compression, escape), self._contains(f.path, compression, quotation * 2)
+            if escaped and doubled:
+                raise not_supported(f"A CSV file with both '{escape}' and '{quotation * 2}' ({f.url})")
+            groups.setdefault(escape if escaped else quotation, []).append(f)
+        return list(groups.items())
+
+    def _contains(self, path: str, compression: str, needle: str) -> bool:
+        sql = f"SELECT count(*) FROM read_csv({text(path)}, columns={{'line': 'VARCHAR'}}, auto_detect=false, header=false, delim=chr(0), quote='', escape='', compression='{compression}', max_line_size=33554432) WHERE contains(line, {text(needle)})"
+        sql = sql.replace("delim=chr(0)", "delim='\x00'")
+        return bool(self.session.rows(sql)[0][0])
+
+    def _read_csv(
+        self, table: Table, files: list[File], separator: str, quotation: str, escape: str, null: str | None, compression: str, by_file: bool
+    ) -> str:
+        skip = int(table.parameters.get("skip.header.line.count", "0") or 0)
+        columns = ", ".join(f"{text(n)}: 'VARCHAR'" for n, _ in table.columns)
+        # Extra fields are ignored by the SerDes: DuckDB needs a name for them.
+        return (
+            f"read_csv({_paths(files)}, columns={{{columns}}}, auto_detect=false, header=false, skip={skip}, "
+            f"delim={text(separator)}, quote={text(quotation)}, escape={text(escape)}, nullstr={text(null if null is not None else chr(1) + chr(2))}, "
+            f"null_padding=true, strict_mode=false, ignore_errors=false, max_line_size=16777216, "
+            f"compression='{compression}'{', filename=true' if by_file else ''}, parallel=false)"
+        )
+
+    def _text(self, table: Table, used: list[tuple[str, Type]], files: list[File], by_file: bool) -> list[str]:
+        """https://docs.aws.amazon.com/athena/latest/ug/lazy-simple-serde.html"""
+        p = table.serde_parameters
+        separator = p.get("field.delim") or p.get("serialization.format") or "\x01"
+        if separator.isdigit() and "field.delim" not in p:
+            separator = chr(int(separator))
+        null = p.get("serialization.null.format", "\\N")
+        collection = p.get("collection.delim") or p.get("colelction.delim") or "\x02"
+        mapkey = p.get("mapkey.delim") or "\x03"
+        escape = p.get("escape.delim", "")
+        items = [f"{_lazy_value(quote(n), t, [collection, mapkey], null)} AS {quote(n)}" for n, t in used] or ["1 AS one"]
+        out = []
+        self.read(sum(f.size for f in files))
+        for compression, group in _by_compression(files):
+            if escape and any(self._contains(f.path, compression, escape) for f in group):
+                raise not_supported(f"Text with escaped characters (escape.delim) in '{table.database}.{table.name}'")
+            source = self._read_csv(table, group, separator, "", "", null, compression, by_file)
+            out.append(f"(SELECT {', '.join([*items, *(['filename'] if by_file else [])])} FROM {source})")
+        return out
+
+    def _parquet(self, table: Table, used: list[tuple[str, Type]], files: list[File], by_file: bool) -> list[str]:
+        """Columns are found by name; a file without a column has NULLs there.
+
+        https://docs.aws.amazon.com/athena/latest/ug/handling-schema-updates-chapter.html
+        """
+        groups: dict[tuple[str, ...], list[File]] = {}
+        for f in files:
+            footer = parquet_footer(f.path, f.url)
+            items = []
+            for n, t in used:
+                found = footer.columns.get(n)
+                if found is None:
+                    items.append(f"CAST(NULL AS {duckdb_type(t)}) AS {quote(n)}")
+                    continue
+                name, have, physical = found
+                items.append(f"{_parquet_value(quote(name), have, t, n, physical, f.url)} AS {quote(n)}")
+                self.read(footer.sizes.get(n, 0))
+            groups.setdefault(tuple(items), []).append(f)
+        return [
+            f"(SELECT {', '.join([*items, *(['filename'] if by_file else [])]) or '1 AS one'} FROM read_parquet({_paths(group)}, hive_partitioning=false{', filename=true' if by_file else ''}))"
+            for items, group in groups.items()
+        ]
+
+
+_KNOWN_JSON = {
+    "ignore.malformed.json", "serialization.format", "dots.in.keys", "case.insensitive", "paths", "field.delim",
+    "timestamp.formats", "use.null.for.invalid.data",
+}  # fmt: skip
+_FIXED = {"WEEK": dt.timedelta(weeks=1), "DAY": dt.timedelta(days=1), "HOUR": dt.timedelta(hours=1), "MINUTE": dt.timedelta(minutes=1), "SECOND": dt.timedelta(seconds=1)}
+
+
+def _months(moment: dt.datetime, count: int) -> dt.datetime:
+    index = moment.year * 12 + moment.month - 1 + count
+    year, month = divmod(index, 12)
+    return moment.replace(year=year, month=month + 1, day=min(moment.day, 28))
+
+
+def _java_format(pattern: str) -> str:
+    table = {"yyyy": "%Y", "MM": "%m", "dd": "%d", "HH": "%H", "mm": "%M", "ss": "%S", "yy": "%y"}
+
+    def one(m: re.Match[str]) -> str:
+        if m.group().startswith("'"):
+            return m.group().strip("'")
+        if m.group() not in table:
+            raise not_supported(f"'{m.group()}' in a projection's date format")
+        return table[m.group()]
+
+    return re.sub(r"'[^']*'|([A-Za-z])\1*", one, pattern)
+
+
+def partition_literal(value: str | None, t: Type) -> str:
+    """A partition's value as DuckDB SQL of the column's type."""
+    if value is None or value == DEFAULT_PARTITION:
+        return f"CAST(NULL AS {duckdb_type(t)})"
+    return text(value) if t.base == "varchar" else f"CAST({text(value)} AS {duckdb_type(t)})"
+
+
+def _paths(files: list[File]) -> str:
+    return "[" + ", ".join(text(f.path) for f in files) + "]"
+
+
+def _by_compression(files: list[File]) -> list[tuple[str, list[File]]]:
+    """Files by what their extension says: https://docs.aws.amazon.com/athena/latest/ug/compression-formats.html"""
+    groups: dict[str, list[File]] = {}
+    for f in files:
+        name = f.url.rsplit("/", 1)[-1].lower()
+        if name.endswith(".gz"):
+            kind = "gzip"
+        elif name.endswith((".zst", ".zstd")):
+            kind = "zstd"
+        elif name.endswith((".bz2", ".snappy", ".lz4", ".lzo")):
+            raise not_supported(f"Reading {f.url} (compression)")
+        else:
+            kind = "uncompressed"
+        groups.setdefault(kind, []).append(f)
+    return list(groups.items())
+
+
+def _json_type(t: Type) -> str:
+    """The DuckDB type as which JSON values are read.
+
+    Integers as text: DuckDB would round 1.5 to 2 where the SerDe refuses it.
+    """
+    if t.base in ty.INTEGERS or t.base == "varbinary":
+        return "VARCHAR"
+    if t.base == "array":
+        return _json_type(t.args[0]) + "[]"
+    if t.base == "map":
+        return f"MAP({_json_type(t.args[0])}, {_json_type(t.args[1])})"
+    if t.base == "row":
+        return "STRUCT(" + ", ".join(f"{quote(n or '')} {_json_type(a)}" for n, a in zip(t.names, t.args, strict=True)) + ")"
+    return duckdb_type(t)
+
+
+def _json_value(sql: str, t: Type) -> str:
+    if t.base in ty.INTEGERS:
+        bad = raise_sql("HIVE_BAD_DATA", f"'Error parsing field value: For input string: \"' || {sql} || '\"'", duckdb_type(t))
+        return f"CASE WHEN {sql} IS NULL OR regexp_full_match({sql}, '[+-]?[0-9]+') THEN CAST({sql} AS {duckdb_type(t)}) ELSE {bad} END"
+    if t.base == "varbinary":
+        return f"from_base64({sql})"
+    if t.base == "varchar" and t.p is not None:
+        return f"left({sql}, {t.p})"
+    if t.base in ("array", "map", "row") and _json_type(t) != duckdb_type(t):
+        if t.base == "array":
+            return f"list_transform({sql}, lambda v: {_json_value('v', t.args[0])})"
+        if t.base == "map":
+            return (
+                f"map_from_entries(list_transform(map_entries({sql}), lambda v: "
+                f"{{'key': {_json_value('v.key', t.args[0])}, 'value': {_json_value('v.value', t.args[1])}}}))"
+            )
+        fields = ", ".join(
+            f"{text(n or '')}: {_json_value(f'struct_extract({sql}, {text(n or str())})', a)}"
+            for n, a in zip(t.names, t.args, strict=True)
+        )
+        return f"CASE WHEN {sql} IS NULL THEN NULL ELSE {{{fields}}} END"
+    return sql
+
+
+def _csv_value(sql: str, t: Type) -> str:
+    if t.base in ("varchar", "char"):
+        # The SerDe reads line by line: https://docs.aws.amazon.com/athena/latest/ug/csv-serde.html
+        bad = raise_text("HIVE_BAD_DATA", "OpenCSVSerde does not support line breaks inside values; real Athena would read broken rows", "VARCHAR")
+        return f"CASE WHEN contains({sql}, chr(10)) THEN {bad} ELSE {sql} END"
+    d = duckdb_type(t)
+    bad = raise_sql("HIVE_BAD_DATA", f"'Error parsing field value ''' || {sql} || ''' for field: For input string: \"' || {sql} || '\"'", d)
+    if t.base in ty.INTEGERS:
+        return f"CASE WHEN {sql} IS NULL OR regexp_full_match({sql}, '[+-]?[0-9]+') THEN CAST({sql} AS {d}) ELSE {bad} END"
+    if t.base in ("double", "real", "decimal"):
+        return f"CASE WHEN {sql} IS NULL OR TRY_CAST({sql} AS {d}) IS NOT NULL THEN CAST({sql} AS {d}) ELSE {bad} END"
+    if t.base == "boolean":
+        return f"CASE WHEN {sql} IS NULL THEN NULL ELSE lower({sql}) = 'true' END"
+    if t.base == "date":
+        # Days since 1970-01-01.
+        return f"CASE WHEN {sql} IS NULL OR regexp_full_match({sql}, '-?[0-9]+') THEN DATE '1970-01-01' + CAST({sql} AS INTEGER) ELSE {bad} END"
+    if t.base == "timestamp":
+        return f"CASE WHEN {sql} IS NULL OR regexp_full_match({sql}, '-?[0-9]+') THEN epoch_ms(CAST({sql} AS BIGINT)) ELSE {bad} END"
+    raise not_supported(f"OpenCSVSerde columns of type {t}")
+
+
+def _lazy_value(sql: str, t: Type, delimiters: list[str], null: str) -> str:
+    """LazySimpleSerDe: what cannot be parsed is NULL."""
+    if t.base in ("varchar", "char"):
+        return f"left({sql}, {t.p})" if t.p is not None else sql
+    if t.base in ty.INTEGERS:
+        return f"CASE WHEN regexp_full_match({sql}, '[+-]?[0-9]+') THEN TRY_CAST({sql} AS {duckdb_type(t)}) END"
+    if t.base == "boolean":
+        return f"CASE lower({sql}) WHEN 'true' THEN true WHEN 'false' THEN false END"
+    if t.base == "varbinary":
+        return f"from_base64({sql})"
+    if t.base in ("date", "timestamp", "double", "real", "decimal"):
+        return f"TRY_CAST({sql} AS {duckdb_type(t)})"
+    if not delimiters:
+        raise not_supported("Deeper nesting in a text table")
+    delimiter = f"chr({ord(delimiters[0])})"
+    element = f"CASE WHEN v = {text(null)} THEN NULL ELSE v END"
+    if t.base == "array":
+        return f"CASE WHEN {sql} = '' THEN [] ELSE list_transform(string_split({sql}, {delimiter}), lambda v: {_lazy_value(f'({element})', t.args[0], delimiters[1:], null)}) END"
+    if t.base == "map" and len(delimiters) > 1:
+        key = f"split_part(v, chr({ord(delimiters[1])}), 1)"
+        value = f"split_part(v, chr({ord(delimiters[1])}), 2)"
+        nullable = f"CASE WHEN {value} = {text(null)} THEN NULL ELSE {value} END"
+        return (
+            f"map_from_entries(list_transform(string_split({sql}, {delimiter}), lambda v: "
+            f"{{'key': {_lazy_value(key, t.args[0], [], null)}, 'value': {_lazy_value(f'({nullable})', t.args[1], [], null)}}}))"
+        )
+    if t.base == "row":
+        fields = []
+        for i, (n, a) in enumerate(zip(t.names, t.args, strict=True)):
+            part = f"nullif(split_part({sql}, {delimiter}, {i + 1}), {text(null)})"
+            fields.append(f"{text(n or '')}: {_lazy_value(part, a, delimiters[1:], null)}")
+        return f"CASE WHEN {sql} IS NULL THEN NULL ELSE {{{', '.join(fields)}}} END"
+    raise not_supported(f"Text columns of type {t}")
+
+
+# ---------------------------------------------------------------------------------------- Parquet
+
+
+@dataclass
+class Footer:
+    """What a Parquet file says of itself: columns by lower-case name (name, type, physical type), and the
+    bytes that their chunks take in the file."""
+
+    columns: dict[str, tuple[str, Type | None, str]]
+    sizes: dict[str, int]
+    rows: int
+
+
+def parquet_footer(path: str, url: str) -> Footer:
+    try:
+        return _footer(path)
+    except (pa.ArrowInvalid, OSError) as e:
+        raise QueryError("HIVE_BAD_DATA", f"Not valid Parquet file: {url} ({str(e).splitlines()[0]})") from e
+
+
+@functools.lru_cache(maxsize=20_000)
+def _footer(path: str) -> Footer:
+    """Bodies never change, so neither do their footers."""
+    with pq.ParquetFile(path) as file:
+        metadata, schema = file.metadata, file.schema_arrow
+    sizes: dict[str, int] = {}
+    physical: dict[str, str] = {}
+    for g in range(metadata.num_row_groups):
+        group = metadata.row_group(g)
+        for i in range(group.num_columns):
+            column = group.column(i)
+            name = column.path_in_schema.split(".", 1)[0].lower()
+            sizes[name] = sizes.get(name, 0) + column.total_compressed_size
+            physical.setdefault(name, column.physical_type)
+    columns = {f.name.lower(): (f.name, arrow_type(f.type), physical.get(f.name.lower(), str(f.type).upper())) for f in schema}
+    return Footer(columns, sizes, metadata.num_rows)
+
+
+def arrow_type(t: pa.DataType) -> Type | None:
+    """The Trino type of an Arrow type, None where there is none."""
+    simple = [
+        (pa.types.is_boolean, ty.BOOLEAN), (pa.types.is_int8, ty.TINYINT), (pa.types.is_int16, ty.SMALLINT),
+        (pa.types.is_uint8, ty.SMALLINT), (pa.types.is_uint16, ty.INTEGER), (pa.types.is_int32, ty.INTEGER),
+        (pa.types.is_uint32, ty.BIGINT), (pa.types.is_int64, ty.BIGINT), (pa.types.is_float32, ty.REAL),
+        (pa.types.is_float64, ty.DOUBLE), (pa.types.is_string, ty.VARCHAR), (pa.types.is_large_string, ty.VARCHAR),
+        (pa.types.is_binary, ty.VARBINARY), (pa.types.is_large_binary, ty.VARBINARY), (pa.types.is_date32, ty.DATE),
+        (pa.types.is_date64, ty.DATE),
+    ]  # fmt: skip
+    for test, found in simple:
+        if test(t):
+            return found
+    if pa.types.is_decimal(t):
+        return ty.decimal(t.precision, t.scale)
+    if pa.types.is_timestamp(t):
+        return ty.TIMESTAMP
+    if pa.types.is_map(t):
+        k, v = arrow_type(t.key_type), arrow_type(t.item_type)
+        return ty.map_of(k, v) if k and v else None
+    if pa.types.is_list(t) or pa.types.is_large_list(t):
+        e = arrow_type(t.value_type)
+        return ty.array(e) if e else None
+    if pa.types.is_struct(t):
+        fields = [(f.name, arrow_type(f.type)) for f in t]
+        if any(x is None for _, x in fields):
+            return None
+        return ty.row(*[(n, x) for n, x in fields if x is not None])
+    return None
+
+
+def _parquet_value(sql: str, have: Type | None, want: Type, column: str, physical: str, url: str) -> str:
+    """A file's column as the table declares it."""
+    if have is None or not _readable(have, want):
+        raise QueryError(
+            "HIVE_BAD_DATA",
+            f"Field {column}'s type {physical} in parquet file {url} is incompatible with type {want} defined in table schema",
+        )
+    return _reshape(sql, have, want)
+
+
+def _readable(have: Type, want: Type) -> bool:
+    if have.base == want.base and not have.args:
+        return True
+    if have.base == want.base == "row":
+        mine = {(n or "").lower(): t for n, t in zip(have.names, have.args, strict=True)}
+        return all((n or "") not in mine or _readable(mine[n or ""], t) for n, t in zip(want.names, want.args, strict=True))
+    if have.base == want.base:
+        return all(map(_readable, have.args, want.args))
+    if have.base in ty.INTEGERS and want.base in (*ty.INTEGERS, "double", "real", "decimal"):
+        return True
+    if {have.base, want.base} <= {"real", "double"}:
+        return True
+    return have.base == "varbinary" and want.base in ("varchar", "char") or {have.base, want.base} <= {"varchar", "char"}
+
+
+def _reshape(sql: str, have: Type, want: Type) -> str:
+    if want.base == "row":
+        mine = {(n or "").lower(): (n or "", t) for n, t in zip(have.names, have.args, strict=True)}
+        if [n for n in have.names] == list(want.names) and all(_plain(a, b) for a, b in zip(have.args, want.args, strict=True)):
+            return sql
+        fields = []
+        for n, t in zip(want.names, want.args, strict=True):
+            found = mine.get(n or "")
+            value = f"CAST(NULL AS {duckdb_type(t)})" if found is None else _reshape(f"struct_extract({sql}, {text(found[0])})", found[1], t)
+            fields.append(f"{text(n or '')}: {value}")
+        return f"CASE WHEN {sql} IS NULL THEN NULL ELSE {{{', '.join(fields)}}} END"
+    if want.base == "array":
+        inner = _reshape("v", have.args[0], want.args[0])
+        return sql if inner == "v" else f"list_transform({sql}, lambda v: {inner})"
+    if want.base == "map":
+        k, v = _reshape("v.key", have.args[0], want.args[0]), _reshape("v.value", have.args[1], want.args[1])
+        if (k, v) == ("v.key", "v.value"):
+            return sql
+        return f"map_from_entries(list_transform(map_entries({sql}), lambda v: {{'key': {k}, 'value': {v}}}))"
+    if have == want or _plain(have, want):
+        return sql
+    if have.base == "varbinary":
+        return f"decode({sql})"
+    if want.base in ("varchar", "char"):
+        return _convert(sql, ty.VARCHAR, want)
+    return f"CAST({sql} AS {duckdb_type(want)})"
+
+
+def _plain(have: Type, want: Type) -> bool:
+    if have.args:
+        return False
+    return duckdb_type(have) == duckdb_type(want) and (want.base != "varchar" or want.p is None)
+
+
+__all__ = ["File", "ObjectInfo", "Reader"]

@@ -1,0 +1,562 @@
+"""Statements that are no queries: Athena's DDL (Hive's syntax) as small records.
+
+sqlglot reads the queries; of Hive's DDL it leaves the greater part unparsed (ADD PARTITION, MSCK, SHOW,
+SET LOCATION, ...), so that is read here, by the grammar of
+https://docs.aws.amazon.com/athena/latest/ug/ddl-reference.html.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from local_aws.athena.errors import QueryError, not_supported
+from local_aws.athena.parser import offset_position
+
+
+@dataclass
+class Name:
+    database: str | None
+    name: str
+
+
+@dataclass
+class ColumnDef:
+    name: str
+    type: str
+    comment: str | None = None
+
+
+@dataclass
+class CreateDatabase:
+    name: str
+    if_not_exists: bool
+    comment: str | None = None
+    location: str | None = None
+    properties: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class DropDatabase:
+    name: str
+    if_exists: bool
+    cascade: bool
+
+
+@dataclass
+class AlterDatabase:
+    name: str
+    properties: dict[str, str]
+
+
+@dataclass
+class CreateTable:
+    name: Name
+    external: bool
+    if_not_exists: bool
+    columns: list[ColumnDef]
+    comment: str | None = None
+    partitioned_by: list[ColumnDef] = field(default_factory=list)
+    serde: str | None = None
+    serde_properties: dict[str, str] = field(default_factory=dict)
+    delimited: dict[str, str] | None = None
+    stored_as: str | None = None
+    input_format: str | None = None
+    output_format: str | None = None
+    location: str | None = None
+    properties: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class DropTable:
+    name: Name
+    if_exists: bool
+    view: bool
+
+
+@dataclass
+class PartitionSpec:
+    values: dict[str, str]
+    location: str | None = None
+
+
+@dataclass
+class AddPartitions:
+    name: Name
+    if_not_exists: bool
+    partitions: list[PartitionSpec]
+
+
+@dataclass
+class DropPartitions:
+    name: Name
+    if_exists: bool
+    partitions: list[PartitionSpec]
+
+
+@dataclass
+class RenamePartition:
+    name: Name
+    old: PartitionSpec
+    new: PartitionSpec
+
+
+@dataclass
+class SetLocation:
+    name: Name
+    partition: PartitionSpec | None
+    location: str
+
+
+@dataclass
+class AddColumns:
+    name: Name
+    columns: list[ColumnDef]
+    replace: bool
+
+
+@dataclass
+class SetProperties:
+    name: Name
+    properties: dict[str, str]
+
+
+@dataclass
+class Repair:
+    name: Name
+
+
+@dataclass
+class Show:
+    """SHOW DATABASES, TABLES, VIEWS, COLUMNS, PARTITIONS, TBLPROPERTIES or CREATE TABLE/VIEW."""
+
+    what: str
+    name: Name | None = None
+    database: str | None = None
+    pattern: str | None = None
+    key: str | None = None
+
+
+@dataclass
+class Describe:
+    name: Name
+    formatted: bool
+
+
+Statement = (
+    CreateDatabase | DropDatabase | AlterDatabase | CreateTable | DropTable | AddPartitions | DropPartitions
+    | RenamePartition | SetLocation | AddColumns | SetProperties | Repair | Show | Describe
+)  # fmt: skip
+
+_TOKEN = re.compile(
+    r"""(?P<space>\s+|--[^\n]*|/\*.*?\*/)
+      |(?P<string>'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.|"")*")
+      |(?P<name>`(?:[^`]|``)*`)
+      |(?P<word>[A-Za-z_][A-Za-z0-9_$]*)
+      |(?P<number>\d+(?:\.\d+)?)
+      |(?P<op><=|>=|<>|!=|[<>(),.:;=*\-+/])""",
+    re.S | re.X,
+)
+_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "b": "\b", "Z": "\x1a"}
+
+
+@dataclass
+class _Token:
+    kind: str
+    text: str
+    start: int
+
+    @property
+    def word(self) -> str:
+        return self.text.upper() if self.kind == "word" else ""
+
+
+def unescape(body: str) -> str:
+    """A Hive string's text: backslash escapes and octal or \\uXXXX codes."""
+
+    def one(m: re.Match[str]) -> str:
+        s = m.group(1)
+        if s.startswith("u"):
+            return chr(int(s[1:], 16))
+        if len(s) == 3:
+            return chr(int(s, 8))
+        return _ESCAPES.get(s, s if s not in "%_" else "\\" + s)
+
+    return re.sub(r"\\(u[0-9A-Fa-f]{4}|[0-3][0-7]{2}|.)", one, body, flags=re.S)
+
+
+def first_words(sql: str, count: int) -> list[str]:
+    """The statement's first words, upper case, comments left out."""
+    words: list[str] = []
+    pos = 0
+    while len(words) < count and pos < len(sql):
+        m = _TOKEN.match(sql, pos)
+        if m is None:
+            words.append(sql[pos])
+            pos += 1
+            continue
+        pos = m.end()
+        if m.lastgroup != "space":
+            words.append(m.group().upper())
+    return words
+
+
+def strip(sql: str) -> str:
+    """The statement without its closing semicolon."""
+    return re.sub(r"[;\s]+$", "", sql)
+
+
+class _Parser:
+    def __init__(self, sql: str) -> None:
+        self.sql = sql
+        self.tokens: list[_Token] = []
+        pos = 0
+        while pos < len(sql):
+            m = _TOKEN.match(sql, pos)
+            if m is None:
+                raise QueryError("", f"extraneous input '{sql[pos]}'", offset_position(sql, pos))
+            if m.lastgroup != "space":
+                self.tokens.append(_Token(str(m.lastgroup), m.group(), pos))
+            pos = m.end()
+        self.i = 0
+
+    # ------------------------------------------------------------------------------------ tokens
+
+    @property
+    def token(self) -> _Token:
+        return self.tokens[self.i] if self.i < len(self.tokens) else _Token("end", "<EOF>", len(self.sql))
+
+    def fail(self, expected: str = "") -> NoReturn:
+        t = self.token
+        message = f"mismatched input '{t.text}'" + (f" expecting {expected}" if expected else "")
+        raise QueryError("", message, offset_position(self.sql, t.start))
+
+    def accept(self, *words: str) -> bool:
+        """Takes a run of words (or operators) if all of them come next."""
+        for n, word in enumerate(words):
+            t = self.tokens[self.i + n] if self.i + n < len(self.tokens) else _Token("end", "", 0)
+            if (t.word or (t.text if t.kind == "op" else "")) != word:
+                return False
+        self.i += len(words)
+        return True
+
+    def expect(self, *words: str) -> None:
+        for word in words:
+            if not self.accept(word):
+                self.fail(f"'{word}'")
+
+    def identifier(self) -> str:
+        t = self.token
+        if t.kind in ("word", "number"):
+            text = t.text
+        elif t.kind == "name":
+            text = t.text[1:-1].replace("``", "`")
+        elif t.kind == "string" and t.text[0] == '"':
+            text = t.text[1:-1].replace('""', '"')
+        else:
+            self.fail("an identifier")
+        self.i += 1
+        return text
+
+    def name(self) -> Name:
+        parts = [self.identifier()]
+        while self.accept("."):
+            parts.append(self.identifier())
+        if len(parts) > 3:
+            self.fail()
+        if len(parts) == 3 and parts[0].lower() != "awsdatacatalog":
+            raise not_supported(f"Catalog '{parts[0]}'")
+        return Name(parts[-2].lower() if len(parts) > 1 else None, parts[-1].lower())
+
+    def string(self) -> str:
+        t = self.token
+        if t.kind != "string":
+            self.fail("a string")
+        self.i += 1
+        quotation = t.text[0]
+        return unescape(t.text[1:-1].replace(quotation * 2, quotation))
+
+    def value(self) -> str:
+        if self.token.kind == "string":
+            return self.string()
+        sign = "-" if self.accept("-") else ""
+        t = self.token
+        if t.kind not in ("number", "word"):
+            self.fail("a value")
+        if t.word == "DATE" and self.tokens[self.i + 1].kind == "string":
+            self.i += 1
+            return self.string()
+        self.i += 1
+        return sign + t.text
+
+    def properties(self) -> dict[str, str]:
+        self.expect("(")
+        out: dict[str, str] = {}
+        while True:
+            key = self.string()
+            self.expect("=")
+            out[key] = self.value()
+            if self.accept(")"):
+                return out
+            self.expect(",")
+
+    def end(self) -> None:
+        while self.accept(";"):
+            pass
+        if self.token.kind != "end":
+            self.fail("<EOF>")
+
+    # ----------------------------------------------------------------------------------- clauses
+
+    def type(self) -> str:
+        """A Hive type's text, written the way Glue keeps it."""
+        t = self.token
+        if t.kind != "word":
+            self.fail("a type")
+        self.i += 1
+        word = t.text.lower()
+        if self.accept("<"):
+            inner = []
+            while True:
+                if word == "struct":
+                    name = self.identifier()
+                    self.expect(":")
+                    inner.append(f"{name.lower()}:{self.type()}")
+                else:
+                    inner.append(self.type())
+                if self._close():
+                    return f"{word}<{','.join(inner)}>"
+                self.expect(",")
+        if self.accept("("):
+            args = [self.value()]
+            while self.accept(","):
+                args.append(self.value())
+            self.expect(")")
+            return f"{word}({','.join(args)})"
+        return "int" if word == "integer" else word
+
+    def _close(self) -> bool:
+        return self.accept(">")
+
+    def columns(self) -> list[ColumnDef]:
+        self.expect("(")
+        out = []
+        while True:
+            name = self.identifier().lower()
+            kind = self.type()
+            comment = self.string() if self.accept("COMMENT") else None
+            out.append(ColumnDef(name, kind, comment))
+            if self.accept(")"):
+                return out
+            self.expect(",")
+
+    def partition(self) -> PartitionSpec:
+        self.expect("PARTITION", "(")
+        values: dict[str, str] = {}
+        while True:
+            key = self.identifier().lower()
+            if not self.accept("="):
+                raise not_supported("A partition condition other than =", offset_position(self.sql, self.token.start))
+            values[key] = self.value()
+            if self.accept(")"):
+                break
+            self.expect(",")
+        return PartitionSpec(values)
+
+    def if_exists(self) -> bool:
+        return self.accept("IF", "EXISTS")
+
+    def if_not_exists(self) -> bool:
+        return self.accept("IF", "NOT", "EXISTS")
+
+    # -------------------------------------------------------------------------------- statements
+
+    def statement(self) -> Statement:
+        if self.accept("CREATE"):
+            if self.accept("DATABASE") or self.accept("SCHEMA"):
+                return self._create_database()
+            external = self.accept("EXTERNAL")
+            self.expect("TABLE")
+            return self._create_table(external)
+        if self.accept("DROP"):
+            if self.accept("DATABASE") or self.accept("SCHEMA"):
+                exists = self.if_exists()
+                name = self.name().name
+                cascade = self.accept("CASCADE")
+                if not cascade:
+                    self.accept("RESTRICT")
+                return DropDatabase(name, exists, cascade)
+            view = self.accept("VIEW")
+            if not view:
+                self.expect("TABLE")
+            exists = self.if_exists()
+            return DropTable(self.name(), exists, view)
+        if self.accept("ALTER"):
+            return self._alter()
+        if self.accept("MSCK"):
+            self.expect("REPAIR", "TABLE")
+            return Repair(self.name())
+        if self.accept("SHOW"):
+            return self._show()
+        if self.accept("DESCRIBE") or self.accept("DESC"):
+            self.accept("VIEW") or self.accept("TABLE")
+            formatted = self.accept("FORMATTED") or self.accept("EXTENDED")
+            name = self.name()
+            if self.token.kind != "end" and not self.accept(";"):
+                raise not_supported("DESCRIBE of a column or partition", offset_position(self.sql, self.token.start))
+            return Describe(name, formatted)
+        self.fail()
+
+    def _create_database(self) -> CreateDatabase:
+        exists = self.if_not_exists()
+        out = CreateDatabase(self.name().name, exists)
+        while True:
+            if self.accept("COMMENT"):
+                out.comment = self.string()
+            elif self.accept("LOCATION"):
+                out.location = self.string()
+            elif self.accept("WITH", "DBPROPERTIES"):
+                out.properties = self.properties()
+            else:
+                return out
+
+    def _create_table(self, external: bool) -> CreateTable:
+        exists = self.if_not_exists()
+        name = self.name()
+        out = CreateTable(name, external, exists, [])
+        if self.accept("LIKE"):
+            raise not_supported("CREATE TABLE ... LIKE")
+        if self.token.text == "(":
+            out.columns = self.columns()
+        while True:
+            if self.accept("COMMENT"):
+                out.comment = self.string()
+            elif self.accept("PARTITIONED", "BY"):
+                out.partitioned_by = self.columns()
+            elif self.accept("CLUSTERED", "BY"):
+                raise not_supported("CLUSTERED BY", offset_position(self.sql, self.token.start))
+            elif self.accept("ROW", "FORMAT"):
+                self._row_format(out)
+            elif self.accept("WITH", "SERDEPROPERTIES"):
+                out.serde_properties = self.properties()
+            elif self.accept("STORED", "AS"):
+                if self.accept("INPUTFORMAT"):
+                    out.input_format = self.string()
+                    self.expect("OUTPUTFORMAT")
+                    out.output_format = self.string()
+                else:
+                    out.stored_as = self.identifier().upper()
+            elif self.accept("LOCATION"):
+                out.location = self.string()
+            elif self.accept("TBLPROPERTIES"):
+                out.properties = self.properties()
+            else:
+                return out
+
+    def _row_format(self, out: CreateTable) -> None:
+        if self.accept("SERDE"):
+            out.serde = self.string()
+            return
+        self.expect("DELIMITED")
+        out.delimited = {}
+        clauses = [
+            (("FIELDS", "TERMINATED", "BY"), "field.delim"),
+            (("ESCAPED", "BY"), "escape.delim"),
+            (("COLLECTION", "ITEMS", "TERMINATED", "BY"), "collection.delim"),
+            (("MAP", "KEYS", "TERMINATED", "BY"), "mapkey.delim"),
+            (("LINES", "TERMINATED", "BY"), "line.delim"),
+            (("NULL", "DEFINED", "AS"), "serialization.null.format"),
+        ]
+        while True:
+            for words, key in clauses:
+                if self.accept(*words):
+                    out.delimited[key] = self.string()
+                    break
+            else:
+                return
+
+    def _alter(self) -> Statement:
+        if self.accept("DATABASE") or self.accept("SCHEMA"):
+            name = self.name().name
+            self.expect("SET", "DBPROPERTIES")
+            return AlterDatabase(name, self.properties())
+        self.expect("TABLE")
+        table = self.name()
+        if self.accept("ADD"):
+            if self.accept("COLUMNS"):
+                return AddColumns(table, self.columns(), replace=False)
+            exists = self.if_not_exists()
+            partitions = []
+            while self.token.word == "PARTITION":
+                spec = self.partition()
+                if self.accept("LOCATION"):
+                    spec.location = self.string()
+                partitions.append(spec)
+                self.accept(",")
+            if not partitions:
+                self.fail("'PARTITION', 'COLUMNS'")
+            return AddPartitions(table, exists, partitions)
+        if self.accept("REPLACE", "COLUMNS"):
+            return AddColumns(table, self.columns(), replace=True)
+        if self.accept("DROP"):
+            exists = self.if_exists()
+            partitions = [self.partition()]
+            while self.accept(","):
+                partitions.append(self.partition())
+            return DropPartitions(table, exists, partitions)
+        if self.accept("SET", "TBLPROPERTIES"):
+            return SetProperties(table, self.properties())
+        if self.accept("SET", "LOCATION"):
+            return SetLocation(table, None, self.string())
+        if self.token.word == "PARTITION":
+            spec = self.partition()
+            if self.accept("SET", "LOCATION"):
+                return SetLocation(table, spec, self.string())
+            self.expect("RENAME", "TO")
+            return RenamePartition(table, spec, self.partition())
+        raise not_supported(f"ALTER TABLE ... {self.token.text}", offset_position(self.sql, self.token.start))
+
+    def _show(self) -> Show:
+        if self.accept("DATABASES") or self.accept("SCHEMAS"):
+            return Show("databases", pattern=self._pattern())
+        if self.accept("TABLES"):
+            database = self.name().name if self.accept("IN") or self.accept("FROM") else None
+            return Show("tables", database=database, pattern=self._pattern())
+        if self.accept("VIEWS"):
+            database = self.name().name if self.accept("IN") or self.accept("FROM") else None
+            return Show("views", database=database, pattern=self._pattern())
+        if self.accept("COLUMNS"):
+            if not (self.accept("IN") or self.accept("FROM")):
+                self.fail("'IN', 'FROM'")
+            name = self.name()
+            if self.accept("IN") or self.accept("FROM"):
+                name.database = self.name().name
+            return Show("columns", name=name)
+        if self.accept("PARTITIONS"):
+            return Show("partitions", name=self.name())
+        if self.accept("TBLPROPERTIES"):
+            name = self.name()
+            key = None
+            if self.accept("("):
+                key = self.string()
+                self.expect(")")
+            return Show("tblproperties", name=name, key=key)
+        if self.accept("CREATE"):
+            view = self.accept("VIEW")
+            if not view:
+                self.expect("TABLE")
+            return Show("create view" if view else "create table", name=self.name())
+        raise not_supported(f"SHOW {self.token.text}", offset_position(self.sql, self.token.start))
+
+    def _pattern(self) -> str | None:
+        self.accept("LIKE")
+        return self.string() if self.token.kind == "string" else None
+
+
+def parse_ddl(sql: str) -> Statement:
+    """Reads a DDL statement. Raises QueryError with line and column where it is not one."""
+    p = _Parser(sql)
+    statement = p.statement()
+    p.end()
+    return statement
