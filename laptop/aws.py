@@ -39,12 +39,11 @@ def client(stack: Stack, service: str) -> Any:
     )
 
 
-def command(stack: Stack, *, until_eof: bool = False) -> list[str]:
+def command(stack: Stack) -> list[str]:
     """The command of the process in which this stack's AWS runs."""
     return [
-        *(sys.executable, "-m", "laptop.aws_process"),
+        *(sys.executable, "-m", "local_aws"),
         *("--port", str(stack.aws_port), "--state", str(stack.aws_state)),
-        *(["--until-eof"] if until_eof else []),
     ]
 
 
