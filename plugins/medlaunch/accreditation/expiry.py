@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterable
 from datetime import date
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import msgspec
 
-from medlaunch.accreditation.rules import (
-    Facility,
-    RejectReason,
-    check_exactly,
-)
+from medlaunch.accreditation.rules import Accreditation, Location, RejectReason, check_exactly, is_utf8
 from medlaunch.accreditation.sorting import ExternalSort
 from medlaunch.accreditation.window import window_end
 
@@ -53,18 +48,21 @@ class _Dates(msgspec.Struct, gc=False):
     accreditations: list[_Date] = []
 
 
-class _Stored(Facility, gc=False):
-    """A canonical record as stored. Bronze holds rejected ones, too; unset, the field is not written."""
+class _Stored(msgspec.Struct, gc=False):
+    """A canonical record as stored; what no rule and no table looks at is passed on as it is.
 
+    Bronze holds rejected records, too; unset, their reason is not written.
+    """
+
+    facility_id: str | None = None
+    facility_name: str | None = None
+    employee_count: int | None = None
+    location: Location = msgspec.field(default_factory=Location)
+    services: msgspec.Raw = msgspec.Raw(b"[]")
+    labs: msgspec.Raw = msgspec.Raw(b"[]")
+    accreditations: list[Accreditation] = []
+    snapshot_date: date | None = None
     reject_reason: str | msgspec.UnsetType | None = msgspec.UNSET
-
-
-class _Echo:
-    """Lets a csv.writer give its lines back."""
-
-    @staticmethod
-    def write(line: str) -> str:
-        return line
 
 
 def filter_expiring(
@@ -114,9 +112,9 @@ def filter_expiring(
                     break
         csv_out.write((",".join(COLUMNS) + "\r\n").encode())
         for batch in find.rows.batches():
-            csv_out.write(b"".join([_row(item) for item in batch]))
+            csv_out.write(_table(batch))
         for batch in find.records.batches():
-            ndjson_out.write(b"".join([item.partition(b"\0")[2] + b"\n" for item in batch]))
+            ndjson_out.write(b"\n".join(batch) + b"\n")
     return ExpiryCounts(
         facilities_read=number - blank,
         expiring_facilities=find.expiring_facilities,
@@ -134,70 +132,83 @@ class _Finder:
         self.expiring_facilities = 0
         self.expiring_accreditations = 0
         self._as_of, self._end, self._snapshot = as_of, end, snapshot_date
-        self._run_date, self._snapshot_date = as_of.isoformat(), snapshot_date.isoformat()
+        self._today, self._dates = as_of.toordinal(), f"{as_of},{snapshot_date}"
         self._decode = msgspec.json.Decoder(_Stored).decode
         self._encode = msgspec.json.Encoder().encode
-        self._to_csv = csv.writer(_Echo(), lineterminator="\r\n").writerow
 
     def add_line(self, line: bytes, number: int) -> None:
         """Decode a line that has a date in the window."""
         try:
             facility = self._decode(line)
+            usual = line.isascii() or is_utf8(line)
+            usual = usual and facility.services != _NULL and facility.labs != _NULL
         except (ValueError, RecursionError):
-            facility = _read_odd(line, number)
-        self.add(facility)
+            usual = False
+        self.add(facility if usual else _read_odd(line, number))
 
     def add(self, facility: _Stored) -> None:
-        if facility.reject_reason not in (None, msgspec.UNSET):
+        if facility.reject_reason is not None and facility.reject_reason is not msgspec.UNSET:
             return
         as_of, end = self._as_of, self._end
         found = 0
         facility_id = facility.facility_id or ""
-        location = facility.location
         for place, accreditation in enumerate(facility.accreditations):
             day = accreditation.valid_until
-            if day is None or not as_of <= day <= end:
-                continue
-            found += 1
-            valid_until = day.isoformat()
-            row: Any = self._to_csv(
-                (
-                    facility_id,
-                    facility.facility_name,
-                    location.address,
-                    location.city,
-                    location.state,
-                    location.zip,
-                    facility.employee_count,
-                    accreditation.accreditation_body,
-                    accreditation.accreditation_id,
-                    valid_until,
-                    (day - as_of).days,
-                    self._run_date,
-                    self._snapshot_date,
-                )
-            )
-            if "\\" in row or row.find("\n") < len(row) - 1:
-                row = row[:-2].replace("\\", "\\\\").replace("\n", "\\n") + "\r\n"
-            self.rows.add(f"{valid_until}{facility_id}\0{place:08d}{row[:-1]}".encode())
+            if day is not None and as_of <= day <= end:
+                found += 1
+                valid_until = day.isoformat()
+                row = self._row(facility, accreditation, valid_until, day.toordinal() - self._today)
+                self.rows.add(f"{valid_until}{facility_id}\0{place:08d}{row}".encode())
         if found:
             self.expiring_facilities += 1
             self.expiring_accreditations += found
             facility.snapshot_date = self._snapshot
             facility.reject_reason = msgspec.UNSET
-            self.records.add(facility_id.encode() + b"\0" + self._encode(facility))
+            # Its first key is the id, and the quote after an id sorts before what ids are made of.
+            self.records.add(self._encode(facility))
+
+    def _row(self, facility: _Stored, accreditation: Accreditation, valid_until: str, days: int) -> str:
+        """A line of the table without its line end, and without any line feed in it."""
+        location, employees = facility.location, facility.employee_count
+        texts = (
+            facility.facility_id or "",
+            facility.facility_name or "",
+            location.address or "",
+            location.city or "",
+            location.state or "",
+            location.zip or "",
+            "" if employees is None else f"{employees}",
+            accreditation.accreditation_body or "",
+            accreditation.accreditation_id or "",
+        )
+        row = ",".join(texts)
+        # The csv module would take a third of the whole time; a test holds this against it.
+        if '"' in row or "\\" in row or "\n" in row or "\r" in row:
+            row = ",".join([_quoted(text) for text in texts])
+            row = row.replace("\\", "\\\\").replace("\n", "\\n")
+        elif row.count(",") >= len(texts):
+            row = ",".join([f'"{text}"' if "," in text else text for text in texts])
+        return f"{row},{valid_until},{days},{self._dates}"
 
 
+_NULL = msgspec.Raw(b"null")
+_TO_QUOTE = re.compile(r'[",\r\n]')
 _PLACE = 8
 _ESCAPED = re.compile(rb"\\(.)")
 
 
-def _row(item: bytes) -> bytes:
-    """The line of the table in an item that was sorted; there it had no line feed."""
-    row = item.partition(b"\0")[2][_PLACE:] + b"\n"
-    if b"\\" in row:
-        row = _ESCAPED.sub(lambda match: b"\n" if match[1] == b"n" else b"\\", row)
-    return row
+def _quoted(field: str) -> str:
+    """A field of a CSV line (RFC 4180, section 2, rules 5 to 7)."""
+    return '"' + field.replace('"', '""') + '"' if _TO_QUOTE.search(field) else field
+
+
+def _table(batch: list[bytes]) -> bytes:
+    """The lines of the table in items that were sorted."""
+    rows = [item[item.index(0) + 1 + _PLACE :] for item in batch]
+    table = b"\r\n".join(rows) + b"\r\n"
+    if b"\\" in table:
+        return _ESCAPED.sub(lambda match: b"\n" if match[1] == b"n" else b"\\", table)
+    return table
 
 
 def _read_odd(line: bytes, number: int) -> _Stored:
@@ -207,4 +218,4 @@ def _read_odd(line: bytes, number: int) -> _Stored:
         raise ValueError(
             f"Line {number} of the canonical records is no JSON object ({checked.note}). Load the upload again."
         )
-    return _Stored(**msgspec.structs.asdict(checked.facility))
+    return msgspec.json.decode(msgspec.json.encode(checked.facility), type=_Stored)
