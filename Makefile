@@ -1,0 +1,131 @@
+# Every command a person needs. `make` lists them.
+# Works with GNU make 3.81, which macOS has, and later.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+
+VENV := .venv
+PY := $(VENV)/bin/python
+UV_VERSION := 0.13.8
+# A copy of the lock that is installed, so that the environment follows requirements.lock.
+INSTALLED := $(VENV)/installed.lock
+ROOMS := dags plugins local_aws sample_data laptop benchmarks docs tests
+
+LOCAL_AWS_PORT ?= 4566
+AIRFLOW_PORT ?= 8080
+# Given on the command line: make demo UPLOADS=... ; handed on as environment variables, so that a name may
+# hold any character.
+UPLOADS ?=
+AS_OF ?=
+EXPIRY_WINDOW ?=
+FILE ?=
+SNAPSHOT ?=
+ARGS ?=
+export LOCAL_AWS_PORT AIRFLOW_PORT UPLOADS AS_OF EXPIRY_WINDOW FILE SNAPSHOT
+# Rooms and the library are found as in Airflow.
+export PYTHONPATH := $(CURDIR):$(CURDIR)/plugins
+
+.PHONY: help
+help: ## List these commands
+	@awk 'BEGIN {FS = ":.*## "} /^## / {printf "\n%s\n", substr($$0, 4)} /^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+
+## Look at it
+
+.PHONY: setup
+setup: $(INSTALLED) ## Create or update the environment (.venv) from the lock
+	@echo "The environment $(VENV) is what requirements.lock says."
+
+.PHONY: demo
+demo: $(INSTALLED) ## Run the pipeline on sample data: UPLOADS=DIR AS_OF=2026-11-20 EXPIRY_WINDOW=P180D
+	@$(PY) -m laptop demo $(if $(UPLOADS),--uploads "$$UPLOADS") $(if $(AS_OF),--as-of "$$AS_OF") $(if $(EXPIRY_WINDOW),--expiry-window "$$EXPIRY_WINDOW")
+
+## Keep it running
+
+.PHONY: up
+up: $(INSTALLED) ## Start local AWS and Airflow: LOCAL_AWS_PORT=4566 AIRFLOW_PORT=8080
+	@$(PY) -m laptop up
+
+.PHONY: upload
+upload: $(INSTALLED) ## Drop a file, and the DAG reacts: FILE=... SNAPSHOT=YYYY-MM-DD
+	@test -n "$$FILE" && test -n "$$SNAPSHOT" || { echo "Which file, for which snapshot? make upload FILE=... SNAPSHOT=YYYY-MM-DD" >&2; exit 2; }
+	@$(PY) -m laptop upload --file "$$FILE" --snapshot "$$SNAPSHOT"
+
+.PHONY: status
+status: $(INSTALLED) ## What runs, where, and whether it is healthy
+	@$(PY) -m laptop status
+
+.PHONY: alerts
+alerts: $(INSTALLED) ## Show the alerts that were published
+	@$(PY) -m laptop alerts
+
+.PHONY: down
+down: $(INSTALLED) ## Stop it; the lake is kept in .local
+	@$(PY) -m laptop down
+
+.PHONY: aws
+aws: $(INSTALLED) ## Run local AWS alone, in this terminal
+	@$(PY) -m local_aws --port $(LOCAL_AWS_PORT) --state .local/aws
+
+## Work on it
+
+.PHONY: test
+test: $(INSTALLED) ## Run all tests: ARGS="-k name"
+	@$(PY) -m pytest $(ARGS)
+
+.PHONY: lint
+lint: $(INSTALLED) ## Check style, formatting, types and SQL; changes nothing
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy $(ROOMS)
+	$(PY) -m sqlfluff lint include/sql
+	$(PY) -m docs.generate --check
+
+.PHONY: format
+format: $(INSTALLED) ## Format Python and SQL, and fix what can be fixed
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+	$(PY) -m sqlfluff fix include/sql
+
+.PHONY: bench
+bench: $(INSTALLED) ## Measure speed and memory, and write benchmarks/RESULTS.md
+	@$(PY) -m benchmarks $(ARGS)
+
+.PHONY: docs
+docs: $(INSTALLED) ## Write the generated pages of docs/
+	@$(PY) -m docs.generate
+
+.PHONY: lock
+lock: $(INSTALLED) ## Resolve the dependencies of pyproject.toml anew
+	$(VENV)/bin/uv pip compile pyproject.toml --group local --group dev --universal --python-version 3.11 --generate-hashes --no-header -o requirements.lock -q
+	@$(MAKE) setup
+
+.PHONY: clean
+clean: ## Remove what can be made again; the lake in .local stays
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find $(ROOMS) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The first Python of a version that the lock is for.
+FIND_PYTHON = for python in $(PYTHON) python3.12 python3.11 python3.13 python3 python; do \
+	if "$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then \
+	echo "$$python"; break; fi; done
+
+$(INSTALLED): requirements.lock
+	@if cmp -s requirements.lock $@; then touch $@; exit 0; fi; \
+	set -e; \
+	if [ ! -x $(PY) ]; then \
+		python=$$($(FIND_PYTHON)); \
+		if [ -z "$$python" ]; then \
+			echo "Python 3.11, 3.12 or 3.13 is needed, and there is: $$(python3 --version 2>&1 || echo none)." >&2; \
+			echo "Install one (python.org, your package manager), or name it: make setup PYTHON=/path/to/python3.12" >&2; \
+			exit 1; \
+		fi; \
+		echo "Creating the environment $(VENV) with $$($$python --version)"; \
+		$$python -m venv $(VENV) || { rm -rf $(VENV); echo "$$python cannot make a virtual environment; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }; \
+	fi; \
+	if ! $(VENV)/bin/uv --version 2>/dev/null | grep -q "^uv $(UV_VERSION)"; then \
+		$(PY) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION); \
+	fi; \
+	echo "Installing what requirements.lock says"; \
+	VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(VENV)/bin/uv pip sync --quiet --require-hashes requirements.lock; \
+	cp requirements.lock $@
