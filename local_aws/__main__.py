@@ -26,16 +26,20 @@ def main(argv: list[str] | None = None) -> int:
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     if options.reset and options.state is not None:
         shutil.rmtree(options.state, ignore_errors=True)
-    from local_aws.server import serve
-
-    try:
-        server = serve(options.state, options.host, options.port)
-    except OSError as e:
-        print(f"local_aws: cannot listen on {options.host}:{options.port}: {e.strerror}; choose another --port", file=sys.stderr)
-        return 1
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    from local_aws.server import serve
+    from local_aws.state import IncompatibleState
+
+    try:
+        server = serve(options.state, options.host, options.port)
+    except IncompatibleState as e:
+        print(f"local_aws: {e}", file=sys.stderr)
+        return 1
+    except OSError as e:
+        print(f"local_aws: cannot listen on {options.host}:{options.port}: {e.strerror}; choose another --port", file=sys.stderr)
+        return 1
     if options.port_file is not None:
         partial = options.port_file.with_suffix(".partial")
         partial.write_text(f"{server.port}\n")

@@ -124,10 +124,11 @@ def parse_view(table: Table) -> View:
 class Catalog:
     """The Glue catalog of one account and region.
 
-    changed: called after each change with the database's name, so that the state can be saved.
+    changed: called after each change with the names of the database and the table (None: the database
+    itself), so that the state can be saved before the query succeeds.
     """
 
-    def __init__(self, account: str, region: str, changed: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, account: str, region: str, changed: Callable[[str, str | None], None] = lambda database, table: None) -> None:
         self.account = account
         self.region = region
         self._changed = changed
@@ -160,17 +161,17 @@ class Catalog:
         if location:
             entry["LocationUri"] = location
         self.glue.create_database(name, entry)
-        self._changed()
+        self._changed(name, None)
 
     def drop_database(self, name: str) -> None:
         self.glue.delete_database(name)
-        self._changed()
+        self._changed(name, None)
 
     def set_database_properties(self, name: str, parameters: dict[str, str]) -> None:
         entry = dict(self.glue.get_database(name).input)
         entry["Parameters"] = {**(entry.get("Parameters") or {}), **parameters}
         self.glue.update_database(name, entry)
-        self._changed()
+        self._changed(name, None)
 
     # ----------------------------------------------------------------------------------- tables
 
@@ -200,15 +201,15 @@ class Catalog:
             self.glue.create_table(database, entry["Name"], entry)
         except JsonRESTError as e:
             raise QueryError("HIVE_METASTORE_ERROR", str(e.description)) from e
-        self._changed()
+        self._changed(database, entry["Name"])
 
     def update_table(self, table: Table, entry: dict[str, Any]) -> None:
         self.glue.update_table(table.database, table.name, entry)
-        self._changed()
+        self._changed(table.database, table.name)
 
     def drop_table(self, table: Table) -> None:
         self.glue.delete_table(table.database, table.name)
-        self._changed()
+        self._changed(table.database, table.name)
 
     # ------------------------------------------------------------------------------- partitions
 
@@ -240,13 +241,13 @@ class Catalog:
                     existing.append(p)
                 continue
             entry.create_partition(description)
-        self._changed()
+        self._changed(table.database, table.name)
         return existing
 
     def drop_partition(self, table: Table, partition: Partition) -> None:
         values = [v if v is not None else "__HIVE_DEFAULT_PARTITION__" for v in partition.values]
         self.glue.delete_partition(table.database, table.name, values)  # type: ignore[arg-type]
-        self._changed()
+        self._changed(table.database, table.name)
 
     # --------------------------------------------------------------------------------- resolving
 

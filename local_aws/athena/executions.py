@@ -280,7 +280,7 @@ class Executor:
                 bucket = location[len("s3://") :].split("/", 1)[0]
                 if not self.store.has_bucket(bucket):
                     raise QueryError("", f"Unable to verify/create output bucket {bucket}. Check that it exists in this region and may be written")
-                with self.store.pinned():  # type: ignore[attr-defined]
+                with self.store.pinned():
                     runner = Runner(
                         self.catalog(execution.region),
                         self.store,
