@@ -75,6 +75,9 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--uploads", type=Path, help="folder with <YYYY-MM-DD>/<files> (default: sample data)")
     one.add_argument("--as-of", help="YYYY-MM-DD (default: today in UTC; with sample data, their day)")
     one.add_argument("--expiry-window", help="such as P6M or P180D (default: P6M)")
+    one.add_argument(
+        "--build", type=Path, default=demo.BUILD, help="where demo/ and demo.log go (default: build)"
+    )
     one = add("alerts", _alerts, "show the alerts that were published")
     one.add_argument("--delete", action="store_true", help="and take them out of the queue")
     add("airflow-env", _airflow_env, 'print the stack\'s environment for a shell: eval "$(... airflow-env)"')
@@ -186,6 +189,7 @@ def _demo(console: Console, arguments: argparse.Namespace) -> int:
         own_uploads=arguments.uploads,
         as_of=arguments.as_of,
         expiry_window=arguments.expiry_window,
+        build=arguments.build.resolve(),
     )
     return 0
 

@@ -126,7 +126,7 @@ def stop(processes: Iterable[Process], patience_seconds: float = 15.0) -> int:
         for one in rest:
             with _gone_is_fine():
                 one.send_signal(send)
-        _wait_until_gone(rest, 5)
+        _wait_until_gone(rest, min(patience_seconds, 5) if send is signal.SIGTERM else 5)
     left = [one for one in family.values() if _is_alive(one)]
     if left:
         raise StillThere(f"Processes that would not end: {', '.join(str(one.pid) for one in left)}")
