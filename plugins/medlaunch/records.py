@@ -133,6 +133,7 @@ class _Raw(io.RawIOBase):
 
     def __init__(self, stream: BinaryIO, head: bytes):
         self._stream, self._head = stream, head
+        self._readinto = getattr(stream, "readinto", None)
         self.bytes_read = 0
 
     def readable(self) -> bool:
@@ -145,6 +146,10 @@ class _Raw(io.RawIOBase):
         return chunk
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        if self._readinto and not self._head:
+            size: int = self._readinto(buffer) or 0
+            self.bytes_read += size
+            return size
         chunk = self._take(len(buffer))
         buffer[: len(chunk)] = chunk
         return len(chunk)

@@ -151,14 +151,13 @@ class _Finder:
             return
         as_of, end = self._as_of, self._end
         found = 0
-        facility_id = facility.facility_id or ""
         for place, accreditation in enumerate(facility.accreditations):
             day = accreditation.valid_until
             if day is not None and as_of <= day <= end:
                 found += 1
                 valid_until = day.isoformat()
                 row = self._row(facility, accreditation, valid_until, day.toordinal() - self._today)
-                self.rows.add(f"{valid_until}{facility_id}\0{place:08d}{row}".encode())
+                self.rows.add(f"{valid_until}{facility.facility_id}\0{place:08d}{row}".encode())
         if found:
             self.expiring_facilities += 1
             self.expiring_accreditations += found

@@ -1,0 +1,120 @@
+"""Candidates side by side: each run in a fresh process, rounds interleaved, medians of seconds.
+
+The first round only warms the file cache. A process reports its own seconds (imports excluded) and the
+peak of its own resident memory; what a candidate returns must be the same in every round.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+ROUNDS = 5
+SIZES = (100_000, 1_000_000)
+SEED = 7
+FACILITY_SNAPSHOT = "2026-11-01"
+AS_OF = "2026-11-20"
+WINDOW = "P6M"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Median seconds, the greatest peak in MB of resident memory, and what the candidate returned."""
+
+    seconds: float
+    peak_mb: float
+    result: Any
+
+
+def environment() -> dict[str, str]:
+    """Environment in which a candidate finds this repository's modules."""
+    path = os.pathsep.join((str(ROOT), str(ROOT / "plugins")))
+    return os.environ | {"PYTHONPATH": path}
+
+
+def measure(
+    module: str, candidates: Mapping[str, Sequence[object]], rounds: int = ROUNDS
+) -> dict[str, Measured]:
+    """Run each candidate (name of a function of the module -> its arguments) ``rounds`` times, by turns."""
+    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in candidates}
+    for number in range(rounds + 1):
+        for name, arguments in candidates.items():
+            command = [sys.executable, "-m", module, name.split(":")[0], *map(str, arguments)]
+            done = subprocess.run(  # noqa: S603 - our own module
+                command, env=environment(), cwd=ROOT, capture_output=True, text=True, check=False
+            )
+            if done.returncode:
+                raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr}")
+            if number:
+                runs[name].append(json.loads(done.stdout.splitlines()[-1]))
+    measured = {}
+    for name, results in runs.items():
+        (result,) = {json.dumps(one["result"], sort_keys=True) for one in results}
+        measured[name] = Measured(
+            statistics.median(one["seconds"] for one in results),
+            max(one["peak_mb"] for one in results),
+            json.loads(result),
+        )
+    return measured
+
+
+def run_candidate(candidates: Mapping[str, Callable[..., Any]], imports: Mapping[str, str]) -> None:
+    """Run the candidate that the command line names, its module imported before, and print what it took."""
+    name, *arguments = sys.argv[1:]
+    if name in imports:
+        importlib.import_module(imports[name])
+    started = time.perf_counter()
+    result = candidates[name](*arguments)
+    seconds = time.perf_counter() - started
+    print(json.dumps({"seconds": seconds, "peak_mb": peak_mb(), "result": result}))
+
+
+def peak_mb() -> float:
+    """Peak resident memory of this process."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        # Not getrusage: on Linux it begins with what the parent had when it started this process.
+        (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2  # bytes, on macOS
+
+
+def facilities_file(records: int, gzipped: bool = False) -> Path:
+    """A generated upload, 1 % of its lines dirty; made once and kept under build/bench/."""
+    path = ROOT / "build" / "bench" / f"facilities-{records}-{SEED}.jsonl{'.gz' if gzipped else ''}"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_name(f"unfinished-{path.name}")
+        command = [sys.executable, "-m", "sample_data", "facilities", "--single", str(unfinished)]
+        command += ["--records", str(records), "--seed", str(SEED), "--as-of", AS_OF]
+        subprocess.run(command, env=environment(), cwd=ROOT, check=True, capture_output=True)  # noqa: S603
+        unfinished.rename(path)
+    return path
+
+
+def megabytes(path: Path) -> float:
+    return path.stat().st_size / 1e6
+
+
+def row(what: str, base: str, other: Measured, ours: Measured, goal: str = "") -> dict[str, Any]:
+    """A row of the results: how often ``ours`` is as fast as ``other``."""
+    return {
+        "what": what,
+        "plain": f"{other.seconds:.2f} s {base}, {other.peak_mb:,.0f} MB",
+        "ours": f"{ours.seconds:.2f} s, {ours.peak_mb:,.0f} MB",
+        "ratio": other.seconds / ours.seconds,
+        "goal": goal,
+        "seconds": ours.seconds,
+        "peak_mb": ours.peak_mb,
+    }
