@@ -116,6 +116,14 @@ class _Hashing:
         return base64.b64encode(self._hash.digest()).decode() if self._hash is not None else None
 
 
+def _checksum_of(path: Path, algorithm: str) -> str | None:
+    hashing = _Hashing(algorithm)
+    with path.open("rb") as body:
+        while block := body.read(1 << 20):
+            hashing.update(block)
+    return hashing.checksum()
+
+
 class _AwsChunked:
     """Decodes aws-chunked content; trailers are there at the end.
 
@@ -683,6 +691,10 @@ class S3:
                 raise S3Error(400, "InvalidRequest", "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.")
             path = bodies().new()
             copy_file(source.body, path)
+            algorithm, checksum = source.checksum_algorithm, source.checksum_value
+            kind, parts = source.checksum_type, source.checksum_parts
+            if wanted := r.headers.get("x-amz-checksum-algorithm"):
+                algorithm, checksum, kind, parts = wanted, _checksum_of(path, wanted), "FULL_OBJECT", None
             headers = {k: v for k, v in r.headers.items() if k.startswith(("x-amz-storage", "x-amz-server-side", "x-amz-acl", "x-amz-website"))}
             metadata = dict(metadata_from_headers(r.headers)) if replace else dict(source.metadata)
             retag = r.headers.get("x-amz-tagging-directive", "COPY").upper() == "REPLACE"
@@ -701,19 +713,20 @@ class S3:
                     BodyFile(path, source.size),
                     etag,
                     headers,
-                    source.checksum_algorithm,
-                    source.checksum_value,
+                    algorithm,
+                    checksum,
                     Event.OBJECT_CREATED_COPY_EVENT,
                     metadata=metadata,
                     tags=tags,
-                    checksum_type=source.checksum_type,
-                    checksum_parts=source.checksum_parts,
+                    checksum_type=kind,
+                    checksum_parts=parts,
                 )
         out = _written(new)
         if source.version_id != "null":
             out.append(("x-amz-copy-source-version-id", source.version_id))
+        shown = f"<Checksum{algorithm}>{checksum}</Checksum{algorithm}><ChecksumType>{kind}</ChecksumType>" if algorithm and checksum else ""
         return _xml(
-            f'<?xml version="1.0" encoding="UTF-8"?>\n<CopyObjectResult xmlns="{NAMESPACE}"><LastModified>{new.last_modified_ISO8601}</LastModified><ETag>{escape(new.etag)}</ETag></CopyObjectResult>',
+            f'<?xml version="1.0" encoding="UTF-8"?>\n<CopyObjectResult xmlns="{NAMESPACE}"><LastModified>{new.last_modified_ISO8601}</LastModified><ETag>{escape(new.etag)}</ETag>{shown}</CopyObjectResult>',
             200,
             [h for h in out if h[0] != "ETag"],
         )
