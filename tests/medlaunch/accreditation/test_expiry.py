@@ -221,6 +221,9 @@ def test_table_and_records_say_what_was_put_in(given_facilities: list[Any], memo
     assert [(row[9], row[0], row[1], row[2], row[8]) for row in found.rows] == [
         (day, facility_id, name, address, one) for day, facility_id, _, name, address, one in expected
     ]
+    same = io.StringIO()
+    csv.writer(same, lineterminator="\r\n").writerows(found.rows)
+    assert found.csv == HEADER + same.getvalue()  # quotes where the csv module sets them, and nowhere else
     assert all(row[10] == str((date.fromisoformat(row[9]) - AS_OF).days) for row in found.rows)
     assert [record["facility_id"] for record in found.records] == sorted({row[1] for row in expected})
     by_id = {one["facility_id"]: one for one in facilities}
