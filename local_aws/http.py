@@ -298,6 +298,9 @@ class _Connection(socketserver.BaseRequestHandler):
 
         chunked = "chunked" in headers.get("transfer-encoding", "").lower()
         length = None if chunked else int(headers.get("content-length") or 0)
+        if length == 0:
+            # There is nothing to wait with; botocore loses count of its answers if it is not told to go on.
+            begin()
         body = Body(source, length, begin)
         request = Request(method, path, query, headers, body, self.client_address, raw)
         try:
@@ -307,7 +310,7 @@ class _Connection(socketserver.BaseRequestHandler):
         except Exception:
             log.exception("%s %s failed", method, target)
             response = Response(500, [("Content-Type", "text/plain")], b"local_aws: internal failure; see its log\n")
-        waits = "expect" in headers and body.untouched
+        waits = "expect" in headers and body.untouched and length != 0
         keep = version == "HTTP/1.1" and headers.get("connection", "").lower() != "close" and not waits
         if keep and not body._done:
             # An unread body would be taken for the next request.
