@@ -104,13 +104,15 @@ def claim_uploads(params: dict[str, Any]) -> list[int]:
     return list(range(batch.groups))
 
 
-@task(map_index_template="{{ group_label }}")
-def load_bronze(group: int) -> None:
-    """Read the uploads of one group, apply the rules line by line, and write canonical lines to bronze.
+@task(
+    map_index_template="{{ group_label }}",
+    # A mapped task does not take its function's docstring.
+    doc_md="""Reads the uploads of one group, applies the rules line by line, and writes canonical lines to bronze.
 
-    Rejected lines go to quarantine with their reason. An upload that changed meanwhile is left for the
-    next run; one that cannot be read at all is set aside.
-    """
+Rejected lines go to quarantine with their reason. An upload that changed meanwhile is left for the next run;
+one that cannot be read at all is set aside.""",
+)
+def load_bronze(group: int) -> None:
     run = current_run()
     uploads = run.get(landing.group_name(group), list[landing.Upload])
     size = sum(upload.size for upload in uploads)
