@@ -98,10 +98,7 @@ def _params(dag: DAG) -> list[list[object]]:
 
 def _words(task: Any) -> str:
     """The first paragraph of a task's documentation."""
-    # Airflow takes a mapped task's docstring only where it is given as doc_md.
-    text = (
-        task.doc_md or task.doc or getattr(getattr(task, "python_callable", None), "__doc__", None) or ""
-    ).strip()
+    text = (task.doc_md or task.doc or "").strip()
     if not text:
         raise ValueError(f"{task.dag_id}.{task.task_id} has no documentation")
     return text.split("\n\n")[0]
