@@ -10,6 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from boto3.s3.transfer import TransferConfig
+
 from medlaunch.lake import LandingKey, landing_key, landing_prefix, parse_date, parse_landing_key
 
 Put = Callable[["LocalFile"], None]
@@ -159,4 +161,6 @@ def _sleep_until(moment: float) -> None:
 
 def put_with(s3: Any, bucket: str) -> Put:
     """Uploads a file to a bucket under its key (in parts, if it is large)."""
-    return lambda file: s3.upload_file(str(file.path), bucket, file.key)
+    # In this thread: Ctrl-C would wait for others.
+    config = TransferConfig(use_threads=False)
+    return lambda file: s3.upload_file(str(file.path), bucket, file.key, Config=config)
