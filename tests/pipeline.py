@@ -37,14 +37,26 @@ class Pipeline:
         self.url = url
         self.s3, self.athena = aws("s3"), aws("athena")
         name = uuid.uuid4().hex[:10]
-        self.bucket, self.database, self.workgroup = f"lake-{name}", f"db_{name}", f"wg-{name}"
-        self.s3.create_bucket(Bucket=self.bucket)
-        self.s3.put_bucket_versioning(Bucket=self.bucket, VersioningConfiguration={"Status": "Enabled"})
+        # An asset of Airflow belongs to one bucket, so all pipelines of a process have the same, emptied.
+        self.bucket, self.database, self.workgroup = "lake-in-process", f"db_{name}", f"wg-{name}"
+        self._new_bucket()
         self.athena.create_work_group(
             Name=self.workgroup,
             Configuration={"ResultConfiguration": {"OutputLocation": f"s3://{self.bucket}/athena-results/"}},
         )
         self.topic = aws("sns").create_topic(Name=f"alerts-{name}")["TopicArn"]
+
+    def _new_bucket(self) -> None:
+        buckets = {one["Name"] for one in self.s3.list_buckets()["Buckets"]}
+        if self.bucket in buckets:
+            for page in self.s3.get_paginator("list_object_versions").paginate(Bucket=self.bucket):
+                versions = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
+                if versions:
+                    names = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in versions]
+                    self.s3.delete_objects(Bucket=self.bucket, Delete={"Objects": names})
+        else:
+            self.s3.create_bucket(Bucket=self.bucket)
+        self.s3.put_bucket_versioning(Bucket=self.bucket, VersioningConfiguration={"Status": "Enabled"})
 
     @contextmanager
     def environment(self) -> Iterator[None]:
