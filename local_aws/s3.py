@@ -298,7 +298,8 @@ class S3:
                 if new is None or r.version_id != new.version_id:
                     self.backend.tagger.delete_all_tags_for_resource(r.arn)
                 r.dispose()
-        discard_doomed()
+        if not self.state.nested:
+            discard_doomed()
 
     # ------------------------------------------------------------------------------------- store
 
@@ -748,7 +749,8 @@ class S3:
         if not objects or len(objects) > 1000:
             raise S3Error(400, "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema")
         out = []
-        with self.state.transaction():
+        # One lock order everywhere: the bucket's, then the index's.
+        with self.lock(bucket.name), self.state.transaction():
             for e in objects:
                 name, version, etag = _child(e, "Key") or "", _child(e, "VersionId"), _child(e, "ETag")
                 if bucket.policy is not None and bucket.get_permission("s3:DeleteObject", f"arn:{bucket.partition}:s3:::{bucket.name}/{name}") == PermissionResult.DENIED:
@@ -768,6 +770,7 @@ class S3:
                     if headers.get("x-amz-delete-marker"):
                         text += f"<DeleteMarker>true</DeleteMarker><DeleteMarkerVersionId>{headers['x-amz-version-id']}</DeleteMarkerVersionId>"
                     out.append(text + "</Deleted>")
+        discard_doomed()
         return _xml(f'<?xml version="1.0" encoding="UTF-8"?>\n<DeleteResult xmlns="{NAMESPACE}">{"".join(out)}</DeleteResult>')
 
     # ------------------------------------------------------------------------------------- listing

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import bisect
 import shutil
+import threading
 from dataclasses import dataclass
 from hashlib import md5
 from pathlib import Path
@@ -28,23 +29,22 @@ class BodyFile:
     size: int
 
 
-class _Place:
-    """Where bodies go; set by install. moto's constructors leave no way to pass it."""
-
-    bodies: Bodies | None = None
-    # Bodies of removed objects: deleted when the index no longer names them.
-    doomed: list[Path]
+class _Place(threading.local):
+    """Bodies of the objects that this thread removed, to be deleted when the index no longer names them."""
 
     def __init__(self) -> None:
-        self.doomed = []
+        self.doomed: list[Path] = []
 
 
 PLACE = _Place()
 
 
+# Where bodies go; set by install. moto's constructors leave no way to pass it.
+_installed: list[Bodies] = []
+
+
 def bodies() -> Bodies:
-    assert PLACE.bodies is not None
-    return PLACE.bodies
+    return _installed[0]
 
 
 class FileKey(FakeKey):
@@ -105,8 +105,6 @@ class FileKey(FakeKey):
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        import threading
-
         self.__dict__.update(state)
         self.multipart = None
         self.lock = threading.Lock()
@@ -195,8 +193,7 @@ class KeyStore(_VersionedKeyStore):
 
 def install(place: Bodies) -> None:
     """From now on moto's S3 makes FileKeys and KeyStores."""
-    PLACE.bodies = place
-    PLACE.doomed = []
+    _installed[:] = [place]
     models.FakeKey = FileKey  # type: ignore[misc]
     models._VersionedKeyStore = KeyStore  # type: ignore[misc]
 

@@ -9,6 +9,7 @@ import re
 import threading
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import unquote
 
 import moto.backends
 from moto.core import DEFAULT_ACCOUNT_ID
@@ -130,8 +131,9 @@ class Backends:
     def load(self) -> None:
         for service, account, region, blob in self.state.rows("SELECT service, account, region, state FROM backends"):
             try:
-                backend: Any = moto.backends.get_backend(service)[account][region]
-                backend.__dict__.update(loads(blob))
+                # The whole object: parts of it, such as topics, refer to it.
+                backends: Any = moto.backends.get_backend(service)
+                backends[account][region] = loads(blob)
             except Exception as e:
                 log.warning("the saved state of %s cannot be read (%s: %s); it begins empty", service, type(e).__name__, e)
 
@@ -159,7 +161,7 @@ class Backends:
                 if name in _SEPARATE or name not in services:
                     continue
                 for account, region, backend in list(backends.iter_backends()):
-                    blob = _pickled(lambda backend=backend: backend.__dict__)  # type: ignore[misc]
+                    blob = _pickled(lambda backend=backend: backend)  # type: ignore[misc]
                     if blob is None:
                         log.warning("the state of %s is not kept over a restart", name)
                         continue
@@ -197,19 +199,13 @@ class Moto:
         if service == "glue":
             self.glue.after(region_of(request), operation, body)
         elif service in ("s3", ""):
-            bucket, _, key = _unquote(request.path).lstrip("/").partition("/")
+            bucket, _, key = unquote(request.path).lstrip("/").partition("/")
             self.s3.after_moto(bucket or None, key or None, request.method)
             self.backends.changed("sqs", "sns", "events")
         elif request.method != "GET":
             # A request may change other services too: SNS delivers to SQS, IAM is asked by all.
             self.backends.changed(service, "sqs", "sns", "events", "logs")
         return response
-
-
-def _unquote(path: str) -> str:
-    from urllib.parse import unquote
-
-    return unquote(path)
 
 
 _SCOPE = re.compile(r"Credential=[^/]+/\d+/([^/]+)/([^/]+)/aws4_request")
@@ -220,8 +216,11 @@ def service_of(request: Request) -> str:
     m = _SCOPE.search(request.headers.get("authorization", ""))
     if m is not None:
         return m.group(2).lower()
-    credential = query_parameters(request.query).get("X-Amz-Credential", "") if "X-Amz-Credential" in request.query else ""
-    parts = credential.split("/")
+    # Presigned: version 4 names the service, version 2 is S3's.
+    q = query_parameters(request.query) if "Signature=" in request.query else {}
+    if "AWSAccessKeyId" in q:
+        return "s3"
+    parts = q.get("X-Amz-Credential", "").split("/")
     return parts[3].lower() if len(parts) == 5 else ""
 
 

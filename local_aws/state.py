@@ -7,7 +7,7 @@ finds all it has acknowledged; the other services are saved shortly after they c
 from __future__ import annotations
 
 import contextlib
-import json
+import io
 import logging
 import pickle
 import sqlite3
@@ -104,6 +104,12 @@ class State:
             if outer:
                 self._db.execute("COMMIT")
 
+    @property
+    def nested(self) -> bool:
+        """Whether the calling thread is inside a transaction: nothing is written for good yet."""
+        with self._lock:
+            return self._depth > 0
+
     def rows(self, sql: str, *parameters: Any) -> Iterator[tuple[Any, ...]]:
         with self._lock:
             yield from self._db.execute(sql, parameters).fetchall()
@@ -114,8 +120,24 @@ class State:
             self._db.close()
 
 
+class _Pickler(pickle.Pickler):
+    """Saves locks as new, free ones: moto keeps some among its data."""
+
+    def reducer_override(self, value: Any) -> Any:
+        if isinstance(value, _RLOCK):
+            return threading.RLock, ()
+        if isinstance(value, _LOCK):
+            return threading.Lock, ()
+        return NotImplemented
+
+
+_RLOCK, _LOCK = type(threading.RLock()), type(threading.Lock())
+
+
 def dumps(value: Any) -> bytes:
-    return pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
+    out = io.BytesIO()
+    _Pickler(out, protocol=pickle.HIGHEST_PROTOCOL).dump(value)
+    return out.getvalue()
 
 
 def loads(data: bytes) -> Any:
@@ -123,4 +145,4 @@ def loads(data: bytes) -> Any:
     return pickle.loads(data)  # noqa: S301
 
 
-__all__ = ["IncompatibleState", "State", "dumps", "json", "loads"]
+__all__ = ["IncompatibleState", "State", "dumps", "loads"]

@@ -1,0 +1,110 @@
+"""What the tests of local_aws talk to it with."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3.session
+import pytest
+from botocore.config import Config
+
+SESSION = boto3.session.Session(aws_access_key_id="local", aws_secret_access_key="local", region_name="us-east-1")
+
+
+def make_client(url: str, service: str) -> Any:
+    return SESSION.client(service, endpoint_url=url, config=Config(retries={"max_attempts": 1}, read_timeout=60))
+
+
+@dataclass
+class Result:
+    """A finished query."""
+
+    execution: dict[str, Any]
+    rows: list[list[str | None]] = field(default_factory=list)
+    columns: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def header(self) -> list[str | None]:
+        return self.rows[0]
+
+    @property
+    def data(self) -> list[list[str | None]]:
+        return self.rows[1:]
+
+    @property
+    def scanned(self) -> int:
+        return int(self.execution["Statistics"]["DataScannedInBytes"])
+
+
+class QueryFailedError(Exception):
+    """The query ended otherwise than well; the text is its StateChangeReason."""
+
+    def __init__(self, execution: dict[str, Any]) -> None:
+        self.execution = execution
+        super().__init__(execution["Status"].get("StateChangeReason", execution["Status"]["State"]))
+
+
+class Athena:
+    """Runs queries as boto3 does, in a database and bucket of its own."""
+
+    def __init__(self, client: Any, bucket: str, database: str) -> None:
+        self.client, self.bucket, self.database = client, bucket, database
+
+    def start(self, sql: str, **more: Any) -> str:
+        request: dict[str, Any] = {
+            "QueryString": sql,
+            "QueryExecutionContext": {"Database": self.database},
+            "ResultConfiguration": {"OutputLocation": f"s3://{self.bucket}/results/"},
+            **more,
+        }
+        return str(self.client.start_query_execution(**request)["QueryExecutionId"])
+
+    def wait(self, query_id: str) -> dict[str, Any]:
+        pause = threading.Event()
+        deadline = time.monotonic() + 60
+        while True:
+            execution = self.client.get_query_execution(QueryExecutionId=query_id)["QueryExecution"]
+            if execution["Status"]["State"] in ("SUCCEEDED", "FAILED", "CANCELLED"):
+                return dict(execution)
+            assert time.monotonic() < deadline, execution
+            pause.wait(0.002)
+
+    def __call__(self, sql: str, **more: Any) -> Result:
+        """Runs a statement and reads its first 1000 rows. Raises QueryFailedError."""
+        execution = self.wait(self.start(sql, **more))
+        if execution["Status"]["State"] != "SUCCEEDED":
+            raise QueryFailedError(execution)
+        answer = self.client.get_query_results(QueryExecutionId=execution["QueryExecutionId"])["ResultSet"]
+        rows = [[c.get("VarCharValue") for c in r["Data"]] for r in answer["Rows"]]
+        return Result(execution, rows, answer["ResultSetMetadata"]["ColumnInfo"])
+
+    def fails(self, sql: str, **more: Any) -> str:
+        """The reason for which a statement fails."""
+        with pytest.raises(QueryFailedError) as e:
+            self(sql, **more)
+        assert e.value.execution["Status"]["State"] == "FAILED", e.value.execution
+        assert e.value.execution["Status"]["AthenaError"]["ErrorMessage"] == str(e.value)
+        return str(e.value)
+
+
+@dataclass
+class Process:
+    """python -m local_aws."""
+
+    process: subprocess.Popen[str]
+    url: str
+
+    def client(self, service: str) -> Any:
+        return make_client(self.url, service)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait(10)
+
+    def stop(self) -> int:
+        self.process.terminate()
+        return self.process.wait(30)

@@ -1,0 +1,197 @@
+"""What outlives a server: stopped, killed, started by other versions."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.local_aws.clients import Athena, Process
+
+Start = Callable[..., Process]
+OPENX = "ROW FORMAT SERDE 'org.openx.data.jsonserde.JsonSerDe'"
+
+
+def fill(server: Process) -> dict[str, Any]:
+    """Some of everything, and how to recognise it."""
+    s3, glue, sns, sqs = (server.client(n) for n in ("s3", "glue", "sns", "sqs"))
+    s3.create_bucket(Bucket="lake")
+    s3.put_bucket_versioning(Bucket="lake", VersioningConfiguration={"Status": "Enabled"})
+    s3.put_bucket_lifecycle_configuration(
+        Bucket="lake",
+        LifecycleConfiguration={"Rules": [{"ID": "r", "Status": "Enabled", "Filter": {"Prefix": "tmp/"}, "Expiration": {"Days": 7}}]},
+    )
+    queue = sqs.create_queue(QueueName="events")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    s3.put_bucket_notification_configuration(
+        Bucket="lake", NotificationConfiguration={"QueueConfigurations": [{"QueueArn": arn, "Events": ["s3:ObjectCreated:*"]}]}
+    )
+    topic = sns.create_topic(Name="alerts")["TopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    s3.put_object(Bucket="lake", Key="d/a b.json", Body=b'{"a": 1}\n', Metadata={"m": "1"}, Tagging="t=1")
+    s3.put_object(Bucket="lake", Key="d/a b.json", Body=b'{"a": 2}\n')
+    s3.put_object(Bucket="lake", Key="gone", Body=b"x")
+    s3.delete_object(Bucket="lake", Key="gone")
+    athena = Athena(server.client("athena"), "lake", "db")
+    athena("CREATE DATABASE db")
+    athena(f"CREATE EXTERNAL TABLE t (a int) PARTITIONED BY (d string) {OPENX} LOCATION 's3://lake/x/'")
+    glue.batch_create_partition(
+        DatabaseName="db", TableName="t", PartitionInputList=[{"Values": ["1"], "StorageDescriptor": {"Location": "s3://lake/d/"}}]
+    )
+    athena("CREATE VIEW v AS SELECT a + 1 AS b FROM t")
+    server.client("athena").create_work_group(Name="team", Configuration={"BytesScannedCutoffPerQuery": 10_000_000})
+    result = athena("SELECT b FROM v")
+    assert result.data == [["3"]]
+    return {"query": result.execution["QueryExecutionId"], "versions": versions(s3), "topic": topic, "queue": queue}
+
+
+def versions(s3: Any) -> list[Any]:
+    listed = s3.list_object_versions(Bucket="lake", Prefix="")
+    return [
+        *[(v["Key"], v["VersionId"], v["ETag"], v["IsLatest"], v["LastModified"], v["Size"]) for v in listed["Versions"] if not v["Key"].startswith("results/")],
+        *[(m["Key"], m["VersionId"], m["IsLatest"], m["LastModified"]) for m in listed["DeleteMarkers"]],
+    ]
+
+
+def check(server: Process, before: dict[str, Any]) -> None:
+    s3, client = server.client("s3"), server.client("athena")
+    assert versions(s3) == before["versions"]
+    assert s3.get_object(Bucket="lake", Key="d/a b.json")["Body"].read() == b'{"a": 2}\n'
+    oldest = next(v for v in before["versions"] if v[0] == "d/a b.json" and not v[3])
+    old = s3.get_object(Bucket="lake", Key="d/a b.json", VersionId=oldest[1])
+    assert (old["Body"].read(), old["Metadata"]) == (b'{"a": 1}\n', {"m": "1"})
+    tags = s3.get_object_tagging(Bucket="lake", Key="d/a b.json", VersionId=oldest[1])["TagSet"]
+    assert tags == [{"Key": "t", "Value": "1"}]
+    assert s3.get_bucket_versioning(Bucket="lake")["Status"] == "Enabled"
+    assert s3.get_bucket_lifecycle_configuration(Bucket="lake")["Rules"][0]["ID"] == "r"
+    athena = Athena(client, "lake", "db")
+    execution = client.get_query_execution(QueryExecutionId=before["query"])["QueryExecution"]
+    assert (execution["Status"]["State"], execution["Query"]) == ("SUCCEEDED", "SELECT b FROM v")
+    rows = client.get_query_results(QueryExecutionId=before["query"])["ResultSet"]["Rows"]
+    assert rows[1]["Data"] == [{"VarCharValue": "3"}]
+    assert before["query"] in client.list_query_executions()["QueryExecutionIds"]
+    assert athena("SELECT b FROM v").data == [["3"]]
+    assert client.get_work_group(WorkGroup="team")["WorkGroup"]["Configuration"]["BytesScannedCutoffPerQuery"] == 10_000_000
+
+
+@pytest.mark.supports("State", "Everything survives a stop: objects with versions, catalog, queries, queues, topics")
+def test_restart(start: Start, tmp_path: Path) -> None:
+    server = start("--state", str(tmp_path / "s"))
+    before = fill(server)
+    assert server.stop() == 0
+    server = start("--state", str(tmp_path / "s"))
+    check(server, before)
+    sqs, sns = server.client("sqs"), server.client("sns")
+    sqs.purge_queue(QueueUrl=before["queue"])
+    sns.publish(TopicArn=before["topic"], Message="hello")
+    assert "hello" in sqs.receive_message(QueueUrl=before["queue"])["Messages"][0]["Body"]
+    server.client("s3").put_object(Bucket="lake", Key="new", Body=b"")
+    event = json.loads(sqs.receive_message(QueueUrl=before["queue"])["Messages"][0]["Body"])
+    assert event["Records"][0]["s3"]["object"]["key"] == "new"
+
+
+@pytest.mark.supports("State", "Acknowledged S3, Glue and Athena writes survive SIGKILL")
+def test_killed(start: Start, tmp_path: Path) -> None:
+    server = start("--state", str(tmp_path / "s"))
+    before = fill(server)
+    server.kill()
+    check(start("--state", str(tmp_path / "s")), before)
+
+
+def test_killed_while_writing(start: Start, tmp_path: Path) -> None:
+    """Whatever moment it dies in: what was acknowledged is there, whole, and nothing is torn."""
+    server = start("--state", str(tmp_path / "s"))
+    s3 = server.client("s3")
+    s3.create_bucket(Bucket="lake")
+    acknowledged: dict[str, int] = {}
+    enough = threading.Event()
+
+    def write(worker: int) -> None:
+        client = server.client("s3")
+        for i in range(10_000):
+            key, size = f"{worker}/{i % 7}", 1 + (i * 7919) % 200_000
+            try:
+                client.put_object(Bucket="lake", Key=key, Body=bytes([i % 251]) * size)
+            except Exception:
+                return
+            acknowledged[key] = i
+            if i >= 40:
+                enough.set()
+
+    threads = [threading.Thread(target=write, args=(n,)) for n in range(4)]
+    for t in threads:
+        t.start()
+    assert enough.wait(60)
+    server.kill()
+    for t in threads:
+        t.join()
+    s3 = start("--state", str(tmp_path / "s")).client("s3")
+    assert len(acknowledged) == 28
+    for key, i in acknowledged.items():
+        got = s3.get_object(Bucket="lake", Key=key)
+        data = got["Body"].read()
+        # The version acknowledged last, or one that was on its way when the server died.
+        following = i + 7
+        assert (data[:1], len(data)) in [
+            (bytes([i % 251]), 1 + (i * 7919) % 200_000),
+            (bytes([following % 251]), 1 + (following * 7919) % 200_000),
+        ], key
+        assert set(data) == {data[0]}
+
+
+def test_bodies_nobody_knows_are_removed(start: Start, tmp_path: Path) -> None:
+    server = start("--state", str(tmp_path / "s"))
+    s3 = server.client("s3")
+    s3.create_bucket(Bucket="lake")
+    for _ in range(5):
+        s3.put_object(Bucket="lake", Key="k", Body=b"x" * 1000)
+    server.kill()
+    bodies = tmp_path / "s" / "bodies"
+    (bodies / "00").mkdir(exist_ok=True)
+    (bodies / "00" / ("0" * 32)).write_bytes(b"torn")
+    server = start("--state", str(tmp_path / "s"))
+    assert [p.stat().st_size for p in bodies.rglob("*") if p.is_file()] == [1000]
+
+
+@pytest.mark.supports("State", "A state of another moto version is refused, and --reset begins anew")
+def test_other_version(start: Start, tmp_path: Path) -> None:
+    folder = tmp_path / "s"
+    server = start("--state", str(folder))
+    server.client("s3").create_bucket(Bucket="lake")
+    assert server.stop() == 0
+    with sqlite3.connect(folder / "index.sqlite") as db:
+        db.execute("UPDATE meta SET value = '1.0.0' WHERE name = 'moto'")
+    db.close()
+    with pytest.raises(RuntimeError, match=r"exit 1: .*moto 1\.0\.0; this is .*--reset"):
+        start("--state", str(folder))
+    server = start("--state", str(folder), "--reset")
+    assert server.client("s3").list_buckets()["Buckets"] == []
+
+
+def test_a_state_folder_has_one_server(start: Start, tmp_path: Path) -> None:
+    start("--state", str(tmp_path / "s"))
+    with pytest.raises(RuntimeError, match="in use by another local_aws"):
+        start("--state", str(tmp_path / "s"))
+
+
+def test_port_file_and_health(start: Start, tmp_path: Path) -> None:
+    import urllib.request
+
+    server = start("--port-file", str(tmp_path / "port"))
+    assert server.url == f"http://127.0.0.1:{(tmp_path / 'port').read_text().strip()}"
+    with urllib.request.urlopen(server.url + "/_local_aws/health") as answer:
+        assert json.load(answer)["status"] == "healthy"
+    assert server.stop() == 0
+    assert server.process.stderr is not None
+    assert "Traceback" not in server.process.stderr.read()
+
+
+def test_a_port_in_use_is_named(start: Start) -> None:
+    port = start().url.rsplit(":", 1)[1]
+    with pytest.raises(RuntimeError, match=f"cannot listen on 127.0.0.1:{port}"):
+        start("--port", port)
