@@ -86,7 +86,8 @@ def test_a_stack_that_is_stopped_comes_back_with_its_lake(home: Path, tmp_path: 
             SECONDS,
         )[0]
     assert laptop("alerts") == "No alert was published.\n"
-    before, rows = lake(), select()
+    rows = select()
+    before = lake()  # with what the query has left
     assert [row["facility_id"] for row in rows] == ["FAC00001", "FAC00002"]
 
     assert "none is left" in laptop("down")
@@ -132,7 +133,13 @@ def test_the_demonstration_on_ones_own_files(tmp_path: Path) -> None:
     }
     build = tmp_path / "build"
     command = demo(
-        build, "--uploads", str(write(tmp_path / "up loads", files)), "--as-of", "2026-11-20", "--expiry-window", "P30D"
+        build,
+        "--uploads",
+        str(write(tmp_path / "up loads", files)),
+        "--as-of",
+        "2026-11-20",
+        "--expiry-window",
+        "P30D",
     )
     out, err = command.communicate(timeout=SECONDS)
     assert command.returncode == 0, out + err + (build / "demo.log").read_text()[-3000:]
@@ -164,7 +171,9 @@ def test_the_demonstration_on_ones_own_files(tmp_path: Path) -> None:
     (metrics_file,) = prod.glob("facility_metrics/snapshot_date=2026-11-01/version=*/*")
     import pyarrow.parquet as parquet
 
-    employees = {one["facility_id"]: one["employee_count"] for one in parquet.read_table(metrics_file).to_pylist()}
+    employees = {
+        one["facility_id"]: one["employee_count"] for one in parquet.read_table(metrics_file).to_pylist()
+    }
     assert employees == {"FAC00001": 11, "FAC00002": 10}
     assert {path.name for path in build.iterdir()} == {"demo", "demo.log", ".demo.lock"}
     assert processes_of(build) == []
