@@ -112,7 +112,7 @@ def filter_expiring(
                     break
         csv_out.write((",".join(COLUMNS) + "\r\n").encode())
         for batch in find.rows.batches():
-            csv_out.write(_table(batch))
+            csv_out.write(_table(batch, f",{as_of},{snapshot_date}\r\n".encode()))
         for batch in find.records.batches():
             ndjson_out.write(b"\n".join(batch) + b"\n")
     return ExpiryCounts(
@@ -132,7 +132,7 @@ class _Finder:
         self.expiring_facilities = 0
         self.expiring_accreditations = 0
         self._as_of, self._end, self._snapshot = as_of, end, snapshot_date
-        self._today, self._dates = as_of.toordinal(), f"{as_of},{snapshot_date}"
+        self._today = as_of.toordinal()
         self._decode = msgspec.json.Decoder(_Stored).decode
         self._encode = msgspec.json.Encoder().encode
 
@@ -167,7 +167,7 @@ class _Finder:
             self.records.add(self._encode(facility))
 
     def _row(self, facility: _Stored, accreditation: Accreditation, valid_until: str, days: int) -> str:
-        """A line of the table without its line end, and without any line feed in it."""
+        """A line of the table up to what all lines end with, without any line feed in it."""
         location, employees = facility.location, facility.employee_count
         texts = (
             facility.facility_id or "",
@@ -187,7 +187,7 @@ class _Finder:
             row = row.replace("\\", "\\\\").replace("\n", "\\n")
         elif row.count(",") >= len(texts):
             row = ",".join([f'"{text}"' if "," in text else text for text in texts])
-        return f"{row},{valid_until},{days},{self._dates}"
+        return f"{row},{valid_until},{days}"
 
 
 _NULL = msgspec.Raw(b"null")
@@ -201,10 +201,10 @@ def _quoted(field: str) -> str:
     return '"' + field.replace('"', '""') + '"' if _TO_QUOTE.search(field) else field
 
 
-def _table(batch: list[bytes]) -> bytes:
-    """The lines of the table in items that were sorted."""
+def _table(batch: list[bytes], end: bytes) -> bytes:
+    """The lines of the table in items that were sorted, each with the same end."""
     rows = [item[item.index(0) + 1 + _PLACE :] for item in batch]
-    table = b"\r\n".join(rows) + b"\r\n"
+    table = end.join(rows) + end
     if b"\\" in table:
         return _ESCAPED.sub(lambda match: b"\n" if match[1] == b"n" else b"\\", table)
     return table

@@ -8,7 +8,8 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from typing import IO
 
-_MEMORY = 8 * 1024**2
+# Larger runs would fall out of the processor's cache.
+_MEMORY = 4 * 1024**2
 _RUNS = 64
 # A bytes object and its place in a list, beside the bytes themselves (CPython, 64 bit).
 _OVERHEAD = 41
