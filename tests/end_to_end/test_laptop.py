@@ -189,13 +189,17 @@ def test_the_demonstration_fails_where_its_run_does(tmp_path: Path) -> None:
     assert processes_of(tmp_path) == []
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_nothing_is_left_of_a_demonstration_that_is_stopped(how: signal.Signals, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("how", "when"), [(signal.SIGINT, "wait_for_uploads"), (signal.SIGKILL, "Running the DAG")]
+)
+def test_nothing_is_left_of_a_demonstration_that_is_stopped(
+    how: signal.Signals, when: str, tmp_path: Path
+) -> None:
     uploads = write(tmp_path / "uploads", {"2026-11-01/a.jsonl": lines(facility(1))})
     command = demo(tmp_path / "build", "--uploads", str(uploads))
     assert command.stdout
     for line in command.stdout:
-        if "wait_for_uploads" in line:  # in the midst of the run
+        if when in line:
             break
     assert len(processes_of(tmp_path)) > 2
     os.killpg(command.pid, how)  # as a terminal does
