@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from botocore.loaders import JSONFileLoader
+
 from medlaunch.objects import list_objects
 from medlaunch.settings import settings
 
@@ -28,6 +30,27 @@ DAG_ID = "facility_accreditation"
 @lru_cache(maxsize=1)
 def _migrated_database() -> None:
     subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True)
+
+
+def _forget() -> None:
+    """Make the product read its environment anew, as a new process would."""
+    from medlaunch.athena import s3_client
+
+    settings.cache_clear()
+    s3_client.cache_clear()
+
+
+# The hooks of each task make clients of their own, and each reads AWS's descriptions again: megabytes of
+# JSON. In a process of its own, where tasks normally run, that happens once.
+_read_json = JSONFileLoader.load_file
+
+
+@lru_cache(maxsize=64)
+def _read_json_once(path: str) -> Any:
+    return _read_json(JSONFileLoader(), path)
+
+
+JSONFileLoader.load_file = lambda self, path: _read_json_once(path)  # type: ignore[method-assign]
 
 
 class Pipeline:
@@ -72,11 +95,11 @@ class Pipeline:
             "MEDLAUNCH_SENSOR_TIMEOUT_SECONDS": "2",
         }
         with patch.dict(os.environ, values):
-            settings.cache_clear()
+            _forget()
             try:
                 yield
             finally:
-                settings.cache_clear()
+                _forget()
 
     # --- what a user does
 

@@ -11,7 +11,7 @@ import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -233,6 +233,10 @@ def read_result(query_id: str) -> Iterator[dict[str, str]]:
         yield from csv.DictReader(io.TextIOWrapper(source, "utf-8", newline=""))
 
 
+@lru_cache(maxsize=4)
 def s3_client(conn_id: str | None) -> S3Client:
-    """The S3 client of an Airflow connection, with the retries and the pool of this repository."""
+    """The S3 client of an Airflow connection, with the retries and the pool of this repository.
+
+    Made once in a process: reading the service's description takes longer than most requests.
+    """
     return S3Hook(aws_conn_id=conn_id, config=CLIENT_CONFIG).get_conn()
