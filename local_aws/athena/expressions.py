@@ -214,7 +214,7 @@ def _parse(sql: str, b: Type, d: str) -> str:
     if b.base == "timestamp with time zone":
         message = f"'Value cannot be cast to timestamp with time zone: ' || {sql}"
         test = f"regexp_full_match({sql}, '[0-9]{{4,}}-[0-9]{{1,2}}-[0-9]{{1,2}}( [0-9]{{1,2}}:[0-9]{{1,2}}(:[0-9]{{1,2}}(\\.[0-9]+)?)?)?( ?(UTC|Z|[+-]00:00))?')"
-        return _fails(test, sql, f"CAST(regexp_replace({sql}, ' ?(UTC|Z)$', '+00') AS TIMESTAMPTZ)", code, message, d)
+        return _fails(test, sql, f"(CAST(regexp_replace({sql}, ' ?(UTC|Z|[+-]00:00)$', '') AS TIMESTAMP) AT TIME ZONE 'UTC')", code, message, d)
     return f"CAST({sql} AS {d})"
 
 

@@ -55,7 +55,7 @@ _NULL_IF_ANY = "{0} IS NULL OR {1} IS NULL"
 # name are overloads, tried in order.
 _TABLE = r"""
 lower(varchar): =0 = lower({0})
-upper(varchar): =0 = upper({0})
+upper(varchar): =0 = CASE WHEN contains({0}, 'ß') THEN replace(upper(replace({0}, 'ß', chr(57344))), chr(57344), 'ß') ELSE upper({0}) END
 length(varchar): bigint = length({0})
 length(varbinary): bigint = octet_length({0})
 reverse(varchar): =0 = reverse({0})
@@ -168,7 +168,7 @@ to_iso8601(date): varchar = CAST({0} AS VARCHAR)
 to_iso8601(timestamp): varchar = strftime({0}, '%Y-%m-%dT%H:%M:%S.%g')
 to_iso8601(timestamptz): varchar = strftime({0}, '%Y-%m-%dT%H:%M:%S.%gZ')
 from_iso8601_date(varchar): date = CASE WHEN {0} IS NULL OR regexp_full_match({0}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}') THEN CAST({0} AS DATE) ELSE FAILSQL(INVALID_FUNCTION_ARGUMENT|'Invalid format: "' \|\| {0} \|\| '"'|DATE) END
-from_iso8601_timestamp(varchar): timestamptz = CASE WHEN {0} IS NULL OR regexp_full_match({0}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}(T[0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}([.,][0-9]{{1,9}})?)?(Z|[+-]00:?00)?)?') THEN CAST(regexp_replace(replace({0}, ',', '.'), '(Z|[+-]00:?00)$', '') \|\| '+00' AS TIMESTAMPTZ) ELSE FAILSQL(NOT_SUPPORTED|'from_iso8601_timestamp of "' \|\| {0} \|\| '": local_aws has no time zones but UTC'|TIMESTAMPTZ) END
+from_iso8601_timestamp(varchar): timestamptz = CASE WHEN {0} IS NULL OR regexp_full_match({0}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}(T[0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}([.,][0-9]{{1,9}})?)?(Z|[+-]00:?00)?)?') THEN (CAST(regexp_replace(replace({0}, ',', '.'), '(Z|[+-]00:?00)$', '') AS TIMESTAMP) AT TIME ZONE 'UTC') ELSE FAILSQL(NOT_SUPPORTED|'from_iso8601_timestamp of "' \|\| {0} \|\| '": local_aws has no time zones but UTC'|TIMESTAMPTZ) END
 
 json_parse(varchar): json = CASE WHEN {0} IS NULL OR json_valid({0}) THEN CAST(json({0}) AS VARCHAR) ELSE FAILSQL(INVALID_FUNCTION_ARGUMENT|'Cannot convert value to JSON: ''' \|\| {0} \|\| ''''|VARCHAR) END
 json_format(json): varchar = {0}
@@ -1198,6 +1198,16 @@ def _sequence(c: Compiler, args: list[E], node: exp.Expression) -> E:
     if t.base in ty.INTEGERS:
         step = args[2].sql if len(args) == 3 else f"CASE WHEN {a} <= {b} THEN 1 ELSE -1 END"
         return E(f"generate_series(CAST({a} AS BIGINT), CAST({b} AS BIGINT), CAST({step} AS BIGINT))", ty.array(ty.BIGINT))
+    if t.base in ("date", "timestamp") and len(args) == 3 and args[2].type == ty.INTERVAL_YEAR:
+        # Each from the start: adding month by month would forget the day after a short one.
+        if not args[2].value:
+            raise not_supported("sequence with a step in months that is no literal")
+        m = args[2].value
+        return E(
+            f"list_transform(range(0, datesub('month', {a}, {b}) // {m} + 1), "
+            f"lambda y: CAST({a} + to_months(CAST(y * {m} AS INTEGER)) AS {duckdb_type(t)}))",
+            ty.array(t),
+        )
     if t.base in ("date", "timestamp"):
         if len(args) == 2 and t.base == "timestamp":
             raise c.fail("FUNCTION_NOT_FOUND", "sequence of timestamps needs a step", node)
@@ -1560,7 +1570,11 @@ def _aggregate_function(
     if name in ("min_by", "max_by"):
         function = f"arg_{name[:3]}_null"
         if len(args) == 3:
-            return f"arg_{name[:3]}", [a.sql for a in args], ty.array(t), "{}"
+            # Unlike DuckDB's own, with the NULLs among the values.
+            direction = "DESC" if name == "max_by" else "ASC"
+            pair = f"{{'x': {e.sql}, 'y': {args[1].sql}}} ORDER BY {args[1].sql} {direction} NULLS LAST"
+            kept = f"list_slice(list_filter({{}}, lambda z: z.y IS NOT NULL), 1, {args[2].sql})"
+            return "list", [pair], ty.array(t), f"list_transform({kept}, lambda z: z.x)"
         if len(args) != 2:
             raise wrong
         return function, [a.sql for a in args], t, "{}"

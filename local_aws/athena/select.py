@@ -1125,9 +1125,13 @@ class Compiler:
         op = {exp.EQ: "=", exp.NEQ: "<>", exp.GT: ">", exp.GTE: ">=", exp.LT: "<", exp.LTE: "<="}[type(node)]
         left = self.expr(node.this, scope)
         right_node = node.expression
-        if isinstance(right_node, exp.Any | exp.All):
-            word = "ANY" if isinstance(right_node, exp.Any) else "ALL"
-            inner = right_node.this
+        quantified = isinstance(right_node, exp.Anonymous) and right_node.name.upper() in ("ALL", "ANY", "SOME")
+        if isinstance(right_node, exp.Any | exp.All) or quantified:
+            everything = isinstance(right_node, exp.All) or (quantified and right_node.name.upper() == "ALL")
+            word = "ALL" if everything else "ANY"
+            inner = right_node.expressions[0] if quantified else right_node.this
+            while isinstance(inner, exp.Paren):
+                inner = inner.this
             query = self.query(inner.this if isinstance(inner, exp.Subquery) else inner, scope)
             self._variable += 1
             t = self._one_column(query, node)
@@ -1165,6 +1169,8 @@ class Compiler:
     def _in(self, node: exp.In, scope: Scope) -> E:
         value = self.expr(node.this, scope)
         inner = node.args.get("query")
+        if inner is None and len(node.expressions) == 1 and isinstance(node.expressions[0], exp.Values):
+            inner = node.expressions[0]
         if inner is not None:
             query = self.query(inner.this if isinstance(inner, exp.Subquery) else inner, scope)
             self._variable += 1
@@ -1234,9 +1240,6 @@ class Compiler:
         if isinstance(node.this, exp.Literal) and node.this.is_string and not to.expressions:
             if to.this == exp.DataType.Type.DECIMAL and "." in node.this.name:
                 return literal(node.this.name)
-            if to.this == exp.DataType.Type.JSON and node.this.parent is node and "JSON '" in self.source.upper():
-                e = fn.call(self, "json_parse", [self.expr(node.this, scope)], node)
-                return e
         e = self.expr(node.this, scope)
         target = ty.trino_type(to)
         result = coerce(self, e, target, node)
@@ -1449,6 +1452,7 @@ _HANDLERS: dict[type[exp.Expression], Handler] = {
     exp.Select: Compiler._scalar_subquery,
     exp.Paren: Compiler._paren,
     exp.Anonymous: Compiler._call,
+    exp.ParseJSON: lambda c, n, s: fn.call(c, "json_parse", [c.expr(n.this, s)], n),
     exp.Filter: Compiler._filter,
     exp.WithinGroup: Compiler._within_group,
     exp.Window: Compiler._window,
