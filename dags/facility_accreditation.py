@@ -178,15 +178,18 @@ def check_results(ti: Any) -> None:
 def publish_results(outlet_events: Any) -> None:
     """Copy the results to prod on the server side, then switch each snapshot to its new files."""
     run, config = current_run(), settings()
-    manifests = publish.publish(
-        run,
-        GlueCatalogHook(aws_conn_id=config.aws_conn_id).get_conn(),
-        database=config.database,
-        batch=run.get(landing.BATCH, landing.Batch),
-        plans=run.get(publish.PLANS, list[checks.SnapshotPlan]),
-        account=run.get(publish.ACCOUNT, checks.Account),
-        results=RESULTS,
-    )
+    try:
+        manifests = publish.publish(
+            run,
+            GlueCatalogHook(aws_conn_id=config.aws_conn_id).get_conn(),
+            database=config.database,
+            batch=run.get(landing.BATCH, landing.Batch),
+            plans=run.get(publish.PLANS, list[checks.SnapshotPlan]),
+            account=run.get(publish.ACCOUNT, checks.Account),
+            results=RESULTS,
+        )
+    except publish.PublishedMeanwhile as error:
+        raise AirflowFailException(str(error)) from error
     for result in RESULTS:
         if result.table:
             outlet_events[TABLES[result.table]].extra = {

@@ -90,7 +90,9 @@ def plan_snapshot(
     """
     by_key = {one.upload.key: one for one in earlier}
     for one in loaded:
-        by_key[one.upload.key] = Input(upload=one.upload, counts=one.counts, rejects_key=one.rejects_key)
+        known = by_key.get(one.upload.key)
+        if known is None or known.upload.order <= one.upload.order:
+            by_key[one.upload.key] = Input(upload=one.upload, counts=one.counts, rejects_key=one.rejects_key)
     return SnapshotPlan(
         snapshot=snapshot,
         inputs=sorted(by_key.values(), key=lambda one: one.upload.order),

@@ -48,6 +48,10 @@ ACCOUNT = "account.json"
 MANIFESTS = "manifests.json"
 
 
+class PublishedMeanwhile(Exception):
+    """Another run has published a snapshot since this one was planned."""
+
+
 class Result(msgspec.Struct, frozen=True):
     """One result of a pipeline: its folder in staging and prod, and its Glue table if it has one.
 
@@ -149,6 +153,9 @@ def publish(
     """Publish the staged results of a run; publishing the same run again changes nothing.
 
     Returns the manifest of each snapshot, in the order of ``plans``.
+
+    Raises:
+        PublishedMeanwhile: if another run published one of the snapshots after this one was planned.
     """
     s3, bucket = run.s3, run.bucket
     accounts = {one.snapshot: one for one in account.snapshots}
@@ -157,6 +164,7 @@ def publish(
     for plan in plans:
         staged = {result.name: _staged(run, result.name, plan.snapshot) for result in results}
         version = _version(run.key, staged)
+        _refuse_if_published_meanwhile(run, plan, version)
         targets = {name: _targets(name, plan.snapshot, version, sources) for name, sources in staged.items()}
         copies += [copy for group in targets.values() for copy in group]
         prepared.append((plan, version, targets))
@@ -204,6 +212,22 @@ def switch(
 
 def _keys(manifest: Manifest) -> list[str]:
     return [file.key for result in manifest.results.values() for file in result.files]
+
+
+def _refuse_if_published_meanwhile(run: Run, plan: SnapshotPlan, version: str) -> None:
+    """A plan that is older than what is published would take newer uploads out of the results again."""
+    current = read_manifest(run.s3, run.bucket, run.dag_id, plan.snapshot)
+    if (
+        current is not None
+        and current.version not in (plan.previous_version, version)
+        and current.run != run.key
+    ):
+        raise PublishedMeanwhile(
+            f"{run.dag_id} {plan.snapshot}: version {current.version} of the run {current.run_id} was published after "
+            f"this run had planned to follow {plan.previous_version or 'nothing'}. Nothing is published. Clear "
+            "plan_snapshots and everything downstream of it, if this run's uploads are still in landing; "
+            "otherwise they are published already and nothing is to be done"
+        )
 
 
 def _staged(run: Run, result: str, snapshot: date) -> list[Copy]:

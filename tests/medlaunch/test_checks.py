@@ -109,6 +109,13 @@ def test_a_file_uploaded_again_replaces_what_it_said_and_later_ones_win() -> Non
     assert result.batch_uploads == ["id-a-3"]
 
 
+def test_an_older_version_of_a_file_never_replaces_a_newer_one() -> None:
+    old, new = upload("a", 1), upload("a", 3)
+    earlier = [Input(upload=new, counts=counts(1))]
+    loaded = [LoadedUpload(upload=old, version_id=None, counts=counts(5), rejects_key=None)]
+    assert plan_snapshot(DAY, earlier, loaded, "v1").inputs == earlier
+
+
 def test_at_the_same_second_the_greater_key_wins() -> None:
     loaded = [
         LoadedUpload(upload=upload(name), version_id=None, counts=counts(1), rejects_key=None)

@@ -216,6 +216,21 @@ def test_other_content_never_takes_over_a_version(world: World) -> None:
     )
 
 
+def test_a_plan_that_is_older_than_what_is_published_is_refused(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first_run, second_run = world.run("manual__1"), world.run("manual__2")
+    world.stage(first_run, FILES)
+    world.stage(second_run, {name: body + b"!" for name, body in FILES.items()})
+    (second,) = world.publish(second_run)
+    monkeypatch.setitem(globals(), "read_manifest", lambda *_: None)  # planned before that
+    with pytest.raises(publish.PublishedMeanwhile, match="Clear plan_snapshots"):
+        world.publish(first_run)
+    monkeypatch.undo()
+    assert read_manifest(world.s3, world.bucket, DAG, DAY) == second
+    assert world.location("facility_metrics").endswith(f"version={second.version}/")
+
+
 class Killed(Exception):
     pass
 
