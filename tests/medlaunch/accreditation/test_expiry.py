@@ -158,6 +158,7 @@ def test_canonical_records_as_an_engine_may_write_them() -> None:
         facility(2, "2027-01-31", services=None, labs=None, location=None),
         facility(3, accreditations=None),
         facility(4, "2027-01-31", "soon"),
+        facility(5, "2026-12-99", "2027-01-31T00:00"),
     )
     assert [row[0] for row in found.rows] == ["FAC1", "FAC2", "FAC4"]
     assert found.records[1]["labs"] == found.records[1]["services"] == []
