@@ -6,6 +6,7 @@ Counts what the DAG's tasks ask of S3 (keys listed, bytes read) in this process,
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,9 @@ from datetime import date, timedelta
 from typing import Any
 from unittest.mock import patch
 
+os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "ERROR"
+
+import tests.conftest  # noqa: F401  # Airflow's environment, before Airflow is imported
 import boto3
 from botocore.httpsession import URLLib3Session
 
