@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from airflow.plugins_manager import AirflowPlugin
 
 from medlaunch import run_notes
@@ -12,5 +10,5 @@ from medlaunch.athena import S3ResultsLink
 
 class MedLaunchPlugin(AirflowPlugin):
     name = "medlaunch"
-    operator_extra_links: ClassVar[list[object]] = [S3ResultsLink()]
-    listeners: ClassVar[list[object]] = [run_notes]
+    operator_extra_links = [S3ResultsLink()]  # noqa: RUF012  # as Airflow declares them
+    listeners = [run_notes]  # noqa: RUF012

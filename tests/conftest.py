@@ -48,7 +48,7 @@ def aws_url() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def aws(aws_url: str) -> Callable[[str], Any]:
     """Makes a boto3 client of a service of the local AWS."""
-    return lambda service: boto3.client(service, endpoint_url=aws_url, config=CLIENT_CONFIG)
+    return lambda service: boto3.client(service, endpoint_url=aws_url, config=CLIENT_CONFIG)  # type: ignore[call-overload]
 
 
 @pytest.fixture(scope="session")

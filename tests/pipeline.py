@@ -50,7 +50,7 @@ def _read_json_once(path: str) -> Any:
     return _read_json(JSONFileLoader(), path)
 
 
-JSONFileLoader.load_file = lambda self, path: _read_json_once(path)  # type: ignore[method-assign]
+JSONFileLoader.load_file = lambda self, file_path: _read_json_once(file_path)  # type: ignore[method-assign]
 
 
 class Pipeline:

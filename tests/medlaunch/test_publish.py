@@ -90,7 +90,7 @@ class World:
                     snapshot=day,
                     inputs=[],
                     batch_uploads=[],
-                    previous_version=published and published.version,
+                    previous_version=published.version if published else None,
                 )
             )
         account = Account(
