@@ -128,4 +128,5 @@ $(INSTALLED): requirements.lock
 	fi; \
 	echo "Installing what requirements.lock says"; \
 	VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(VENV)/bin/uv pip sync --quiet --require-hashes requirements.lock; \
+	$(PY) -c 'import pathlib, sysconfig; pathlib.Path(sysconfig.get_path("purelib"), "medlaunch.pth").write_text("$(CURDIR)/plugins\n")'; \
 	cp requirements.lock $@
