@@ -109,11 +109,13 @@ class Ddl:
         bucket, _ = split_location(s.location)
         if not self.store.has_bucket(bucket):
             raise QueryError("", f"FAILED: Execution Error, return code 1 from org.apache.hadoop.hive.ql.exec.DDLTask. MetaException(message:Got exception: java.io.IOException The specified bucket does not exist (Service: Amazon S3; Status Code: 404; Error Code: NoSuchBucket; Bucket: {bucket}))")
-        seen: set[str] = set()
+        names = [c.name for c in s.columns]
+        twice = next((n for n in names if names.count(n) > 1), None)
+        if twice is not None:
+            raise QueryError("", f"{_FAILED}[Error 10036]: Duplicate column name: {twice}")
+        if any(c.name in names for c in s.partitioned_by):
+            raise QueryError("", f"{_FAILED}[Error 10035]: Column repeated in partitioning columns")
         for c in [*s.columns, *s.partitioned_by]:
-            if c.name in seen:
-                raise QueryError("", f"{_FAILED}[Error 10036]: Duplicate column name: {c.name}" if c in s.columns else f"{_FAILED}[Error 10035]: Column repeated in partitioning columns")
-            seen.add(c.name)
             parse_hive_type(c.type)
         if self.catalog.find(database, s.name.name) is not None:
             if s.if_not_exists:
@@ -429,7 +431,7 @@ def create_statement(table: Table) -> str:
         comment = f" COMMENT {quoted(c['Comment'])}" if c.get("Comment") else ""
         return f"  `{c['Name']}` {c['Type']}{comment}"
 
-    lines = [f"CREATE EXTERNAL TABLE `{table.database}.{table.name}`("]
+    lines = [f"CREATE EXTERNAL TABLE `{table.name}`("]
     lines.append(", \n".join(column(c) for c in table.storage.get("Columns") or []) + ")")
     if table.parameters.get("comment"):
         lines.append(f"COMMENT {quoted(table.parameters['comment'])}")

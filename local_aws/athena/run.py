@@ -30,7 +30,7 @@ from local_aws.athena.catalog import (
 from local_aws.athena.ddl import Ddl
 from local_aws.athena.engine import Session
 from local_aws.athena.errors import QueryError, not_supported
-from local_aws.athena.expressions import E, _castable, cast, coerce, literal
+from local_aws.athena.expressions import E, _castable, cast, coerce
 from local_aws.athena.parser import parse_query
 from local_aws.athena.results import write_csv
 from local_aws.athena.scan import Reader, split_location
@@ -52,6 +52,9 @@ class Outcome:
     update_count: int | None = None
     manifest: list[str] | None = None
     planned_at: dt.datetime | None = None
+
+
+_LITERAL = re.compile(r"'(?:[^']|'')*'|[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|(?i:true|false|null)|(?i:date|timestamp|time|decimal|bigint|double)\s*'[^']*'")
 
 
 def classify(sql: str) -> tuple[str, str]:
@@ -116,12 +119,14 @@ class Runner:
         self.output_location = output_location
         self.parameters = parameters
         self.now = dt.datetime.now(dt.UTC)
-        self.reader = Reader(catalog, store, session, self.now)
+        self.reader = Reader(catalog, store, session, self.now, scratch)
         self.planned_at: dt.datetime | None = None
 
     def run(self, sql: str) -> Outcome:
         """Raises QueryError and Cancelled."""
         sql = st.strip(sql)
+        if self.parameters:
+            sql = self._with_parameters(sql)
         words = st.first_words(sql, 5)
         if not words:
             raise QueryError("", "mismatched input '<EOF>'", (1, 1))
@@ -152,10 +157,7 @@ class Runner:
         """A query as DuckDB SQL with its tables resolved to files."""
         compiler = Compiler(self.catalog, self.database, sql)
         compiler.now = self.now
-        compiler.parameters = [self._parameter(p) for p in self.parameters]
         query = compiler.query(node if node is not None else parse_query(sql))
-        if compiler.parameters:
-            raise QueryError("INVALID_PARAMETER_USAGE", f"Incorrect number of parameters: expected {len(self.parameters) - len(compiler.parameters)} but found {len(self.parameters)}", (1, 1))
         return self.resolve(query, compiler), query, compiler
 
     def resolve(self, query: Query, compiler: Compiler) -> str:
@@ -166,21 +168,18 @@ class Runner:
         self.planned_at = dt.datetime.now(dt.UTC)
         return body
 
-    def _parameter(self, value: str) -> E:
-        """An ExecutionParameter is SQL text of a literal: 5, 'x', DATE '2020-01-01'."""
-        compiler = Compiler(self.catalog, self.database, value)
-        try:
-            tree = parse_query(f"SELECT {value}")
-        except QueryError:
-            return E("'" + value.replace("'", "''") + "'", ty.varchar(len(value)), value=value)
-        e = tree.expressions[0]
-        if isinstance(e, exp.Column) or tree.args.get("from_"):
-            return E("'" + value.replace("'", "''") + "'", ty.varchar(len(value)), value=value)
-        from local_aws.athena.select import Scope
+    def _with_parameters(self, sql: str) -> str:
+        """The statement with its ? replaced by the ExecutionParameters, which are literals in SQL's spelling.
 
-        if isinstance(e, exp.Literal) and not e.is_string:
-            return literal(e.name)
-        return compiler.expr(e, Scope([]))
+        https://docs.aws.amazon.com/athena/latest/ug/querying-with-prepared-statements.html
+        """
+        places = [(start, end) for kind, word, start, end in tokens(sql) if kind == "op" and word == "?"]
+        if len(places) != len(self.parameters):
+            raise QueryError("INVALID_PARAMETER_USAGE", f"Incorrect number of parameters: expected {len(places)} but found {len(self.parameters)}", (1, 1))
+        for (start, end), value in reversed(list(zip(places, self.parameters, strict=True))):
+            literal = value if _LITERAL.fullmatch(value.strip()) else "'" + value.replace("'", "''") + "'"
+            sql = f"{sql[:start]}{literal}{sql[end:]}"
+        return sql
 
     def _columns(self, query: Query) -> list[tuple[str, Type]]:
         return [(f.name if f.name is not None else f"_col{i}", f.type) for i, f in enumerate(query.fields)]

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import gzip
 import itertools
+import json
 import re
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -48,15 +52,26 @@ class File:
     url: str
     size: int
 
+    @property
+    def compression(self) -> str:
+        """What the extension says: https://docs.aws.amazon.com/athena/latest/ug/compression-formats.html"""
+        name = self.url.rsplit("/", 1)[-1].lower()
+        if name.endswith(".gz"):
+            return "gzip"
+        if name.endswith((".zst", ".zstd")):
+            return "zstd"
+        if name.endswith((".bz2", ".snappy", ".lz4", ".lzo")):
+            raise not_supported(f"Reading {self.url} (compression)")
+        return "uncompressed"
+
 
 @dataclass
-class Relation:
-    """How to read what a Scan needs. `sql` has the columns in use, under their names."""
+class Cleaned(File):
+    """A copy without malformed lines."""
 
-    sql: str
-    scanned: int = 0
-    files: int = 0
-    partitions: int = 0
+    @property
+    def compression(self) -> str:
+        return "uncompressed"
 
 
 @dataclass
@@ -67,7 +82,7 @@ class Reader:
     store: ObjectStore
     session: Session
     now: dt.datetime
-    urls: dict[str, str] = field(default_factory=dict)
+    scratch: Path
     # The workgroup's BytesScannedCutoffPerQuery, and what to say when it was exceeded.
     limit: int | None = None
     exceeded: str | None = None
@@ -89,6 +104,8 @@ class Reader:
         groups: list[tuple[Partition, list[File]]] = []
         for p in partitions:
             files = self.files(p.location)
+            if _lenient(table):
+                files = [self._cleaned(f) for f in files]
             if files:
                 groups.append((p, files))
         used = [(n, t) for n, t in table.columns if n in scan.used]
@@ -157,7 +174,6 @@ class Reader:
             if o.size == 0 or any(part.startswith(("_", ".")) for part in relative.split("/")):
                 continue
             files.append(File(o.path, f"s3://{bucket}/{o.key}", o.size))
-            self.urls[o.path] = f"s3://{bucket}/{o.key}"
         return files
 
     # ------------------------------------------------------------------------------ partitions
@@ -333,7 +349,6 @@ class Reader:
     def _json(self, table: Table, used: list[tuple[str, Type]], files: list[File], by_file: bool) -> list[str]:
         """https://docs.aws.amazon.com/athena/latest/ug/json-serde.html"""
         parameters = table.serde_parameters
-        lenient = parameters.get("ignore.malformed.json", "").lower() == "true"
         keys: dict[str, str] = {}
         for k, v in parameters.items():
             if k.startswith("mapping."):
@@ -343,19 +358,67 @@ class Reader:
             raise not_supported(f"JSON SerDe property '{unknown[0]}'")
         # Without any column the rows still have to be counted.
         columns = used or [(table.columns[0][0], ty.VARCHAR)]
-        read = ", ".join(f"{text(keys.get(n, n))}: {text(_json_type(t))}" for n, t in columns)
-        options = f"columns={{{read}}}, format='newline_delimited', auto_detect=false"
-        if lenient:
-            options += ", ignore_errors=true"
-        items = [f"{_json_value(quote(keys.get(n, n)), t)} AS {quote(n)}" for n, t in columns]
+        row = ty.row(*columns)
+        exact = parameters.get("case.insensitive", "").lower() == "false"
+        options = "format='newline_delimited', records=true, auto_detect=false"
         if by_file:
-            items.append("filename")
             options += ", filename=true"
         self.read(sum(f.size for f in files))
-        return [
-            f"(SELECT {', '.join(items)} FROM read_json({_paths(group)}, {options}, compression='{compression}'))"
-            for compression, group in _by_compression(files)
-        ]
+        out = []
+        for compression, group in _by_compression(files):
+            spellings: dict[str, tuple[Spelling, list[File]]] = {}
+            for f in group:
+                spelling = {} if exact else self._spelling(f, compression, row)
+                spellings.setdefault(repr(spelling), (spelling, []))[1].append(f)
+            for spelling, same in spellings.values():
+                names = {n: keys.get(n) or spelling.get(n, (n, {}))[0] for n, _ in columns}
+                inner = {n: spelling.get(n, (n, {}))[1] for n, _ in columns}
+                read = ", ".join(f"{text(names[n])}: {text(_json_type(t, inner[n]))}" for n, t in columns)
+                items = [f"{_json_value(quote(names[n]), t, inner[n])} AS {quote(n)}" for n, t in columns]
+                if by_file:
+                    items.append("filename")
+                out.append(
+                    f"(SELECT {', '.join(items)} FROM read_json({_paths(same)}, columns={{{read}}}, {options}, compression='{compression}'))"
+                )
+        return out
+
+    def _cleaned(self, f: File) -> File:
+        """With ignore.malformed.json a malformed line is a row of NULLs. DuckDB's own ignore_errors may lose
+        the line after it, so such lines are replaced in a copy."""
+        lines = f"read_csv({text(f.path)}, columns={{'line': 'VARCHAR'}}, {_LINES}, compression='{f.compression}')"
+        if not self.session.rows(f"SELECT 1 FROM {lines} WHERE NOT json_valid(line) LIMIT 1"):
+            return f
+        path = self.scratch / f"cleaned-{Path(f.path).name}"
+        self.session.execute(
+            f"COPY (SELECT CASE WHEN json_valid(line) THEN line ELSE '{{}}' END FROM {lines}) "
+            f"TO {text(str(path))} (FORMAT csv, HEADER false, QUOTE '', ESCAPE '', DELIMITER '\x01\x02\x03')"
+        )
+        return Cleaned(str(path), f.url, f.size)
+
+    def _spelling(self, f: File, compression: str, row: Type) -> Spelling:
+        """How a file spells the keys of the table's columns, where it does so otherwise than in lower case.
+
+        The SerDe compares keys without regard to case, DuckDB does not.
+        """
+        lines = f"read_csv({text(f.path)}, columns={{'line': 'VARCHAR'}}, {_LINES}, compression='{compression}')"
+        if not self._has_upper_case_keys(f, compression, lines):
+            return {}
+        structure = self.session.rows(f"SELECT json_group_structure(CAST(line AS JSON)) FROM {lines} WHERE json_valid(line)")[0][0]
+        return _spelling(json.loads(structure or "{}"), row, f.url)
+
+    def _has_upper_case_keys(self, f: File, compression: str, lines: str) -> bool:
+        known = _upper_case.get(f.path)
+        if known is None:
+            limit = SMALL if compression == "uncompressed" else SMALL // 8
+            if f.size <= limit:
+                found = self.session.rows(f"SELECT 1 FROM {lines} WHERE regexp_matches(line, '[A-Z][^\"]*\"\\s*:') LIMIT 1")
+                known = bool(found)
+            else:
+                known = any(_UPPER_CASE_KEY.search(block) for block in _samples(f, compression))
+            if len(_upper_case) > 100_000:
+                _upper_case.clear()
+            _upper_case[f.path] = known
+        return known
 
     def _csv(self, table: Table, used: list[tuple[str, Type]], files: list[File], by_file: bool) -> list[str]:
         """https://docs.aws.amazon.com/athena/latest/ug/csv-serde.html"""
@@ -383,9 +446,8 @@ class Reader:
         return list(groups.items())
 
     def _contains(self, path: str, compression: str, needle: str) -> bool:
-        sql = f"SELECT count(*) FROM read_csv({text(path)}, columns={{'line': 'VARCHAR'}}, auto_detect=false, header=false, delim=chr(0), quote='', escape='', compression='{compression}', max_line_size=33554432) WHERE contains(line, {text(needle)})"
-        sql = sql.replace("delim=chr(0)", "delim='\x00'")
-        return bool(self.session.rows(sql)[0][0])
+        lines = f"read_csv({text(path)}, columns={{'line': 'VARCHAR'}}, {_LINES}, compression='{compression}')"
+        return bool(self.session.rows(f"SELECT 1 FROM {lines} WHERE contains(line, {text(needle)}) LIMIT 1"))
 
     def _read_csv(
         self, table: Table, files: list[File], separator: str, quotation: str, escape: str, null: str | None, compression: str, by_file: bool
@@ -482,23 +544,66 @@ def _paths(files: list[File]) -> str:
 
 
 def _by_compression(files: list[File]) -> list[tuple[str, list[File]]]:
-    """Files by what their extension says: https://docs.aws.amazon.com/athena/latest/ug/compression-formats.html"""
     groups: dict[str, list[File]] = {}
     for f in files:
-        name = f.url.rsplit("/", 1)[-1].lower()
-        if name.endswith(".gz"):
-            kind = "gzip"
-        elif name.endswith((".zst", ".zstd")):
-            kind = "zstd"
-        elif name.endswith((".bz2", ".snappy", ".lz4", ".lzo")):
-            raise not_supported(f"Reading {f.url} (compression)")
-        else:
-            kind = "uncompressed"
-        groups.setdefault(kind, []).append(f)
+        groups.setdefault(f.compression, []).append(f)
     return list(groups.items())
 
 
-def _json_type(t: Type) -> str:
+def _lenient(table: Table) -> bool:
+    return table.format == "json" and table.serde_parameters.get("ignore.malformed.json", "").lower() == "true"
+
+
+# How keys are really spelled: by lower-case field the spelling, and the spellings inside the field.
+Spelling = dict[str, tuple[str, Any]]
+
+# A file of whole lines: a separator that no text has, and no quotes.
+_LINES = "auto_detect=false, header=false, delim='\x01\x02\x03', quote='', escape='', max_line_size=33554432"
+# Files up to this size are searched for upper-case keys, larger ones only in samples: the search takes
+# longer than most queries.
+SMALL = 64 << 20
+_UPPER_CASE_KEY = re.compile(rb'[A-Z][^"]*"\s*:')
+# What was found, by body; bodies never change.
+_upper_case: dict[str, bool] = {}
+
+
+def _samples(f: File, compression: str) -> Iterator[bytes]:
+    """32 blocks of a file, evenly spread; the beginning of a compressed one."""
+    size = 1 << 16
+    if compression == "gzip":
+        with gzip.open(f.path) as unzipped:
+            yield unzipped.read(size * 32)
+        return
+    if compression != "uncompressed":
+        return
+    with open(f.path, "rb") as raw:  # noqa: PTH123
+        for i in range(32):
+            raw.seek(i * (f.size - size) // 31)
+            yield raw.read(size)
+
+
+def _spelling(structure: Any, t: Type, url: str) -> Spelling:
+    """Compares the structure that DuckDB found in a file with the table's type."""
+    if t.base == "array":
+        return _spelling(structure[0], t.args[0], url) if isinstance(structure, list) and structure else {}
+    if t.base == "map":
+        values = list(structure.values()) if isinstance(structure, dict) else []
+        return _spelling(values[0], t.args[1], url) if len(values) == 1 else {}
+    if t.base != "row" or not isinstance(structure, dict):
+        return {}
+    out: Spelling = {}
+    for n, a in zip(t.names, t.args, strict=True):
+        found = [k for k in structure if k.lower() == n]
+        if len(found) > 1:
+            raise not_supported(f"A file with several spellings of one key ({', '.join(found)} in {url})")
+        if found:
+            inner = _spelling(structure[found[0]], a, url)
+            if found[0] != n or inner:
+                out[n or ""] = (found[0], inner)
+    return out
+
+
+def _json_type(t: Type, names: Spelling) -> str:
     """The DuckDB type as which JSON values are read.
 
     Integers as text: DuckDB would round 1.5 to 2 where the SerDe refuses it.
@@ -506,15 +611,19 @@ def _json_type(t: Type) -> str:
     if t.base in ty.INTEGERS or t.base == "varbinary":
         return "VARCHAR"
     if t.base == "array":
-        return _json_type(t.args[0]) + "[]"
+        return _json_type(t.args[0], names) + "[]"
     if t.base == "map":
-        return f"MAP({_json_type(t.args[0])}, {_json_type(t.args[1])})"
+        return f"MAP({_json_type(t.args[0], {})}, {_json_type(t.args[1], names)})"
     if t.base == "row":
-        return "STRUCT(" + ", ".join(f"{quote(n or '')} {_json_type(a)}" for n, a in zip(t.names, t.args, strict=True)) + ")"
+        fields = []
+        for n, a in zip(t.names, t.args, strict=True):
+            spelled, inner = names.get(n or "", (n or "", {}))
+            fields.append(f"{quote(spelled)} {_json_type(a, inner)}")
+        return f"STRUCT({', '.join(fields)})"
     return duckdb_type(t)
 
 
-def _json_value(sql: str, t: Type) -> str:
+def _json_value(sql: str, t: Type, names: Spelling) -> str:
     if t.base in ty.INTEGERS:
         bad = raise_sql("HIVE_BAD_DATA", f"'Error parsing field value: For input string: \"' || {sql} || '\"'", duckdb_type(t))
         return f"CASE WHEN {sql} IS NULL OR regexp_full_match({sql}, '[+-]?[0-9]+') THEN CAST({sql} AS {duckdb_type(t)}) ELSE {bad} END"
@@ -522,19 +631,19 @@ def _json_value(sql: str, t: Type) -> str:
         return f"from_base64({sql})"
     if t.base == "varchar" and t.p is not None:
         return f"left({sql}, {t.p})"
-    if t.base in ("array", "map", "row") and _json_type(t) != duckdb_type(t):
+    if t.base in ("array", "map", "row") and _json_type(t, names) != duckdb_type(t):
         if t.base == "array":
-            return f"list_transform({sql}, lambda v: {_json_value('v', t.args[0])})"
+            return f"list_transform({sql}, lambda v: {_json_value('v', t.args[0], names)})"
         if t.base == "map":
             return (
                 f"map_from_entries(list_transform(map_entries({sql}), lambda v: "
-                f"{{'key': {_json_value('v.key', t.args[0])}, 'value': {_json_value('v.value', t.args[1])}}}))"
+                f"{{'key': {_json_value('v.key', t.args[0], {})}, 'value': {_json_value('v.value', t.args[1], names)}}}))"
             )
-        fields = ", ".join(
-            f"{text(n or '')}: {_json_value(f'struct_extract({sql}, {text(n or str())})', a)}"
-            for n, a in zip(t.names, t.args, strict=True)
-        )
-        return f"CASE WHEN {sql} IS NULL THEN NULL ELSE {{{fields}}} END"
+        fields = []
+        for n, a in zip(t.names, t.args, strict=True):
+            spelled, inner = names.get(n or "", (n or "", {}))
+            fields.append(f"{text(n or '')}: {_json_value(f'struct_extract({sql}, {text(spelled)})', a, inner)}")
+        return f"CASE WHEN {sql} IS NULL THEN NULL ELSE {{{', '.join(fields)}}} END"
     return sql
 
 

@@ -145,7 +145,6 @@ class Compiler:
         self.source = sql
         self.scans: list[Scan] = []
         self.ctes: dict[str, _Cte] = {}
-        self.parameters: list[E] | None = None
         self._aliases = itertools.count()
         self._lambdas: list[dict[str, E]] = []
         self._views: list[tuple[str, str]] = []
@@ -725,8 +724,6 @@ class Compiler:
         return sql
 
     def _count(self, node: exp.Expression) -> int:
-        if isinstance(node, exp.Placeholder | exp.Parameter):
-            return int(self._parameter(node).sql)
         if isinstance(node, exp.Literal) and node.name.isdigit():
             return int(node.name)
         raise self.fail("", f"mismatched input '{node.sql('trino')}'. Expecting: 'ALL', '?', <integer>", node)
@@ -1096,12 +1093,8 @@ class Compiler:
         index = self.expr(node.expressions[0], scope)
         return fn.subscript(self, base, index, node)
 
-    def _parameter(self, node: exp.Expression) -> E:
-        if self.parameters is None or not self.parameters:
-            raise self.fail(
-                "INVALID_PARAMETER_USAGE", "Incorrect number of parameters: the query has more than were given", node
-            )
-        return self.parameters.pop(0)
+    def _parameter(self, node: exp.Expression, scope: Scope) -> E:
+        raise self.fail("INVALID_PARAMETER_USAGE", "Incorrect number of parameters: the query has more than were given", node)
 
     def _connective(self, node: exp.Expression, scope: Scope) -> E:
         word = "AND" if isinstance(node, exp.And) else "OR"
@@ -1456,8 +1449,8 @@ _HANDLERS: dict[type[exp.Expression], Handler] = {
     exp.Filter: Compiler._filter,
     exp.WithinGroup: Compiler._within_group,
     exp.Window: Compiler._window,
-    exp.Placeholder: lambda c, n, s: c._parameter(n),
-    exp.Parameter: lambda c, n, s: c._parameter(n),
+    exp.Placeholder: Compiler._parameter,
+    exp.Parameter: Compiler._parameter,
     exp.CurrentDate: lambda c, n, s: fn.now(c, "date", n),
     exp.CurrentTimestamp: lambda c, n, s: fn.now(c, "timestamptz", n),
     exp.Localtimestamp: lambda c, n, s: fn.now(c, "timestamp", n),

@@ -211,7 +211,11 @@ class Writer:
         self.stem = f"{now:%Y%m%d_%H%M%S}_00000_{query_id[:5]}"
 
     def require_empty(self, location: str) -> None:
-        """UNLOAD and CTAS want an empty place. Raises HIVE_PATH_ALREADY_EXISTS."""
+        """UNLOAD and CTAS want an empty place. Raises HIVE_PATH_ALREADY_EXISTS.
+
+        Athena lets an UNLOAD with partitions add to a place that has others; this does not, because a
+        target that is empty works in both.
+        """
         bucket, prefix = split_location(location)
         try:
             occupied = self.store.list(bucket, prefix)

@@ -12,11 +12,15 @@ import boto3.session
 import pytest
 from botocore.config import Config
 
-SESSION = boto3.session.Session(aws_access_key_id="local", aws_secret_access_key="local", region_name="us-east-1")
+SESSION = boto3.session.Session(
+    aws_access_key_id="local", aws_secret_access_key="local", region_name="us-east-1"
+)
 
 
 def make_client(url: str, service: str) -> Any:
-    return SESSION.client(service, endpoint_url=url, config=Config(retries={"max_attempts": 1}, read_timeout=60))
+    return SESSION.client(
+        service, endpoint_url=url, config=Config(retries={"max_attempts": 1}, read_timeout=60)
+    )
 
 
 @dataclass

@@ -19,7 +19,9 @@ ROOT = Path(__file__).parents[2]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "supports(area, feature): a line of README.md's table, proven by the test")
+    config.addinivalue_line(
+        "markers", "supports(area, feature): a line of README.md's table, proven by the test"
+    )
 
 
 @pytest.fixture(scope="session")

@@ -10,10 +10,31 @@ import pytest
 
 from tests.local_aws.clients import Athena
 
-ARRAY, STRING, DATE, JSON = "functions/array.html", "functions/string.html", "functions/datetime.html", "functions/json.html"
-MAP, REGEXP, MATH, DECIMAL = "functions/map.html", "functions/regexp.html", "functions/math.html", "functions/decimal.html"
-CONDITIONAL, LAMBDA, CONVERSION, AGGREGATE = "functions/conditional.html", "functions/lambda.html", "functions/conversion.html", "functions/aggregate.html"
-COMPARISON, TYPES, SELECT, WINDOW, LOGICAL = "functions/comparison.html", "language/types.html", "sql/select.html", "functions/window.html", "functions/logical.html"
+ARRAY, STRING, DATE, JSON = (
+    "functions/array.html",
+    "functions/string.html",
+    "functions/datetime.html",
+    "functions/json.html",
+)
+MAP, REGEXP, MATH, DECIMAL = (
+    "functions/map.html",
+    "functions/regexp.html",
+    "functions/math.html",
+    "functions/decimal.html",
+)
+CONDITIONAL, LAMBDA, CONVERSION, AGGREGATE = (
+    "functions/conditional.html",
+    "functions/lambda.html",
+    "functions/conversion.html",
+    "functions/aggregate.html",
+)
+COMPARISON, TYPES, SELECT, WINDOW, LOGICAL = (
+    "functions/comparison.html",
+    "language/types.html",
+    "sql/select.html",
+    "functions/window.html",
+    "functions/logical.html",
+)
 URL, BINARY, BITWISE = "functions/url.html", "functions/binary.html", "functions/bitwise.html"
 
 VALUES: list[tuple[str, str, str | None]] = [
@@ -451,7 +472,10 @@ FAILURES: list[tuple[str, str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.supports("Expressions", f"{len(VALUES)} expressions and {len(ROWS)} queries with the values of Trino's documentation")
+@pytest.mark.supports(
+    "Expressions",
+    f"{len(VALUES)} expressions and {len(ROWS)} queries with the values of Trino's documentation",
+)
 @pytest.mark.parametrize(("page", "expression", "expected"), VALUES, ids=[v[1][:60] for v in VALUES])
 def test_value(athena: Athena, page: str, expression: str, expected: str | None) -> None:
     assert athena(f"SELECT {expression} AS value").data == [[expected]], f"https://trino.io/docs/435/{page}"

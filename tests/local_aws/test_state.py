@@ -24,12 +24,19 @@ def fill(server: Process) -> dict[str, Any]:
     s3.put_bucket_versioning(Bucket="lake", VersioningConfiguration={"Status": "Enabled"})
     s3.put_bucket_lifecycle_configuration(
         Bucket="lake",
-        LifecycleConfiguration={"Rules": [{"ID": "r", "Status": "Enabled", "Filter": {"Prefix": "tmp/"}, "Expiration": {"Days": 7}}]},
+        LifecycleConfiguration={
+            "Rules": [
+                {"ID": "r", "Status": "Enabled", "Filter": {"Prefix": "tmp/"}, "Expiration": {"Days": 7}}
+            ]
+        },
     )
     queue = sqs.create_queue(QueueName="events")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     s3.put_bucket_notification_configuration(
-        Bucket="lake", NotificationConfiguration={"QueueConfigurations": [{"QueueArn": arn, "Events": ["s3:ObjectCreated:*"]}]}
+        Bucket="lake",
+        NotificationConfiguration={
+            "QueueConfigurations": [{"QueueArn": arn, "Events": ["s3:ObjectCreated:*"]}]
+        },
     )
     topic = sns.create_topic(Name="alerts")["TopicArn"]
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
@@ -41,19 +48,32 @@ def fill(server: Process) -> dict[str, Any]:
     athena("CREATE DATABASE db")
     athena(f"CREATE EXTERNAL TABLE t (a int) PARTITIONED BY (d string) {OPENX} LOCATION 's3://lake/x/'")
     glue.batch_create_partition(
-        DatabaseName="db", TableName="t", PartitionInputList=[{"Values": ["1"], "StorageDescriptor": {"Location": "s3://lake/d/"}}]
+        DatabaseName="db",
+        TableName="t",
+        PartitionInputList=[{"Values": ["1"], "StorageDescriptor": {"Location": "s3://lake/d/"}}],
     )
     athena("CREATE VIEW v AS SELECT a + 1 AS b FROM t")
-    server.client("athena").create_work_group(Name="team", Configuration={"BytesScannedCutoffPerQuery": 10_000_000})
+    server.client("athena").create_work_group(
+        Name="team", Configuration={"BytesScannedCutoffPerQuery": 10_000_000}
+    )
     result = athena("SELECT b FROM v")
     assert result.data == [["3"]]
-    return {"query": result.execution["QueryExecutionId"], "versions": versions(s3), "topic": topic, "queue": queue}
+    return {
+        "query": result.execution["QueryExecutionId"],
+        "versions": versions(s3),
+        "topic": topic,
+        "queue": queue,
+    }
 
 
 def versions(s3: Any) -> list[Any]:
     listed = s3.list_object_versions(Bucket="lake", Prefix="")
     return [
-        *[(v["Key"], v["VersionId"], v["ETag"], v["IsLatest"], v["LastModified"], v["Size"]) for v in listed["Versions"] if not v["Key"].startswith("results/")],
+        *[
+            (v["Key"], v["VersionId"], v["ETag"], v["IsLatest"], v["LastModified"], v["Size"])
+            for v in listed["Versions"]
+            if not v["Key"].startswith("results/")
+        ],
         *[(m["Key"], m["VersionId"], m["IsLatest"], m["LastModified"]) for m in listed["DeleteMarkers"]],
     ]
 
@@ -76,10 +96,15 @@ def check(server: Process, before: dict[str, Any]) -> None:
     assert rows[1]["Data"] == [{"VarCharValue": "3"}]
     assert before["query"] in client.list_query_executions()["QueryExecutionIds"]
     assert athena("SELECT b FROM v").data == [["3"]]
-    assert client.get_work_group(WorkGroup="team")["WorkGroup"]["Configuration"]["BytesScannedCutoffPerQuery"] == 10_000_000
+    assert (
+        client.get_work_group(WorkGroup="team")["WorkGroup"]["Configuration"]["BytesScannedCutoffPerQuery"]
+        == 10_000_000
+    )
 
 
-@pytest.mark.supports("State", "Everything survives a stop: objects with versions, catalog, queries, queues, topics")
+@pytest.mark.supports(
+    "State", "Everything survives a stop: objects with versions, catalog, queries, queues, topics"
+)
 def test_restart(start: Start, tmp_path: Path) -> None:
     server = start("--state", str(tmp_path / "s"))
     before = fill(server)
