@@ -74,18 +74,20 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     def summary(self) -> str:
         """One paragraph for the run's note."""
         published = ", ".join(
-            f"{one.snapshot_date} ({one.rows['facility_metrics']:,} facilities)" for one in self.snapshots
+            f"{one.snapshot_date} ({_many(one.rows['facility_metrics'], 'facility', 'facilities')})"
+            for one in self.snapshots
         )
         parts = [
             f"Published {published}." if published else "Nothing to publish.",
-            f"{self.lines.read:,} lines in {self.files.loaded:,} files: {self.lines.accepted:,} accepted, "
-            f"{self.lines.superseded:,} superseded, {self.lines.rejected:,} rejected.",
+            f"{_many(self.lines.read, 'line')} in {_many(self.files.loaded, 'file')}: "
+            f"{self.lines.accepted:,} accepted, {self.lines.superseded:,} superseded, {self.lines.rejected:,} rejected.",
         ]
         if self.snapshots:
             expiring = sum(one.rows["expiring_accreditations"] for one in self.snapshots)
-            parts.append(f"{expiring:,} accreditations expire within {self.expiry_window} of {self.as_of}.")
+            within = f"within {self.expiry_window} of {self.as_of}"
+            parts.append(f"Expiring {within}: {_many(expiring, 'accreditation')}.")
         if self.set_aside:
-            parts.append(f"{len(self.set_aside):,} objects set aside.")
+            parts.append(f"Set aside: {_many(len(self.set_aside), 'object')}.")
         return " ".join(parts)
 
 
@@ -162,3 +164,7 @@ def build(
         queries=list(queries),
         bytes_scanned=sum(one["bytes_scanned"] for one in queries),
     )
+
+
+def _many(number: int, one: str, more: str | None = None) -> str:
+    return f"{number:,} {one if number == 1 else more or one + 's'}"

@@ -97,7 +97,7 @@ def test_a_successful_run_alerts_nobody_and_carries_a_note(
         assert set(states.values()) == {"success"}, states
         note = watched.airflow.run(DAG, run_id)["note"]
         assert note.startswith(f"Published {DAY} (")
-        assert "3 lines in 1 files: 2 accepted, 0 superseded, 1 rejected." in note
+        assert "3 lines in 1 file: 2 accepted, 0 superseded, 1 rejected." in note
     assert watched.running.alerts(DAG) == []
 
 
