@@ -19,6 +19,7 @@ from airflow.providers.amazon.aws.hooks.athena import AthenaHook
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from airflow.providers.amazon.aws.links.athena import AthenaQueryResultsLink
 from airflow.providers.amazon.aws.operators.athena import AthenaOperator
+from airflow.providers.common.compat.sdk import XCom
 from airflow.sdk import BaseOperatorLink
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
 
 #: XCom key of what a query cost; see :func:`query_statistics`.
 STATISTICS = "query_statistics"
-RESULTS_LINK = "_link_s3_results"
+#: XCom key of the address where a task's results can be looked at.
+RESULTS = "s3_results"
 
 # https://docs.aws.amazon.com/athena/latest/APIReference/API_AthenaError.html
 _USER_ERROR = 2
@@ -43,12 +45,8 @@ class S3ResultsLink(BaseOperatorLink):
 
     name = "S3 results"
 
-    @property
-    def xcom_key(self) -> str:
-        return RESULTS_LINK
-
-    def get_link(self, operator: Any, *, ti_key: Any) -> str:  # noqa: ARG002  # Airflow reads the XCom itself
-        return ""
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:  # noqa: ARG002  # the names are Airflow's
+        return XCom.get_value(key=RESULTS, ti_key=ti_key) or ""
 
 
 def s3_results_url(client: S3Client, uri: str) -> str:
@@ -139,7 +137,7 @@ class AthenaSqlOperator(AthenaOperator):
             if self.target
             else self.hook.get_output_location(query_id or "")
         )
-        context["ti"].xcom_push(RESULTS_LINK, s3_results_url(s3, results))
+        context["ti"].xcom_push(RESULTS, s3_results_url(s3, results))
         context["ti"].xcom_push(STATISTICS, [query_statistics(self.hook, query_id)])
         return query_id
 
@@ -150,6 +148,8 @@ class AthenaPrepareOperator(AthenaSqlOperator):
     Args:
         stages: lists of files below ``include/sql``.
     """
+
+    operator_extra_links = ()  # type: ignore[assignment]  # there is not one query to link to
 
     def __init__(self, *, stages: Sequence[Sequence[str]], **kwargs: Any) -> None:
         super().__init__(sql=stages[0][0], **kwargs)
