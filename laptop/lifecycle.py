@@ -142,7 +142,7 @@ def stack_running(stack: Stack, say: Say = lambda _: None) -> Iterator[Airflow]:
         with Airflow(stack) as airflow:
             yield airflow
     finally:
-        down(stack, patience_seconds=3)
+        down(stack, patience_seconds=1)
 
 
 def _start(stack: Stack, started: list[Process], name: str, command: list[str]) -> None:

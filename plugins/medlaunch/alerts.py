@@ -310,9 +310,10 @@ def publish(message: dict[str, Any], patience_seconds: float = 0.0) -> str:
 
 
 def alert() -> Any:
-    """The task that alerts: wire it downstream of everything that can fail side by side.
+    """The task that alerts: wire it directly downstream of everything that can fail side by side.
 
-    It runs when all of that has ended. If nothing failed it succeeds without leaving the house. Else it
+    It runs when all of that has ended. (What comes after tasks that failed counts as ended as soon as the
+    first of them has, so that wiring the alert to that alone would alert while the others still run.) If nothing failed it succeeds without leaving the house. Else it
     publishes one message and fails, so that the run stays failed; when SNS refuses it is retried, with
     pauses of up to five minutes.
     """

@@ -89,7 +89,9 @@ with case("parallel"):
             raise ConnectionError(f"part {number} is lost")
 
     parts, other = part.expand(number=[0, 1, 2]), raises()
-    [parts, other] >> fine() >> alerts.alert()
+    [parts, other] >> fine()
+    # Not of what comes after them alone: that is done, not to be run, as soon as the first one has failed.
+    [parts, other] >> alerts.alert()
 
 
 with case("killed"):
