@@ -58,7 +58,7 @@ def measure(
                 command, env=environment(), cwd=ROOT, capture_output=True, text=True, check=False
             )
             if done.returncode:
-                raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr}")
+                raise RuntimeError(f"{' '.join(command)} ended with status {done.returncode}:\n{done.stderr}")
             if number:
                 runs[name].append(json.loads(done.stdout.splitlines()[-1]))
     measured = {}
