@@ -66,7 +66,7 @@ class Engine:
                 "autoinstall_known_extensions": False,
                 "autoload_known_extensions": False,
                 "temp_directory": str(temporary / "spill"),
-                "memory_limit": memory_limit or os.environ.get("LOCAL_AWS_MEMORY", "1GB"),
+                "memory_limit": memory_limit or os.environ.get("LOCAL_AWS_MEMORY") or default_memory(),
                 "threads": threads or int(os.environ.get("LOCAL_AWS_THREADS", os.cpu_count() or 2)),
             },
         )
@@ -92,6 +92,15 @@ class Engine:
             self._database.close()
 
 
+def default_memory() -> str:
+    """A quarter of the machine's memory, between 1 and 8 GB. LOCAL_AWS_MEMORY overrules it."""
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError):
+        total = 8 << 30
+    return f"{min(max(total // 4, 1 << 30), 8 << 30) >> 20}MiB"
+
+
 _TRINO_FAILURE = re.compile(f"{MARK}([A-Z_]+){MARK}(.*?){MARK}", re.S)
 
 
@@ -105,6 +114,8 @@ def translate(e: duckdb.Error) -> QueryError:
     first = body.split(": ", 1)[-1]
     if isinstance(e, duckdb.OutOfMemoryException):
         return QueryError("EXCEEDED_LOCAL_MEMORY_LIMIT", f"Query exceeded the memory of local_aws (LOCAL_AWS_MEMORY): {first}")
+    if "maximum_object_size" in text:
+        return QueryError("HIVE_BAD_DATA", f"A JSON value is longer than local_aws reads (16 MB): {first}")
     if "JSON transform error" in text or "Malformed JSON in file" in text:
         first = first.split("\nTry setting")[0]
         return QueryError("HIVE_BAD_DATA", f"Error parsing JSON: {first}")

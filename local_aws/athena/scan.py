@@ -378,14 +378,14 @@ class Reader:
                 if by_file:
                     items.append("filename")
                 out.append(
-                    f"(SELECT {', '.join(items)} FROM read_json({_paths(same)}, columns={{{read}}}, {options}, compression='{compression}'))"
+                    f"(SELECT {', '.join(items)} FROM read_json({_paths(same)}, columns={{{read}}}, {options}, maximum_object_size={_longest(same)}, compression='{compression}'))"
                 )
         return out
 
     def _cleaned(self, f: File) -> File:
         """With ignore.malformed.json a malformed line is a row of NULLs. DuckDB's own ignore_errors may lose
         the line after it, so such lines are replaced in a copy."""
-        lines = f"read_csv({text(f.path)}, columns={{'line': 'VARCHAR'}}, {_LINES}, compression='{f.compression}')"
+        lines = f"read_csv({text(f.path)}, columns={{'line': 'VARCHAR'}}, {_LINES}, {_buffers([f])}, compression='{f.compression}')"
         if not self.session.rows(f"SELECT 1 FROM {lines} WHERE NOT json_valid(line) LIMIT 1"):
             return f
         path = self.scratch / f"cleaned-{Path(f.path).name}"
@@ -400,7 +400,7 @@ class Reader:
 
         The SerDe compares keys without regard to case, DuckDB does not.
         """
-        lines = f"read_csv({text(f.path)}, columns={{'line': 'VARCHAR'}}, {_LINES}, compression='{compression}')"
+        lines = f"read_csv({text(f.path)}, columns={{'line': 'VARCHAR'}}, {_LINES}, {_buffers([f])}, compression='{compression}')"
         if not self._has_upper_case_keys(f, compression, lines):
             return {}
         structure = self.session.rows(f"SELECT json_group_structure(CAST(line AS JSON)) FROM {lines} WHERE json_valid(line)")[0][0]
@@ -439,14 +439,14 @@ class Reader:
             return [(quotation, files)]
         groups: dict[str, list[File]] = {}
         for f in files:
-            escaped, doubled = self._contains(f.path, compression, escape), self._contains(f.path, compression, quotation * 2)
+            escaped, doubled = self._contains(f, compression, escape), self._contains(f, compression, quotation * 2)
             if escaped and doubled:
                 raise not_supported(f"A CSV file with both '{escape}' and '{quotation * 2}' ({f.url})")
             groups.setdefault(escape if escaped else quotation, []).append(f)
         return list(groups.items())
 
-    def _contains(self, path: str, compression: str, needle: str) -> bool:
-        lines = f"read_csv({text(path)}, columns={{'line': 'VARCHAR'}}, {_LINES}, compression='{compression}')"
+    def _contains(self, f: File, compression: str, needle: str) -> bool:
+        lines = f"read_csv({text(f.path)}, columns={{'line': 'VARCHAR'}}, {_LINES}, {_buffers([f])}, compression='{compression}')"
         return bool(self.session.rows(f"SELECT 1 FROM {lines} WHERE contains(line, {text(needle)}) LIMIT 1"))
 
     def _read_csv(
@@ -458,7 +458,7 @@ class Reader:
         return (
             f"read_csv({_paths(files)}, columns={{{columns}}}, auto_detect=false, header=false, skip={skip}, "
             f"delim={text(separator)}, quote={text(quotation)}, escape={text(escape)}, nullstr={text(null if null is not None else chr(1) + chr(2))}, "
-            f"null_padding=true, strict_mode=false, ignore_errors=false, max_line_size=16777216, "
+            f"null_padding=true, strict_mode=false, ignore_errors=false, {_buffers(files)}, "
             f"compression='{compression}'{', filename=true' if by_file else ''}, parallel=false)"
         )
 
@@ -476,7 +476,7 @@ class Reader:
         out = []
         self.read(sum(f.size for f in files))
         for compression, group in _by_compression(files):
-            if escape and any(self._contains(f.path, compression, escape) for f in group):
+            if escape and any(self._contains(f, compression, escape) for f in group):
                 raise not_supported(f"Text with escaped characters (escape.delim) in '{table.database}.{table.name}'")
             source = self._read_csv(table, group, separator, "", "", null, compression, by_file)
             out.append(f"(SELECT {', '.join([*items, *(['filename'] if by_file else [])])} FROM {source})")
@@ -550,6 +550,16 @@ def _by_compression(files: list[File]) -> list[tuple[str, list[File]]]:
     return list(groups.items())
 
 
+def _longest(files: list[File]) -> int:
+    """The longest line that these files can have, up to LONGEST."""
+    return min(LONGEST, max(1 << 16, *(f.size if f.compression == "uncompressed" else f.size * 50 for f in files)))
+
+
+def _buffers(files: list[File]) -> str:
+    longest = _longest(files)
+    return f"max_line_size={longest}, buffer_size={2 * longest}"
+
+
 def _lenient(table: Table) -> bool:
     return table.format == "json" and table.serde_parameters.get("ignore.malformed.json", "").lower() == "true"
 
@@ -558,7 +568,9 @@ def _lenient(table: Table) -> bool:
 Spelling = dict[str, tuple[str, Any]]
 
 # A file of whole lines: a separator that no text has, and no quotes.
-_LINES = "auto_detect=false, header=false, delim='\x01\x02\x03', quote='', escape='', max_line_size=33554432"
+_LINES = "auto_detect=false, header=false, delim='\x01\x02\x03', quote='', escape=''"
+# The longest line or JSON value. DuckDB's buffers grow with it, whatever the files' sizes.
+LONGEST = 16 << 20
 # Files up to this size are searched for upper-case keys, larger ones only in samples: the search takes
 # longer than most queries.
 SMALL = 64 << 20

@@ -6,12 +6,14 @@ import subprocess
 import threading
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import boto3.session
 import pytest
 from botocore.config import Config
 
+ROOT = Path(__file__).parents[2]
 SESSION = boto3.session.Session(
     aws_access_key_id="local", aws_secret_access_key="local", region_name="us-east-1"
 )

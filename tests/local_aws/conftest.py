@@ -8,14 +8,12 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.local_aws.clients import Athena, Process, make_client
+from tests.local_aws.clients import ROOT, Athena, Process, make_client
 
-ROOT = Path(__file__).parents[2]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -70,14 +68,14 @@ def start() -> Iterator[Callable[..., Process]]:
     """Starts servers of their own; what still runs at the end is killed."""
     running: list[subprocess.Popen[str]] = []
 
-    def go(*arguments: str) -> Process:
+    def go(*arguments: str, **environment: str) -> Process:
         process = subprocess.Popen(
             [sys.executable, "-m", "local_aws", "--port", "0", *arguments],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
         )
         running.append(process)
         assert process.stdout is not None
