@@ -11,7 +11,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import BinaryIO, cast
 
-from medlaunch.accreditation.expiry import filter_expiring
+from medlaunch.accreditation import filter_expiring, read_states
 from medlaunch.checks import FilterCounts, SnapshotPlan
 from medlaunch.landing import Batch
 from medlaunch.objects import ObjectWriter, list_objects, open_object
@@ -34,8 +34,7 @@ FILTERED = "filtered.json"
 @lru_cache(maxsize=1)
 def states() -> list[tuple[str, str]]:
     """The reference list of states: (code, name), 50 states, DC and five territories."""
-    with (settings().include_dir / "reference" / "states.csv").open(newline="", encoding="utf-8") as source:
-        return [(row["state_code"], row["state_name"]) for row in csv.DictReader(source)]
+    return list(read_states(settings().include_dir / "reference" / "states.csv").items())
 
 
 def write_expiring(run: Run, batch: Batch) -> None:

@@ -39,7 +39,8 @@ CLIENT_CONFIG = Config(
 )
 
 _COPY_LIMIT = 5 * 1024**3  # larger objects need a multipart copy (S3 API reference, CopyObject)
-_PART = 16 * 1024**2
+# The API allows 10,000 parts: 80 GB, at twice this much memory.
+_PART = 8 * 1024**2
 _BUFFER = 1024**2
 _REOPENED_BODIES = 4
 _CHANGED = ("PreconditionFailed", "412", "NoSuchKey", "NoSuchVersion", "404")
@@ -169,7 +170,7 @@ def open_object(client: S3Client, bucket: str, key: str, etag: str | None = None
 
 
 class ObjectWriter(io.RawIOBase):
-    """Write an object as a stream in constant memory (multipart beyond 16 MiB).
+    """Write an object as a stream in constant memory (multipart beyond 8 MiB).
 
     The object appears when the ``with`` block ends; if it ends by an exception, nothing appears.
     """
