@@ -31,7 +31,7 @@ def local_aws_server() -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def local_aws_client(local_aws_server: Server) -> Callable[[str], Any]:
     """Makes boto3 clients of local_aws, by service, whatever the environment says."""
-    session = boto3.session.Session(
+    session: Any = boto3.session.Session(
         aws_access_key_id="local",
         aws_secret_access_key="local",  # noqa: S106  # SDKs sign; local_aws takes any key
         region_name=REGION,

@@ -9,6 +9,7 @@ the kernel, without the interpreter's lock.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import socket
@@ -52,7 +53,7 @@ class Body(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def read(self, size: int = -1) -> bytes:  # type: ignore[override]
+    def read(self, size: int = -1) -> bytes:
         if size is None or size < 0:
             parts = []
             while block := self.read(BLOCK):
@@ -236,10 +237,8 @@ class HttpServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
         with self._lock:
             connections = list(self._open)
         for connection in connections:
-            try:
+            with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         log.debug("connection of %s failed", client_address, exc_info=True)
@@ -263,7 +262,7 @@ class _Connection(socketserver.BaseRequestHandler):
             self.server.left(connection)
             source.close()
 
-    def _one(self, connection: socket.socket, source: BinaryIO) -> bool:
+    def _one(self, connection: socket.socket, source: Any) -> bool:
         """Answers one request. False when the connection is over."""
         line = source.readline(MAX_LINE)
         while line in (b"\r\n", b"\n"):
@@ -309,7 +308,9 @@ class _Connection(socketserver.BaseRequestHandler):
             raise
         except Exception:
             log.exception("%s %s failed", method, target)
-            response = Response(500, [("Content-Type", "text/plain")], b"local_aws: internal failure; see its log\n")
+            response = Response(
+                500, [("Content-Type", "text/plain")], b"local_aws: internal failure; see its log\n"
+            )
         waits = "expect" in headers and body.untouched and length != 0
         keep = version == "HTTP/1.1" and headers.get("connection", "").lower() != "close" and not waits
         if keep and not body._done:
@@ -387,7 +388,9 @@ def wsgi(application: Callable[..., Iterable[bytes]], server: tuple[str, int]) -
     def handle(request: Request) -> Response:
         out: dict[str, Any] = {}
 
-        def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], None]:
+        def start_response(
+            status: str, headers: list[tuple[str, str]], exc_info: Any = None
+        ) -> Callable[[bytes], None]:
             out["status"] = int(status.split(" ", 1)[0])
             out["headers"] = headers
             return lambda data: None

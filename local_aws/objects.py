@@ -30,7 +30,7 @@ class ObjectStore(Protocol):
 
     def has_bucket(self, bucket: str) -> bool: ...
 
-    def list(self, bucket: str, prefix: str) -> list[ObjectInfo]:
+    def objects(self, bucket: str, prefix: str) -> list[ObjectInfo]:
         """Current objects below a prefix, by key. Raises NoSuchBucket."""
         ...
 

@@ -14,6 +14,7 @@ import base64
 import binascii
 import contextlib
 import hashlib
+import itertools
 import logging
 import os
 import re
@@ -53,7 +54,14 @@ NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 class S3Error(Exception):
     """An error answer of S3."""
 
-    def __init__(self, status: int, code: str, message: str, headers: list[tuple[str, str]] | None = None, **fields: str) -> None:
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        headers: list[tuple[str, str]] | None = None,
+        **fields: str,
+    ) -> None:
         self.status, self.code, self.message = status, code, message
         self.headers = headers or []
         self.fields = fields
@@ -65,7 +73,12 @@ def no_such_key(key: str) -> S3Error:
 
 
 def precondition_failed(condition: str) -> S3Error:
-    return S3Error(412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold", Condition=condition)
+    return S3Error(
+        412,
+        "PreconditionFailed",
+        "At least one of the pre-conditions you specified did not hold",
+        Condition=condition,
+    )
 
 
 @dataclass
@@ -175,7 +188,11 @@ class _Buffered:
 
     def read(self, size: int) -> bytes:
         if not self._buffer and not self._fill():
-            raise S3Error(400, "IncompleteBody", "You did not provide the number of bytes specified by the Content-Length HTTP header")
+            raise S3Error(
+                400,
+                "IncompleteBody",
+                "You did not provide the number of bytes specified by the Content-Length HTTP header",
+            )
         block, self._buffer = self._buffer[:size], self._buffer[size:]
         return block
 
@@ -208,7 +225,7 @@ class S3:
         """Brings back what the index knows, without reading a body; bodies nobody knows are deleted."""
         for name, blob in self.state.rows("SELECT name, state FROM buckets"):
             saved = loads(blob)
-            bucket = object.__new__(FakeBucket)
+            bucket: FakeBucket = object.__new__(FakeBucket)  # type: ignore[type-abstract]
             bucket.__dict__.update(saved["bucket"])
             bucket.keys = KeyStore()
             from moto.s3.models import MultipartDict
@@ -217,7 +234,9 @@ class S3:
             self.backend.buckets[name] = bucket
             s3_backends.bucket_accounts[name] = (bucket.partition, bucket.account_id)
             if saved["tags"]:
-                self.backend.tagger.tag_resource(bucket.arn, [{"Key": k, "Value": v} for k, v in saved["tags"].items()])
+                self.backend.tagger.tag_resource(
+                    bucket.arn, [{"Key": k, "Value": v} for k, v in saved["tags"].items()]
+                )
         versions: dict[str, dict[str, list[Any]]] = {}
         known: set[str] = set()
         for name, key, position, body, blob in self.state.rows(
@@ -230,12 +249,14 @@ class S3:
                 known.add(body)
                 entry.body = bodies().folder / body[:2] / body
                 if saved["tags"]:
-                    self.backend.tagger.tag_resource(entry.arn, [{"Key": k, "Value": v} for k, v in saved["tags"].items()])
+                    self.backend.tagger.tag_resource(
+                        entry.arn, [{"Key": k, "Value": v} for k, v in saved["tags"].items()]
+                    )
             versions.setdefault(name, {}).setdefault(key, []).append(entry)
         for name, keys in versions.items():
-            bucket = self.backend.buckets.get(name)
-            if bucket is not None:
-                bucket.keys.load(keys)
+            owner = self.backend.buckets.get(name)
+            if owner is not None:
+                _keys(owner).load(keys)
         for folder in bodies().folder.iterdir():
             if folder.is_dir():
                 for path in folder.iterdir():
@@ -252,10 +273,15 @@ class S3:
                 return
             fields = {k: v for k, v in bucket.__dict__.items() if k not in ("keys", "multiparts")}
             tags = self.backend.tagger.get_tag_dict_for_resource(bucket.arn)
-            db.execute("INSERT OR REPLACE INTO buckets VALUES (?, ?)", (name, dumps({"bucket": fields, "tags": tags})))
+            db.execute(
+                "INSERT OR REPLACE INTO buckets VALUES (?, ?)",
+                (name, dumps({"bucket": fields, "tags": tags})),
+            )
 
     def _row(self, bucket: str, version: Any) -> tuple[Any, ...]:
-        tags = self.backend.tagger.get_tag_dict_for_resource(version.arn) if isinstance(version, FileKey) else {}
+        tags = (
+            self.backend.tagger.get_tag_dict_for_resource(version.arn) if isinstance(version, FileKey) else {}
+        )
         body = version.body.name if isinstance(version, FileKey) else None
         return (bucket, version.name, version.position, body, dumps({"version": version, "tags": tags}))
 
@@ -277,9 +303,9 @@ class S3:
                 if key:
                     self.save_key(bucket, key)
         for name, found in list(self.backend.buckets.items()):
-            while found.keys.changed:
+            while _keys(found).changed:
                 with contextlib.suppress(KeyError):
-                    self.save_key(name, found.keys.changed.pop())
+                    self.save_key(name, _keys(found).changed.pop())
         discard_doomed()
 
     def _commit(self, bucket: FakeBucket, key: str, new: Any | None, removed: list[Any]) -> None:
@@ -287,12 +313,15 @@ class S3:
         versions = [v for v in bucket.keys.getlist(key, []) if all(v is not r for r in removed)]
         with self.state.transaction() as db:
             for r in removed:
-                db.execute("DELETE FROM objects WHERE bucket = ? AND key = ? AND position = ?", (bucket.name, key, r.position))
+                db.execute(
+                    "DELETE FROM objects WHERE bucket = ? AND key = ? AND position = ?",
+                    (bucket.name, key, r.position),
+                )
             if new is not None:
                 new.position = max((v.position for v in (*versions, *removed)), default=-1) + 1
                 versions.append(new)
                 db.execute("INSERT INTO objects VALUES (?, ?, ?, ?, ?)", self._row(bucket.name, new))
-        bucket.keys.replace(key, versions)
+        _keys(bucket).replace(key, versions)
         for r in removed:
             if isinstance(r, FileKey):
                 if new is None or r.version_id != new.version_id:
@@ -311,13 +340,13 @@ class S3:
     def has_bucket(self, bucket: str) -> bool:
         return self.bucket(bucket) is not None
 
-    def list(self, bucket: str, prefix: str) -> list[ObjectInfo]:
+    def objects(self, bucket: str, prefix: str) -> list[ObjectInfo]:
         found = self.bucket(bucket)
         if found is None:
             raise NoSuchBucket(bucket)
         out = []
         with self.lock(bucket):
-            keys: KeyStore = found.keys  # type: ignore[assignment]
+            keys = _keys(found)
             for i in range(keys.between(prefix, None), len(keys.names)):
                 name = keys.names[i]
                 if not name.startswith(prefix):
@@ -346,7 +375,9 @@ class S3:
         size = target.stat().st_size
         etag = _file_etag(target, size)
         with self.lock(bucket):
-            self._store(found, key, BodyFile(target, size), etag, {}, None, None, Event.OBJECT_CREATED_PUT_EVENT)
+            self._store(
+                found, key, BodyFile(target, size), etag, {}, None, None, Event.OBJECT_CREATED_PUT_EVENT
+            )
 
     def put_bytes(self, bucket: str, key: str, data: bytes) -> None:
         found = self.bucket(bucket)
@@ -356,7 +387,9 @@ class S3:
         path.write_bytes(data)
         etag = hashlib.md5(data, usedforsecurity=False).hexdigest()
         with self.lock(bucket):
-            self._store(found, key, BodyFile(path, len(data)), etag, {}, None, None, Event.OBJECT_CREATED_PUT_EVENT)
+            self._store(
+                found, key, BodyFile(path, len(data)), etag, {}, None, None, Event.OBJECT_CREATED_PUT_EVENT
+            )
 
     def delete(self, bucket: str, keys: list[str]) -> None:
         found = self.bucket(bucket)
@@ -396,7 +429,7 @@ class S3:
         enabled = bucket.versioning_status == "Enabled"
         new = FileKey(
             name=key,
-            value=body,  # type: ignore[arg-type]
+            value=body,
             account_id=bucket.account_id,
             region_name=bucket.region_name,
             storage=headers.get("x-amz-storage-class", "STANDARD"),
@@ -469,7 +502,12 @@ class S3:
             return None
         q = query_parameters(request.query)
         bucket = self.bucket(name)
-        if bucket is None or isinstance(bucket, FakeTableStorageBucket) or bucket.object_lock_enabled or bucket.logging:
+        if (
+            bucket is None
+            or isinstance(bucket, FakeTableStorageBucket)
+            or bucket.object_lock_enabled
+            or bucket.logging
+        ):
             return None
         try:
             operation = self._operation(request, q, key)
@@ -480,19 +518,50 @@ class S3:
         except S3Error as e:
             return self._error(e, request, path)
 
-    def _operation(self, r: Request, q: dict[str, str], key: str) -> Callable[[Request, FakeBucket, str, dict[str, str]], Response] | None:
-        own = {k for k in q if not k.lower().startswith(("x-amz-", "response-", "x-id", "awsaccesskeyid", "signature", "expires"))}
+    def _operation(
+        self, r: Request, q: dict[str, str], key: str
+    ) -> Callable[[Request, FakeBucket, str, dict[str, str]], Response] | None:
+        own = {
+            k
+            for k in q
+            if not k.lower().startswith(
+                ("x-amz-", "response-", "x-id", "awsaccesskeyid", "signature", "expires")
+            )
+        }
         if not key:
-            if r.method == "GET" and own <= {"list-type", "prefix", "delimiter", "max-keys", "continuation-token", "start-after", "encoding-type", "fetch-owner", "marker"}:
+            if r.method == "GET" and own <= {
+                "list-type",
+                "prefix",
+                "delimiter",
+                "max-keys",
+                "continuation-token",
+                "start-after",
+                "encoding-type",
+                "fetch-owner",
+                "marker",
+            }:
                 return self._list
-            if r.method == "GET" and "versions" in own and own <= {"versions", "prefix", "delimiter", "max-keys", "key-marker", "version-id-marker", "encoding-type"}:
+            if (
+                r.method == "GET"
+                and "versions" in own
+                and own
+                <= {
+                    "versions",
+                    "prefix",
+                    "delimiter",
+                    "max-keys",
+                    "key-marker",
+                    "version-id-marker",
+                    "encoding-type",
+                }
+            ):
                 return self._list_versions
             if r.method == "GET" and "uploads" in own:
                 return self._list_uploads
             if r.method == "POST" and own == {"delete"}:
                 return self._delete_objects
             return None
-        if any(h.startswith("x-amz-grant") or h.startswith("x-amz-object-lock") for h in r.headers):
+        if any(h.startswith(("x-amz-grant", "x-amz-object-lock")) for h in r.headers):
             return None
         if r.method in ("GET", "HEAD"):
             if own <= {"versionId", "partNumber"}:
@@ -518,17 +587,21 @@ class S3:
     def _permitted(self, bucket: FakeBucket, r: Request, key: str) -> None:
         if bucket.policy is None:
             return
-        action = {"GET": "Get", "HEAD": "Get", "PUT": "Put", "POST": "Put", "DELETE": "Delete"}.get(r.method, "Get")
+        action = {"GET": "Get", "HEAD": "Get", "PUT": "Put", "POST": "Put", "DELETE": "Delete"}.get(
+            r.method, "Get"
+        )
         resource = f"arn:{bucket.partition}:s3:::{bucket.name}"
         checked = (f"s3:{action}Object", f"{resource}/{key}") if key else ("s3:ListBucket", resource)
         if bucket.get_permission(*checked) == PermissionResult.DENIED:
-            raise S3Error(403, "AccessDenied", f"Access Denied by the bucket's policy: {checked[0]} on {checked[1]}")
+            raise S3Error(
+                403, "AccessDenied", f"Access Denied by the bucket's policy: {checked[0]} on {checked[1]}"
+            )
 
     def _error(self, e: S3Error, r: Request, path: str) -> Response:
         if r.method == "HEAD" or e.status == 304:
             return Response(e.status, [*e.headers, ("x-amz-request-id", uuid.uuid4().hex)])
         fields = "".join(f"<{k}>{escape(v)}</{k}>" for k, v in e.fields.items())
-        body = f"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{e.code}</Code><Message>{escape(e.message)}</Message>{fields}<Resource>{escape(path)}</Resource><RequestId>{uuid.uuid4().hex}</RequestId></Error>"
+        body = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{e.code}</Code><Message>{escape(e.message)}</Message>{fields}<Resource>{escape(path)}</Resource><RequestId>{uuid.uuid4().hex}</RequestId></Error>'
         return _xml(body, e.status, e.headers)
 
     # ------------------------------------------------------------------------------------- objects
@@ -538,7 +611,13 @@ class S3:
         if version_id is not None:
             found = next((v for v in versions if v.version_id == version_id), None)
             if found is None:
-                raise S3Error(404, "NoSuchVersion", "The specified version does not exist.", Key=key, VersionId=version_id)
+                raise S3Error(
+                    404,
+                    "NoSuchVersion",
+                    "The specified version does not exist.",
+                    Key=key,
+                    VersionId=version_id,
+                )
             return found
         return versions[-1] if versions else None
 
@@ -549,7 +628,14 @@ class S3:
                 headers = [("x-amz-delete-marker", "true"), ("x-amz-version-id", found.version_id)]
                 if q.get("versionId"):
                     headers.append(("Last-Modified", _http_date(found.last_modified)))
-                    raise S3Error(405, "MethodNotAllowed", "The specified method is not allowed against this resource.", headers, Method=r.method, ResourceType="DeleteMarker")
+                    raise S3Error(
+                        405,
+                        "MethodNotAllowed",
+                        "The specified method is not allowed against this resource.",
+                        headers,
+                        Method=r.method,
+                        ResourceType="DeleteMarker",
+                    )
                 raise S3Error(404, "NoSuchKey", "The specified key does not exist.", headers, Key=key)
             if found is None:
                 raise no_such_key(key)
@@ -562,7 +648,12 @@ class S3:
 
     def _send(self, r: Request, found: FileKey, q: dict[str, str]) -> Response:
         if found.storage_class in ARCHIVE_STORAGE_CLASSES and found._expiry is None and r.method == "GET":
-            raise S3Error(403, "InvalidObjectState", "The operation is not valid for the object's storage class", StorageClass=str(found.storage_class))
+            raise S3Error(
+                403,
+                "InvalidObjectState",
+                "The operation is not valid for the object's storage class",
+                StorageClass=str(found.storage_class),
+            )
         _check_read(r.headers, found)
         headers: dict[str, str] = {}
         for name, value in {**found.response_dict, **found.metadata}.items():
@@ -577,7 +668,13 @@ class S3:
         size = found.size
         start, end, status = 0, size, 200
         if q.get("partNumber") and q["partNumber"] != "1":
-            raise S3Error(416, "InvalidPartNumber", "The requested partnumber is not satisfiable", ActualPartCount="1", PartNumberRequested=q["partNumber"])
+            raise S3Error(
+                416,
+                "InvalidPartNumber",
+                "The requested partnumber is not satisfiable",
+                ActualPartCount="1",
+                PartNumberRequested=q["partNumber"],
+            )
         if "range" in r.headers:
             part = _range(r.headers["range"], size)
             if part is not None:
@@ -587,8 +684,17 @@ class S3:
         elif q.get("partNumber"):
             status = 206
             headers["Content-Range"] = f"bytes 0-{max(size - 1, 0)}/{size}"
-        if status == 200 and r.headers.get("x-amz-checksum-mode", "").upper() == "ENABLED" and found.checksum_algorithm and found.checksum_value:
-            value = found.checksum_value if found.checksum_type != "COMPOSITE" else f"{found.checksum_value}-{found.checksum_parts}"
+        if (
+            status == 200
+            and r.headers.get("x-amz-checksum-mode", "").upper() == "ENABLED"
+            and found.checksum_algorithm
+            and found.checksum_value
+        ):
+            value = (
+                found.checksum_value
+                if found.checksum_type != "COMPOSITE"
+                else f"{found.checksum_value}-{found.checksum_parts}"
+            )
             headers[f"x-amz-checksum-{found.checksum_algorithm.lower()}"] = value
             headers["x-amz-checksum-type"] = found.checksum_type or "FULL_OBJECT"
         headers["Content-Length"] = str(end - start)
@@ -599,11 +705,15 @@ class S3:
             with found.body.open("rb") as f:
                 f.seek(start)
                 return Response(status, listed, f.read(end - start))
-        return Response(status, listed, FileSlice(str(found.body), start, end - start, found.body.open("rb", buffering=0)))
+        return Response(
+            status, listed, FileSlice(str(found.body), start, end - start, found.body.open("rb", buffering=0))
+        )
 
     def _receive(self, r: Request, algorithm: str | None) -> tuple[BodyFile, str, str | None]:
         """Streams a request's body into a file and checks it. Returns file, MD5 and checksum."""
-        encoded = "aws-chunked" in r.headers.get("content-encoding", "") or r.headers.get("x-amz-content-sha256", "").startswith("STREAMING-")
+        encoded = "aws-chunked" in r.headers.get("content-encoding", "") or r.headers.get(
+            "x-amz-content-sha256", ""
+        ).startswith("STREAMING-")
         source: Any = _AwsChunked(r.body) if encoded else r.body
         path = bodies().new()
         hashing = _Hashing(algorithm)
@@ -616,18 +726,26 @@ class S3:
                     size += len(block)
             expected_size = r.headers.get("x-amz-decoded-content-length") if encoded else None
             if expected_size is not None and int(expected_size) != size:
-                raise S3Error(400, "IncompleteBody", f"You did not provide the number of bytes specified by the Content-Length HTTP header: {size} of {expected_size}")
+                raise S3Error(
+                    400,
+                    "IncompleteBody",
+                    f"You did not provide the number of bytes specified by the Content-Length HTTP header: {size} of {expected_size}",
+                )
             digest = hashing.md5
             sent_md5 = r.headers.get("content-md5")
             if sent_md5 and sent_md5 != base64.b64encode(digest.digest()).decode():
-                raise S3Error(400, "BadDigest", "The Content-MD5 you specified did not match what we received.")
+                raise S3Error(
+                    400, "BadDigest", "The Content-MD5 you specified did not match what we received."
+                )
             sent = None
             if algorithm:
                 name = f"x-amz-checksum-{algorithm.lower()}"
                 sent = r.headers.get(name) or (source.trailers.get(name) if encoded else None)
             computed = hashing.checksum()
             if sent and computed and sent != computed:
-                raise S3Error(400, "BadDigest", f"The {algorithm} you specified did not match the calculated checksum.")
+                raise S3Error(
+                    400, "BadDigest", f"The {algorithm} you specified did not match the calculated checksum."
+                )
             return BodyFile(path, size), digest.hexdigest(), sent or computed
         except BaseException:
             path.unlink(missing_ok=True)
@@ -637,7 +755,12 @@ class S3:
         _check_key(key)
         storage = r.headers.get("x-amz-storage-class")
         if storage is not None and storage not in STORAGE_CLASS:
-            raise S3Error(400, "InvalidStorageClass", "The storage class you specified is not valid", StorageClassRequested=storage)
+            raise S3Error(
+                400,
+                "InvalidStorageClass",
+                "The storage class you specified is not valid",
+                StorageClassRequested=storage,
+            )
         _check_write(r.headers, bucket, key)
         algorithm = _algorithm(r.headers)
         body, etag, checksum = self._receive(r, algorithm)
@@ -645,14 +768,25 @@ class S3:
             with self.lock(bucket.name):
                 _check_write(r.headers, bucket, key)
                 new = self._store(
-                    bucket, key, body, etag, _put_headers(r, q), algorithm, checksum, Event.OBJECT_CREATED_PUT_EVENT, tags=_tags(r.headers)
+                    bucket,
+                    key,
+                    body,
+                    etag,
+                    _put_headers(r, q),
+                    algorithm,
+                    checksum,
+                    Event.OBJECT_CREATED_PUT_EVENT,
+                    tags=_tags(r.headers),
                 )
         except S3Error:
             body.path.unlink(missing_ok=True)
             raise
         headers = _written(new)
         if algorithm and checksum:
-            headers += [(f"x-amz-checksum-{algorithm.lower()}", checksum), ("x-amz-checksum-type", "FULL_OBJECT")]
+            headers += [
+                (f"x-amz-checksum-{algorithm.lower()}", checksum),
+                ("x-amz-checksum-type", "FULL_OBJECT"),
+            ]
         return Response(200, headers)
 
     def _source(self, r: Request) -> tuple[FileKey, str | None]:
@@ -666,19 +800,31 @@ class S3:
         found = self._version(bucket, key, version or None)
         if isinstance(found, DeleteMarker):
             if version:
-                raise S3Error(400, "InvalidRequest", "The source of a copy request may not specifically refer to a delete marker by version id.")
+                raise S3Error(
+                    400,
+                    "InvalidRequest",
+                    "The source of a copy request may not specifically refer to a delete marker by version id.",
+                )
             raise no_such_key(key)
         if found is None:
             raise no_such_key(key)
         h = r.headers
         if "x-amz-copy-source-if-match" in h and not _matches(h["x-amz-copy-source-if-match"], found.etag):
             raise precondition_failed("x-amz-copy-source-If-Match")
-        if "x-amz-copy-source-if-none-match" in h and _matches(h["x-amz-copy-source-if-none-match"], found.etag):
+        if "x-amz-copy-source-if-none-match" in h and _matches(
+            h["x-amz-copy-source-if-none-match"], found.etag
+        ):
             raise precondition_failed("x-amz-copy-source-If-None-Match")
         modified = _seconds(found.last_modified)
-        if "x-amz-copy-source-if-unmodified-since" in h and "x-amz-copy-source-if-match" not in h and modified > _date(h["x-amz-copy-source-if-unmodified-since"]):
+        if (
+            "x-amz-copy-source-if-unmodified-since" in h
+            and "x-amz-copy-source-if-match" not in h
+            and modified > _date(h["x-amz-copy-source-if-unmodified-since"])
+        ):
             raise precondition_failed("x-amz-copy-source-If-Unmodified-Since")
-        if "x-amz-copy-source-if-modified-since" in h and modified <= _date(h["x-amz-copy-source-if-modified-since"]):
+        if "x-amz-copy-source-if-modified-since" in h and modified <= _date(
+            h["x-amz-copy-source-if-modified-since"]
+        ):
             raise precondition_failed("x-amz-copy-source-If-Modified-Since")
         return found, version or None
 
@@ -687,16 +833,31 @@ class S3:
         with bodies().pinned():
             source, version = self._source(r)
             replace = r.headers.get("x-amz-metadata-directive", "COPY").upper() == "REPLACE"
-            changes = replace or any(h in r.headers for h in ("x-amz-storage-class", "x-amz-server-side-encryption", "x-amz-website-redirect-location"))
+            changes = replace or any(
+                h in r.headers
+                for h in (
+                    "x-amz-storage-class",
+                    "x-amz-server-side-encryption",
+                    "x-amz-website-redirect-location",
+                )
+            )
             if source.bucket_name == bucket.name and source.name == key and not changes and not version:
-                raise S3Error(400, "InvalidRequest", "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.")
+                raise S3Error(
+                    400,
+                    "InvalidRequest",
+                    "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.",
+                )
             path = bodies().new()
             copy_file(source.body, path)
             algorithm, checksum = source.checksum_algorithm, source.checksum_value
             kind, parts = source.checksum_type, source.checksum_parts
             if wanted := r.headers.get("x-amz-checksum-algorithm"):
                 algorithm, checksum, kind, parts = wanted, _checksum_of(path, wanted), "FULL_OBJECT", None
-            headers = {k: v for k, v in r.headers.items() if k.startswith(("x-amz-storage", "x-amz-server-side", "x-amz-acl", "x-amz-website"))}
+            headers = {
+                k: v
+                for k, v in r.headers.items()
+                if k.startswith(("x-amz-storage", "x-amz-server-side", "x-amz-acl", "x-amz-website"))
+            }
             metadata = dict(metadata_from_headers(r.headers)) if replace else dict(source.metadata)
             retag = r.headers.get("x-amz-tagging-directive", "COPY").upper() == "REPLACE"
             tags = _tags(r.headers) if retag else self.backend.tagger.get_tag_dict_for_resource(source.arn)
@@ -725,7 +886,11 @@ class S3:
         out = _written(new)
         if source.version_id != "null":
             out.append(("x-amz-copy-source-version-id", source.version_id))
-        shown = f"<Checksum{algorithm}>{checksum}</Checksum{algorithm}><ChecksumType>{kind}</ChecksumType>" if algorithm and checksum else ""
+        shown = (
+            f"<Checksum{algorithm}>{checksum}</Checksum{algorithm}><ChecksumType>{kind}</ChecksumType>"
+            if algorithm and checksum
+            else ""
+        )
         return _xml(
             f'<?xml version="1.0" encoding="UTF-8"?>\n<CopyObjectResult xmlns="{NAMESPACE}"><LastModified>{new.last_modified_ISO8601}</LastModified><ETag>{escape(new.etag)}</ETag>{shown}</CopyObjectResult>',
             200,
@@ -747,20 +912,34 @@ class S3:
         quiet = (_child(root, "Quiet") or "").lower() == "true"
         objects = [e for e in root if _tag(e) == "Object"]
         if not objects or len(objects) > 1000:
-            raise S3Error(400, "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema")
+            raise S3Error(
+                400,
+                "MalformedXML",
+                "The XML you provided was not well-formed or did not validate against our published schema",
+            )
         out = []
         # One lock order everywhere: the bucket's, then the index's.
         with self.lock(bucket.name), self.state.transaction():
             for e in objects:
                 name, version, etag = _child(e, "Key") or "", _child(e, "VersionId"), _child(e, "ETag")
-                if bucket.policy is not None and bucket.get_permission("s3:DeleteObject", f"arn:{bucket.partition}:s3:::{bucket.name}/{name}") == PermissionResult.DENIED:
-                    out.append(f"<Error><Key>{escape(name)}</Key><Code>AccessDenied</Code><Message>Access Denied</Message></Error>")
+                if (
+                    bucket.policy is not None
+                    and bucket.get_permission(
+                        "s3:DeleteObject", f"arn:{bucket.partition}:s3:::{bucket.name}/{name}"
+                    )
+                    == PermissionResult.DENIED
+                ):
+                    out.append(
+                        f"<Error><Key>{escape(name)}</Key><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+                    )
                     continue
                 with self.lock(bucket.name):
                     if etag is not None:
                         current = bucket.keys.get(name)
                         if not isinstance(current, FileKey) or not _matches(etag, current.etag):
-                            out.append(f"<Error><Key>{escape(name)}</Key><Code>PreconditionFailed</Code><Message>At least one of the pre-conditions you specified did not hold</Message></Error>")
+                            out.append(
+                                f"<Error><Key>{escape(name)}</Key><Code>PreconditionFailed</Code><Message>At least one of the pre-conditions you specified did not hold</Message></Error>"
+                            )
                             continue
                     headers = self._delete(bucket, name, version)
                 if not quiet:
@@ -771,7 +950,9 @@ class S3:
                         text += f"<DeleteMarker>true</DeleteMarker><DeleteMarkerVersionId>{headers['x-amz-version-id']}</DeleteMarkerVersionId>"
                     out.append(text + "</Deleted>")
         discard_doomed()
-        return _xml(f'<?xml version="1.0" encoding="UTF-8"?>\n<DeleteResult xmlns="{NAMESPACE}">{"".join(out)}</DeleteResult>')
+        return _xml(
+            f'<?xml version="1.0" encoding="UTF-8"?>\n<DeleteResult xmlns="{NAMESPACE}">{"".join(out)}</DeleteResult>'
+        )
 
     # ------------------------------------------------------------------------------------- listing
 
@@ -787,7 +968,12 @@ class S3:
                 try:
                     after = base64.urlsafe_b64decode(token.encode()).decode()
                 except (binascii.Error, ValueError) as e:
-                    raise S3Error(400, "InvalidArgument", "The continuation token provided is incorrect", ArgumentName="continuation-token") from e
+                    raise S3Error(
+                        400,
+                        "InvalidArgument",
+                        "The continuation token provided is incorrect",
+                        ArgumentName="continuation-token",
+                    ) from e
         else:
             after = q.get("marker") or None
         with self.lock(bucket.name):
@@ -799,7 +985,11 @@ class S3:
             if found is None:
                 parts.append(f"<CommonPrefixes><Prefix>{encode(name)}</Prefix></CommonPrefixes>")
                 continue
-            checksum = f"<ChecksumAlgorithm>{found.checksum_algorithm}</ChecksumAlgorithm>" if found.checksum_algorithm else ""
+            checksum = (
+                f"<ChecksumAlgorithm>{found.checksum_algorithm}</ChecksumAlgorithm>"
+                if found.checksum_algorithm
+                else ""
+            )
             owner = _OWNER if not second or q.get("fetch-owner") == "true" else ""
             parts.append(
                 f"<Contents><Key>{encode(name)}</Key><LastModified>{found.last_modified_ISO8601}</LastModified><ETag>{escape(found.etag)}</ETag>{checksum}"
@@ -823,11 +1013,15 @@ class S3:
             head += f"<Marker>{encode(q.get('marker', ''))}</Marker>"
             if truncated:
                 head += f"<NextMarker>{encode(last)}</NextMarker>"
-        return _xml(f'<?xml version="1.0" encoding="UTF-8"?>\n<ListBucketResult xmlns="{NAMESPACE}">{head}{"".join(parts)}</ListBucketResult>')
+        return _xml(
+            f'<?xml version="1.0" encoding="UTF-8"?>\n<ListBucketResult xmlns="{NAMESPACE}">{head}{"".join(parts)}</ListBucketResult>'
+        )
 
-    def _walk(self, bucket: FakeBucket, prefix: str, delimiter: str, after: str | None, limit: int) -> tuple[list[tuple[str, FileKey | None]], bool]:
+    def _walk(
+        self, bucket: FakeBucket, prefix: str, delimiter: str, after: str | None, limit: int
+    ) -> tuple[list[tuple[str, FileKey | None]], bool]:
         """Names (with None: common prefixes) after `after`, in order, and whether there are more."""
-        keys: KeyStore = bucket.keys  # type: ignore[assignment]
+        keys = _keys(bucket)
         out: list[tuple[str, FileKey | None]] = []
         if limit == 0:
             return out, False
@@ -860,14 +1054,19 @@ class S3:
         return out, False
 
     def _list_versions(self, r: Request, bucket: FakeBucket, key: str, q: dict[str, str]) -> Response:
-        prefix, delimiter, limit, encode = q.get("prefix", ""), q.get("delimiter", ""), _max_keys(q), _encoder(q)
+        prefix, delimiter, limit, encode = (
+            q.get("prefix", ""),
+            q.get("delimiter", ""),
+            _max_keys(q),
+            _encoder(q),
+        )
         marker, version_marker = q.get("key-marker") or None, q.get("version-id-marker") or None
         parts: list[str] = []
         commons: list[str] = []
         count, truncated = 0, False
         last: tuple[str, str] = ("", "")
         with self.lock(bucket.name):
-            keys: KeyStore = bucket.keys  # type: ignore[assignment]
+            keys = _keys(bucket)
             i = keys.between(prefix, None)
             if marker is not None:
                 i = max(i, keys.between(marker, None) if version_marker else keys.between(marker, marker))
@@ -901,7 +1100,9 @@ class S3:
                     last = (name, v.version_id)
                     common_fields = f"<Key>{encode(name)}</Key><VersionId>{v.version_id}</VersionId><IsLatest>{'true' if n == 0 else 'false'}</IsLatest><LastModified>{v.last_modified_ISO8601}</LastModified>"
                     if isinstance(v, FileKey):
-                        parts.append(f"<Version>{common_fields}<ETag>{escape(v.etag)}</ETag><Size>{v.size}</Size><StorageClass>{v.storage_class}</StorageClass>{_OWNER}</Version>")
+                        parts.append(
+                            f"<Version>{common_fields}<ETag>{escape(v.etag)}</ETag><Size>{v.size}</Size><StorageClass>{v.storage_class}</StorageClass>{_OWNER}</Version>"
+                        )
                     else:
                         parts.append(f"<DeleteMarker>{common_fields}{_OWNER}</DeleteMarker>")
                 i += 1
@@ -915,24 +1116,45 @@ class S3:
             if last[1]:
                 head += f"<NextVersionIdMarker>{last[1]}</NextVersionIdMarker>"
         tail = "".join(f"<CommonPrefixes><Prefix>{encode(c)}</Prefix></CommonPrefixes>" for c in commons)
-        return _xml(f'<?xml version="1.0" encoding="UTF-8"?>\n<ListVersionsResult xmlns="{NAMESPACE}">{head}{"".join(parts)}{tail}</ListVersionsResult>')
+        return _xml(
+            f'<?xml version="1.0" encoding="UTF-8"?>\n<ListVersionsResult xmlns="{NAMESPACE}">{head}{"".join(parts)}{tail}</ListVersionsResult>'
+        )
 
     # ----------------------------------------------------------------------------------- multipart
 
     def _upload(self, q: dict[str, str], bucket: FakeBucket, key: str) -> Upload:
         found = self.uploads.get(q["uploadId"])
         if found is None or found.bucket != bucket.name or found.key != key:
-            raise S3Error(404, "NoSuchUpload", "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.", UploadId=q["uploadId"])
+            raise S3Error(
+                404,
+                "NoSuchUpload",
+                "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.",
+                UploadId=q["uploadId"],
+            )
         return found
 
     def _create_upload(self, r: Request, bucket: FakeBucket, key: str, q: dict[str, str]) -> Response:
         _check_key(key)
         algorithm = r.headers.get("x-amz-checksum-algorithm")
-        kind = r.headers.get("x-amz-checksum-type") or (("FULL_OBJECT" if algorithm == "CRC64NVME" else "COMPOSITE") if algorithm else None)
-        upload = Upload(uuid.uuid4().hex + uuid.uuid4().hex, bucket.name, key, _put_headers(r, q), algorithm.upper() if algorithm else None, kind, utcnow())
+        kind = r.headers.get("x-amz-checksum-type") or (
+            ("FULL_OBJECT" if algorithm == "CRC64NVME" else "COMPOSITE") if algorithm else None
+        )
+        upload = Upload(
+            uuid.uuid4().hex + uuid.uuid4().hex,
+            bucket.name,
+            key,
+            _put_headers(r, q),
+            algorithm.upper() if algorithm else None,
+            kind,
+            utcnow(),
+        )
         upload.headers["\0tagging"] = r.headers.get("x-amz-tagging", "")
         self.uploads[upload.id] = upload
-        headers = [("x-amz-checksum-algorithm", algorithm), ("x-amz-checksum-type", kind or "")] if algorithm else []
+        headers = (
+            [("x-amz-checksum-algorithm", algorithm), ("x-amz-checksum-type", kind or "")]
+            if algorithm
+            else []
+        )
         return _xml(
             f'<?xml version="1.0" encoding="UTF-8"?>\n<InitiateMultipartUploadResult xmlns="{NAMESPACE}"><Bucket>{bucket.name}</Bucket><Key>{escape(key)}</Key><UploadId>{upload.id}</UploadId></InitiateMultipartUploadResult>',
             200,
@@ -943,7 +1165,13 @@ class S3:
         upload = self._upload(q, bucket, key)
         number = int(q["partNumber"]) if q["partNumber"].isdigit() else 0
         if not 1 <= number <= 10_000:
-            raise S3Error(400, "InvalidArgument", "Part number must be an integer between 1 and 10000, inclusive", ArgumentName="partNumber", ArgumentValue=q["partNumber"])
+            raise S3Error(
+                400,
+                "InvalidArgument",
+                "Part number must be an integer between 1 and 10000, inclusive",
+                ArgumentName="partNumber",
+                ArgumentValue=q["partNumber"],
+            )
         algorithm = _algorithm(r.headers) or upload.algorithm
         copied = "x-amz-copy-source" in r.headers
         if copied:
@@ -976,7 +1204,11 @@ class S3:
             if "x-amz-copy-source-range" in r.headers:
                 m = re.fullmatch(r"bytes=(\d+)-(\d+)", r.headers["x-amz-copy-source-range"])
                 if m is None or int(m.group(2)) >= source.size or int(m.group(1)) > int(m.group(2)):
-                    raise S3Error(400, "InvalidArgument", f"Range specified is not valid for source object of size: {source.size}")
+                    raise S3Error(
+                        400,
+                        "InvalidArgument",
+                        f"Range specified is not valid for source object of size: {source.size}",
+                    )
                 start, end = int(m.group(1)), int(m.group(2)) + 1
             path = bodies().new()
             digest = hashlib.md5(usedforsecurity=False)
@@ -992,21 +1224,45 @@ class S3:
 
     def _complete_upload(self, r: Request, bucket: FakeBucket, key: str, q: dict[str, str]) -> Response:
         root = _parse(r.data())
-        listed = [(int(_child(e, "PartNumber") or 0), (_child(e, "ETag") or "").strip('"')) for e in root if _tag(e) == "Part"]
+        listed = [
+            (int(_child(e, "PartNumber") or 0), (_child(e, "ETag") or "").strip('"'))
+            for e in root
+            if _tag(e) == "Part"
+        ]
         upload = self._upload(q, bucket, key)
         if not listed:
-            raise S3Error(400, "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema")
-        if any(a >= b for (a, _), (b, _) in zip(listed, listed[1:], strict=False)):
-            raise S3Error(400, "InvalidPartOrder", "The list of parts was not in ascending order. The parts list must be specified in order by part number.")
+            raise S3Error(
+                400,
+                "MalformedXML",
+                "The XML you provided was not well-formed or did not validate against our published schema",
+            )
+        if any(a >= b for (a, _), (b, _) in itertools.pairwise(listed)):
+            raise S3Error(
+                400,
+                "InvalidPartOrder",
+                "The list of parts was not in ascending order. The parts list must be specified in order by part number.",
+            )
         parts = []
         for number, etag in listed:
             part = upload.parts.get(number)
             if part is None or part.etag != etag:
-                raise S3Error(400, "InvalidPart", "One or more of the specified parts could not be found. The part might not have been uploaded, or the specified entity tag might not have matched the part's entity tag.", PartNumber=str(number))
+                raise S3Error(
+                    400,
+                    "InvalidPart",
+                    "One or more of the specified parts could not be found. The part might not have been uploaded, or the specified entity tag might not have matched the part's entity tag.",
+                    PartNumber=str(number),
+                )
             parts.append(part)
         for part in parts[:-1]:
             if part.body.size < MIN_PART:
-                raise S3Error(400, "EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size", ProposedSize=str(part.body.size), MinSizeAllowed=str(MIN_PART), PartNumber=str(part.number))
+                raise S3Error(
+                    400,
+                    "EntityTooSmall",
+                    "Your proposed upload is smaller than the minimum allowed size",
+                    ProposedSize=str(part.body.size),
+                    MinSizeAllowed=str(MIN_PART),
+                    PartNumber=str(part.number),
+                )
         _check_write(r.headers, bucket, key)
         path, hashing = self._joined(parts, upload)
         size = sum(p.body.size for p in parts)
@@ -1045,7 +1301,11 @@ class S3:
 
     def _joined(self, parts: list[Part], upload: Upload) -> tuple[Path, _Hashing | None]:
         path = bodies().new()
-        full = _Hashing(upload.algorithm) if upload.kind == "FULL_OBJECT" and upload.algorithm in ("CRC32", "SHA1", "SHA256") else None
+        full = (
+            _Hashing(upload.algorithm)
+            if upload.kind == "FULL_OBJECT" and upload.algorithm in ("CRC32", "SHA1", "SHA256")
+            else None
+        )
         if len(parts) == 1 and full is None:
             copy_file(parts[0].body.path, path)
             return path, None
@@ -1060,7 +1320,9 @@ class S3:
                             out.write(block)
         return path, full
 
-    def _upload_checksum(self, upload: Upload, parts: list[Part], full: _Hashing | None) -> tuple[str | None, int | None]:
+    def _upload_checksum(
+        self, upload: Upload, parts: list[Part], full: _Hashing | None
+    ) -> tuple[str | None, int | None]:
         if upload.algorithm is None:
             return None, None
         if full is not None:
@@ -1096,12 +1358,17 @@ class S3:
 
     def _list_uploads(self, r: Request, bucket: FakeBucket, key: str, q: dict[str, str]) -> Response:
         prefix = q.get("prefix", "")
-        found = sorted((u for u in self.uploads.values() if u.bucket == bucket.name and u.key.startswith(prefix)), key=lambda u: (u.key, u.started))
+        found = sorted(
+            (u for u in self.uploads.values() if u.bucket == bucket.name and u.key.startswith(prefix)),
+            key=lambda u: (u.key, u.started),
+        )
         body = "".join(
             f"<Upload><Key>{escape(u.key)}</Key><UploadId>{u.id}</UploadId><StorageClass>STANDARD</StorageClass><Initiated>{_iso(u.started)}</Initiated></Upload>"
             for u in found[:1000]
         )
-        return _xml(f'<?xml version="1.0" encoding="UTF-8"?>\n<ListMultipartUploadsResult xmlns="{NAMESPACE}"><Bucket>{bucket.name}</Bucket><Prefix>{escape(prefix)}</Prefix><MaxUploads>1000</MaxUploads><IsTruncated>{"true" if len(found) > 1000 else "false"}</IsTruncated>{body}</ListMultipartUploadsResult>')
+        return _xml(
+            f'<?xml version="1.0" encoding="UTF-8"?>\n<ListMultipartUploadsResult xmlns="{NAMESPACE}"><Bucket>{bucket.name}</Bucket><Prefix>{escape(prefix)}</Prefix><MaxUploads>1000</MaxUploads><IsTruncated>{"true" if len(found) > 1000 else "false"}</IsTruncated>{body}</ListMultipartUploadsResult>'
+        )
 
 
 # ----------------------------------------------------------------------------------------- details
@@ -1115,7 +1382,25 @@ _OVERRIDES = {
     "response-content-disposition": "Content-Disposition",
     "response-content-encoding": "Content-Encoding",
 }
-_NAMES = {n.lower(): n for n in ("ETag", "Content-Type", "Content-Encoding", "Content-Language", "Content-Disposition", "Cache-Control", "Expires", "Last-Modified", "Content-Length")}
+_NAMES = {
+    n.lower(): n
+    for n in (
+        "ETag",
+        "Content-Type",
+        "Content-Encoding",
+        "Content-Language",
+        "Content-Disposition",
+        "Cache-Control",
+        "Expires",
+        "Last-Modified",
+        "Content-Length",
+    )
+}
+
+
+def _keys(bucket: FakeBucket) -> KeyStore:
+    assert isinstance(bucket.keys, KeyStore)
+    return bucket.keys
 
 
 def _canonical(name: str) -> str:
@@ -1129,7 +1414,7 @@ def _info(key: FileKey) -> ObjectInfo:
 def _file_etag(path: Path, size: int) -> str:
     """An ETag like that of a multipart upload in parts of 64 MB, which is how engines write large files."""
     part = 64 << 20
-    digests = []
+    digests: list[bytes] = []
     with path.open("rb", buffering=0) as f:
         while True:
             digest, left = hashlib.md5(usedforsecurity=False), part
@@ -1183,7 +1468,11 @@ def _put_headers(r: Request, q: dict[str, str]) -> dict[str, str]:
         headers.pop("content-encoding")
         if rest:
             headers["content-encoding"] = rest
-    return {_canonical(k) if k in _NAMES else k: v for k, v in headers.items() if k not in ("content-length", "content-md5")}
+    return {
+        _canonical(k) if k in _NAMES else k: v
+        for k, v in headers.items()
+        if k not in ("content-length", "content-md5")
+    }
 
 
 def _tags(headers: dict[str, str]) -> dict[str, str]:
@@ -1194,7 +1483,9 @@ def _tags(headers: dict[str, str]) -> dict[str, str]:
 
 
 def _algorithm(headers: dict[str, str]) -> str | None:
-    named = headers.get("x-amz-sdk-checksum-algorithm") or headers.get("x-amz-trailer", "").lower().removeprefix("x-amz-checksum-")
+    named = headers.get("x-amz-sdk-checksum-algorithm") or headers.get(
+        "x-amz-trailer", ""
+    ).lower().removeprefix("x-amz-checksum-")
     if named:
         return named.upper()
     for name in ("crc32", "crc32c", "crc64nvme", "sha1", "sha256"):
@@ -1214,7 +1505,12 @@ def _check_write(headers: dict[str, str], bucket: FakeBucket, key: str) -> None:
     exists = isinstance(current, FileKey)
     if "if-none-match" in headers:
         if headers["if-none-match"].strip() != "*":
-            raise S3Error(501, "NotImplemented", "A header you provided implies functionality that is not implemented", Header="If-None-Match")
+            raise S3Error(
+                501,
+                "NotImplemented",
+                "A header you provided implies functionality that is not implemented",
+                Header="If-None-Match",
+            )
         if exists:
             raise precondition_failed("If-None-Match")
     if "if-match" in headers:
@@ -1237,12 +1533,19 @@ def _check_read(h: dict[str, str], key: FileKey) -> None:
     else:
         unchanged = "if-modified-since" in h and modified <= _date(h["if-modified-since"])
     if unchanged:
-        raise S3Error(304, "NotModified", "Not Modified", [("ETag", key.etag), ("Last-Modified", key.last_modified_RFC1123)])
+        raise S3Error(
+            304,
+            "NotModified",
+            "Not Modified",
+            [("ETag", key.etag), ("Last-Modified", key.last_modified_RFC1123)],
+        )
 
 
 def _check_key(key: str) -> None:
     if len(key.encode()) > 1024:
-        raise S3Error(400, "KeyTooLongError", "Your key is too long", Size=str(len(key.encode())), MaxSizeAllowed="1024")
+        raise S3Error(
+            400, "KeyTooLongError", "Your key is too long", Size=str(len(key.encode())), MaxSizeAllowed="1024"
+        )
 
 
 def _range(header: str, size: int) -> tuple[int, int] | None:
@@ -1256,18 +1559,38 @@ def _range(header: str, size: int) -> tuple[int, int] | None:
         if m.group(2) and int(m.group(2)) < start:
             return None
         if start >= size:
-            raise S3Error(416, "InvalidRange", "The requested range is not satisfiable", [("Content-Range", f"bytes */{size}")], RangeRequested=header, ActualObjectSize=str(size))
+            raise S3Error(
+                416,
+                "InvalidRange",
+                "The requested range is not satisfiable",
+                [("Content-Range", f"bytes */{size}")],
+                RangeRequested=header,
+                ActualObjectSize=str(size),
+            )
         return start, end
     length = int(m.group(2))
     if not length or not size:
-        raise S3Error(416, "InvalidRange", "The requested range is not satisfiable", [("Content-Range", f"bytes */{size}")], RangeRequested=header, ActualObjectSize=str(size))
+        raise S3Error(
+            416,
+            "InvalidRange",
+            "The requested range is not satisfiable",
+            [("Content-Range", f"bytes */{size}")],
+            RangeRequested=header,
+            ActualObjectSize=str(size),
+        )
     return max(0, size - length), size
 
 
 def _max_keys(q: dict[str, str]) -> int:
     value = q.get("max-keys") or "1000"
     if not re.fullmatch(r"\d+", value):
-        raise S3Error(400, "InvalidArgument", "Provided max-keys not an integer or within integer range", ArgumentName="max-keys", ArgumentValue=value)
+        raise S3Error(
+            400,
+            "InvalidArgument",
+            "Provided max-keys not an integer or within integer range",
+            ArgumentName="max-keys",
+            ArgumentValue=value,
+        )
     return min(int(value), 1000)
 
 
@@ -1305,7 +1628,11 @@ def _parse(data: bytes) -> ET.Element:
     try:
         return ET.fromstring(data)  # noqa: S314  # a local client's request
     except ET.ParseError as e:
-        raise S3Error(400, "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema") from e
+        raise S3Error(
+            400,
+            "MalformedXML",
+            "The XML you provided was not well-formed or did not validate against our published schema",
+        ) from e
 
 
 def _tag(e: ET.Element) -> str:

@@ -195,7 +195,7 @@ def install(place: Bodies) -> None:
     """From now on moto's S3 makes FileKeys and KeyStores."""
     _installed[:] = [place]
     models.FakeKey = FileKey  # type: ignore[misc]
-    models._VersionedKeyStore = KeyStore  # type: ignore[misc]
+    models._VersionedKeyStore = KeyStore  # type: ignore[misc,assignment]
 
 
 def discard_doomed() -> None:

@@ -46,7 +46,9 @@ class Server:
 
     def __init__(self, state: Path | None, host: str, port: int) -> None:
         if not _one_at_a_time.acquire(blocking=False):
-            raise RuntimeError("local_aws runs in this process already: moto's state belongs to the process. Close the other server, or start one with python -m local_aws")
+            raise RuntimeError(
+                "local_aws runs in this process already: moto's state belongs to the process. Close the other server, or start one with python -m local_aws"
+            )
         self._closing: list[Callable[[], None]] = [_one_at_a_time.release]
         try:
             self._open(state, host, port)
@@ -88,7 +90,9 @@ class Server:
         self._closing.append(self.executor.close)
         # The first query should not pay for imports.
         parse_query("SELECT 1")
-        thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.05}, name="local_aws", daemon=True)
+        thread = threading.Thread(
+            target=self._http.serve_forever, kwargs={"poll_interval": 0.05}, name="local_aws", daemon=True
+        )
         thread.start()
         self._closing.append(thread.join)
         self._closing.append(self._http.close)
@@ -136,19 +140,27 @@ class Server:
             "uptime_seconds": round(time.time() - self._started, 3),
             "moto": version("moto"),
             "buckets": len(self.s3.backend.buckets),
-            "queries": {"total": len(executions), "active": sum(e.state in ("QUEUED", "RUNNING") for e in executions)},
+            "queries": {
+                "total": len(executions),
+                "active": sum(e.state in ("QUEUED", "RUNNING") for e in executions),
+            },
         }
 
     # ------------------------------------------------------------------------------------- Athena
 
     def catalog(self, region: str) -> Catalog:
         if region not in self._catalogs:
-            self._catalogs[region] = Catalog(DEFAULT_ACCOUNT_ID, region, lambda database, table: self.glue.save(region, database, table))
+            self._catalogs[region] = Catalog(
+                DEFAULT_ACCOUNT_ID, region, lambda database, table: self.glue.save(region, database, table)
+            )
         return self._catalogs[region]
 
     def _save_execution(self, region: str, execution: Execution) -> None:
         with self.state.transaction() as db:
-            db.execute("INSERT OR REPLACE INTO executions VALUES (?, ?, ?, ?)", (execution.id, region, execution.submitted, dump(execution)))
+            db.execute(
+                "INSERT OR REPLACE INTO executions VALUES (?, ?, ?, ?)",
+                (execution.id, region, execution.submitted, dump(execution)),
+            )
 
     def _save_athena(self) -> None:
         with self.state.transaction() as db:
@@ -194,7 +206,9 @@ class Server:
     def __enter__(self) -> Server:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
 

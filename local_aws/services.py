@@ -37,7 +37,9 @@ class Glue:
         self._lock = threading.Lock()
 
     def load(self) -> None:
-        for region, database, name, blob in self.state.rows("SELECT region, database, name, state FROM glue ORDER BY region, database, name"):
+        for region, database, name, blob in self.state.rows(
+            "SELECT region, database, name, state FROM glue ORDER BY region, database, name"
+        ):
             backend = glue_backends[DEFAULT_ACCOUNT_ID][region]
             saved = loads(blob)
             if not database:
@@ -68,11 +70,16 @@ class Glue:
                 return
             if table is None:
                 fields = {k: v for k, v in found.__dict__.items() if k != "tables"}
-                db.execute("INSERT OR REPLACE INTO glue VALUES (?, ?, '', ?)", (region, database, dumps(fields)))
+                db.execute(
+                    "INSERT OR REPLACE INTO glue VALUES (?, ?, '', ?)", (region, database, dumps(fields))
+                )
                 return
             entry = found.tables.get(table)
             if entry is None:
-                db.execute("DELETE FROM glue WHERE region = ? AND database = ? AND name = ?", (region, database, table))
+                db.execute(
+                    "DELETE FROM glue WHERE region = ? AND database = ? AND name = ?",
+                    (region, database, table),
+                )
                 return
             blob = _pickled(lambda: entry.__dict__)
             if blob is not None:
@@ -93,7 +100,12 @@ class Glue:
                 self.save(region, database, None)
             return
         if database and ("Table" in operation or "Partition" in operation):
-            names = {request.get("TableName"), request.get("Name"), (request.get("TableInput") or {}).get("Name"), *(request.get("TablesToDelete") or [])}
+            names = {
+                request.get("TableName"),
+                request.get("Name"),
+                (request.get("TableInput") or {}).get("Name"),
+                *(request.get("TablesToDelete") or []),
+            }
             for name in names:
                 if name:
                     self.save(region, database, name)
@@ -129,13 +141,20 @@ class Backends:
         self._thread = threading.Thread(target=self._loop, name="local_aws-state", daemon=True)
 
     def load(self) -> None:
-        for service, account, region, blob in self.state.rows("SELECT service, account, region, state FROM backends"):
+        for service, account, region, blob in self.state.rows(
+            "SELECT service, account, region, state FROM backends"
+        ):
             try:
                 # The whole object: parts of it, such as topics, refer to it.
                 backends: Any = moto.backends.get_backend(service)
                 backends[account][region] = loads(blob)
             except Exception as e:
-                log.warning("the saved state of %s cannot be read (%s: %s); it begins empty", service, type(e).__name__, e)
+                log.warning(
+                    "the saved state of %s cannot be read (%s: %s); it begins empty",
+                    service,
+                    type(e).__name__,
+                    e,
+                )
 
     def start(self) -> None:
         self._thread.start()
@@ -169,7 +188,10 @@ class Backends:
                     if self._digests.get((name, account, region)) == digest:
                         continue
                     with self.state.transaction() as db:
-                        db.execute("INSERT OR REPLACE INTO backends VALUES (?, ?, ?, ?)", (name, account, region, blob))
+                        db.execute(
+                            "INSERT OR REPLACE INTO backends VALUES (?, ?, ?, ?)",
+                            (name, account, region, blob),
+                        )
                     self._digests[(name, account, region)] = digest
 
     def close(self) -> None:

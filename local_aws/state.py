@@ -55,7 +55,9 @@ class State:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.bodies = folder / "bodies"
-        self._db = sqlite3.connect(folder / "index.sqlite", check_same_thread=False, isolation_level=None, timeout=2)
+        self._db = sqlite3.connect(
+            folder / "index.sqlite", check_same_thread=False, isolation_level=None, timeout=2
+        )
         self._lock = threading.RLock()
         self._depth = 0
         try:
@@ -69,7 +71,9 @@ class State:
             raise IncompatibleState(f"The state folder {folder} is in use by another local_aws ({e})") from e
         except sqlite3.DatabaseError as e:
             self._db.close()
-            raise IncompatibleState(f"{folder / 'index.sqlite'} is damaged ({e}); start with --reset to begin anew") from e
+            raise IncompatibleState(
+                f"{folder / 'index.sqlite'} is damaged ({e}); start with --reset to begin anew"
+            ) from e
         self._check_versions()
 
     def _check_versions(self) -> None:
@@ -83,7 +87,9 @@ class State:
             self._db.close()
             was = ", ".join(f"{k} {have.get(k)}" for k in mine)
             now = ", ".join(f"{k} {v}" for k, v in mine.items())
-            raise IncompatibleState(f"The state folder {self.folder} was written with {was}; this is {now}. Start with --reset to begin anew (all data in it is lost), or use the old version")
+            raise IncompatibleState(
+                f"The state folder {self.folder} was written with {was}; this is {now}. Start with --reset to begin anew (all data in it is lost), or use the old version"
+            )
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:

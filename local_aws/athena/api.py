@@ -30,7 +30,9 @@ def _untoken(token: str | None) -> Any:
         raise invalid(f"NextToken '{token}' is not valid") from e
 
 
-def _page(items: list[Any], request: Request, default: int = 50, limit: int = 50) -> tuple[list[Any], str | None]:
+def _page(
+    items: list[Any], request: Request, default: int = 50, limit: int = 50
+) -> tuple[list[Any], str | None]:
     start = int(_untoken(request.get("NextToken")) or 0)
     size = int(request.get("MaxResults") or default)
     if not 1 <= size <= max(limit, 1):
@@ -48,7 +50,13 @@ def _paged(name: str, page: tuple[list[Any], str | None]) -> dict[str, Any]:
 class Api:
     """Dispatches Athena's operations. changed: called after workgroups or named queries changed."""
 
-    def __init__(self, executor: Executor, catalog: Callable[[str], Catalog], account: str, changed: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        executor: Executor,
+        catalog: Callable[[str], Catalog],
+        account: str,
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
         self.executor = executor
         self.catalog = catalog
         self.account = account
@@ -79,7 +87,11 @@ class Api:
         return {
             "QueryExecutions": [known[i].describe() for i in ids if i in known],
             "UnprocessedQueryExecutionIds": [
-                {"QueryExecutionId": i, "ErrorCode": "INVALID_INPUT", "ErrorMessage": f"QueryExecution {i} was not found"}
+                {
+                    "QueryExecutionId": i,
+                    "ErrorCode": "INVALID_INPUT",
+                    "ErrorMessage": f"QueryExecution {i} was not found",
+                }
                 for i in ids
                 if i not in known
             ],
@@ -95,9 +107,14 @@ class Api:
     def _GetQueryResults(self, region: str, r: Request) -> dict[str, Any]:  # noqa: N802
         e = self.executor.get(region, _required(r, "QueryExecutionId"))
         if e.state in ("QUEUED", "RUNNING"):
-            raise invalid(f"Query has not yet finished. Current state: {e.state}", "INVALID_QUERY_EXECUTION_STATE")
+            raise invalid(
+                f"Query has not yet finished. Current state: {e.state}", "INVALID_QUERY_EXECUTION_STATE"
+            )
         if e.state != "SUCCEEDED":
-            raise invalid(f"Query did not finish successfully. Final query state: {e.state}", "INVALID_QUERY_EXECUTION_STATE")
+            raise invalid(
+                f"Query did not finish successfully. Final query state: {e.state}",
+                "INVALID_QUERY_EXECUTION_STATE",
+            )
         size = int(r.get("MaxResults") or 1000)
         if not 1 <= size <= 1000:
             raise invalid("MaxResults is more than maximum allowed length 1000.")
@@ -114,13 +131,18 @@ class Api:
         bucket, key = e.output_location[len("s3://") :].split("/", 1)
         body = self.executor.store.get(bucket, key)
         if body is None:
-            raise invalid(f"Could not find results of {e.id} at {e.output_location}: the object is gone", "INVALID_QUERY_EXECUTION_STATE")
+            raise invalid(
+                f"Could not find results of {e.id} at {e.output_location}: the object is gone",
+                "INVALID_QUERY_EXECUTION_STATE",
+            )
         offset = int(_untoken(r.get("NextToken")) or 0)
         if e.kind == "csv":
             rows, following = read_csv_page(body.path, offset, size)
         else:
             rows, following = _text_page(body.path, offset, size)
-        out["ResultSet"]["Rows"] = [{"Data": [{"VarCharValue": v} if v is not None else {} for v in row]} for row in rows]
+        out["ResultSet"]["Rows"] = [
+            {"Data": [{"VarCharValue": v} if v is not None else {} for v in row]} for row in rows
+        ]
         if following is not None:
             out["NextToken"] = _token(following)
         return out
@@ -156,10 +178,16 @@ class Api:
         if name in groups:
             raise invalid(f"WorkGroup {name} is already created")
         # https://docs.aws.amazon.com/athena/latest/APIReference/API_WorkGroupConfiguration.html
-        configuration = {"EnforceWorkGroupConfiguration": True, "PublishCloudWatchMetricsEnabled": True, **(r.get("Configuration") or {})}
+        configuration = {
+            "EnforceWorkGroupConfiguration": True,
+            "PublishCloudWatchMetricsEnabled": True,
+            **(r.get("Configuration") or {}),
+        }
         _check_configuration(configuration)
         tags = {t["Key"]: t.get("Value", "") for t in r.get("Tags") or []}
-        groups[name] = WorkGroup(name, r.get("Description") or "", configuration, created=time.time(), tags=tags)
+        groups[name] = WorkGroup(
+            name, r.get("Description") or "", configuration, created=time.time(), tags=tags
+        )
         self.changed()
         return {}
 
@@ -169,7 +197,13 @@ class Api:
     def _ListWorkGroups(self, region: str, r: Request) -> dict[str, Any]:  # noqa: N802
         groups = sorted(self.executor.region(region).workgroups.values(), key=lambda g: g.name)
         items = [
-            {"Name": g.name, "State": g.state, "Description": g.description, "CreationTime": g.created, "EngineVersion": g.describe()["Configuration"]["EngineVersion"]}
+            {
+                "Name": g.name,
+                "State": g.state,
+                "Description": g.description,
+                "CreationTime": g.created,
+                "EngineVersion": g.describe()["Configuration"]["EngineVersion"],
+            }
             for g in groups
         ]
         return _paged("WorkGroups", _page(items, r))
@@ -192,9 +226,8 @@ class Api:
         configuration["ResultConfiguration"] = result
         if updates.get("RemoveBytesScannedCutoffPerQuery"):
             configuration.pop("BytesScannedCutoffPerQuery", None)
-        for key, value in updates.items():
-            if key not in ("ResultConfigurationUpdates", "RemoveBytesScannedCutoffPerQuery"):
-                configuration[key] = value
+        special = ("ResultConfigurationUpdates", "RemoveBytesScannedCutoffPerQuery")
+        configuration |= {k: v for k, v in updates.items() if k not in special}
         _check_configuration(configuration)
         group.configuration = configuration
         self.changed()
@@ -206,7 +239,9 @@ class Api:
             raise invalid("Primary WorkGroup cannot be deleted")
         group = self._workgroup(region, name)
         state = self.executor.region(region)
-        used = any(e.workgroup == name for e in state.executions.values()) or any(n["WorkGroup"] == name for n in state.named.values())
+        used = any(e.workgroup == name for e in state.executions.values()) or any(
+            n["WorkGroup"] == name for n in state.named.values()
+        )
         if used and not r.get("RecursiveDeleteOption"):
             raise invalid(f"WorkGroup {name} is not empty")
         del state.workgroups[group.name]
@@ -244,7 +279,11 @@ class Api:
         named, ids = self.executor.region(region).named, _required(r, "NamedQueryIds")
         return {
             "NamedQueries": [named[i] for i in ids if i in named],
-            "UnprocessedNamedQueryIds": [{"NamedQueryId": i, "ErrorCode": "INVALID_INPUT", "ErrorMessage": "not found"} for i in ids if i not in named],
+            "UnprocessedNamedQueryIds": [
+                {"NamedQueryId": i, "ErrorCode": "INVALID_INPUT", "ErrorMessage": "not found"}
+                for i in ids
+                if i not in named
+            ],
         }
 
     def _ListNamedQueries(self, region: str, r: Request) -> dict[str, Any]:  # noqa: N802
@@ -286,7 +325,11 @@ class Api:
 
     def _UpdatePreparedStatement(self, region: str, r: Request) -> dict[str, Any]:  # noqa: N802
         found = self._prepared(region, r)
-        found.update(QueryStatement=_required(r, "QueryStatement"), Description=r.get("Description") or "", LastModifiedTime=time.time())
+        found.update(
+            QueryStatement=_required(r, "QueryStatement"),
+            Description=r.get("Description") or "",
+            LastModifiedTime=time.time(),
+        )
         self.changed()
         return {}
 
@@ -313,7 +356,12 @@ class Api:
     def _catalog_entry(self, name: str) -> dict[str, Any]:
         if name.lower() != "awsdatacatalog":
             raise invalid(f"Data catalog {name} was not found")
-        return {"Name": "AwsDataCatalog", "Description": "AWS Glue Data Catalog", "Type": "GLUE", "Parameters": {"catalog-id": self.account}}
+        return {
+            "Name": "AwsDataCatalog",
+            "Description": "AWS Glue Data Catalog",
+            "Type": "GLUE",
+            "Parameters": {"catalog-id": self.account},
+        }
 
     def _ListDataCatalogs(self, region: str, r: Request) -> dict[str, Any]:  # noqa: N802
         return {"DataCatalogsSummary": [{"CatalogName": "AwsDataCatalog", "Type": "GLUE"}]}
@@ -323,7 +371,9 @@ class Api:
         try:
             return {"Database": _database(self.catalog(region).database(_required(r, "DatabaseName")))}
         except QueryError as e:
-            raise ApiError("MetadataException", f"EntityNotFoundException: Database {r['DatabaseName']} not found.") from e
+            raise ApiError(
+                "MetadataException", f"EntityNotFoundException: Database {r['DatabaseName']} not found."
+            ) from e
 
     def _ListDatabases(self, region: str, r: Request) -> dict[str, Any]:  # noqa: N802
         self._catalog_entry(_required(r, "CatalogName"))
@@ -334,7 +384,9 @@ class Api:
         database, name = _required(r, "DatabaseName"), _required(r, "TableName")
         table = self.catalog(region).find(database, name)
         if table is None:
-            raise ApiError("MetadataException", f"EntityNotFoundException: Entity Not Found: table {database}.{name}")
+            raise ApiError(
+                "MetadataException", f"EntityNotFoundException: Entity Not Found: table {database}.{name}"
+            )
         return {"TableMetadata": _table(table)}
 
     def _ListTableMetadata(self, region: str, r: Request) -> dict[str, Any]:  # noqa: N802
@@ -346,7 +398,12 @@ class Api:
             raise ApiError("MetadataException", f"EntityNotFoundException: Database {database} not found.")
         expression = r.get("Expression")
         tables = sorted(self.catalog(region).tables(database.lower()), key=lambda t: t.name)
-        kept = [_table(t) for t in tables if not expression or re.fullmatch(expression.replace("*", ".*") if ".*" not in expression else expression, t.name)]
+        kept = [
+            _table(t)
+            for t in tables
+            if not expression
+            or re.fullmatch(expression.replace("*", ".*") if ".*" not in expression else expression, t.name)
+        ]
         return _paged("TableMetadataList", _page(kept, r))
 
     # -------------------------------------------------------------------------------------- tags
@@ -377,7 +434,9 @@ class Api:
 def _required(r: Request, name: str) -> Any:
     value = r.get(name)
     if value is None or value == "":
-        raise invalid(f"1 validation error detected: Value at '{name[0].lower() + name[1:]}' failed to satisfy constraint: Member must not be null")
+        raise invalid(
+            f"1 validation error detected: Value at '{name[0].lower() + name[1:]}' failed to satisfy constraint: Member must not be null"
+        )
     return value
 
 
@@ -400,7 +459,11 @@ def _database(d: dict[str, Any]) -> dict[str, Any]:
 
 def _table(t: Table) -> dict[str, Any]:
     def column(c: dict[str, Any]) -> dict[str, Any]:
-        return {k: v for k, v in (("Name", c["Name"]), ("Type", c.get("Type")), ("Comment", c.get("Comment"))) if v is not None}
+        return {
+            k: v
+            for k, v in (("Name", c["Name"]), ("Type", c.get("Type")), ("Comment", c.get("Comment")))
+            if v is not None
+        }
 
     parameters = dict(t.parameters)
     if not t.is_view:

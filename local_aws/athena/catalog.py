@@ -20,7 +20,11 @@ CATALOG = "awsdatacatalog"
 # https://docs.aws.amazon.com/athena/latest/ug/tables-databases-columns-names.html
 DEFAULT_LOCATION_PREFIX = "hdfs://"
 
-JSON_SERDES = ("org.openx.data.jsonserde.JsonSerDe", "org.apache.hive.hcatalog.data.JsonSerDe", "com.amazon.ionhiveserde.IonHiveSerDe")
+JSON_SERDES = (
+    "org.openx.data.jsonserde.JsonSerDe",
+    "org.apache.hive.hcatalog.data.JsonSerDe",
+    "com.amazon.ionhiveserde.IonHiveSerDe",
+)
 CSV_SERDE = "org.apache.hadoop.hive.serde2.OpenCSVSerde"
 LAZY_SERDE = "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe"
 PARQUET_SERDE = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
@@ -116,7 +120,10 @@ def _presto(t: Type) -> str:
 def parse_view(table: Table) -> View:
     text = table.description.get("ViewOriginalText") or ""
     if not text.startswith("/* Presto View: "):
-        raise QueryError("NOT_SUPPORTED", f"View '{table.database}.{table.name}' is no Athena view: it was made by Hive or Spark")
+        raise QueryError(
+            "NOT_SUPPORTED",
+            f"View '{table.database}.{table.name}' is no Athena view: it was made by Hive or Spark",
+        )
     body = json.loads(base64.b64decode(text[len("/* Presto View: ") : -len(" */")]))
     return View(body["originalSql"], body.get("schema") or table.database, table.columns)
 
@@ -128,7 +135,12 @@ class Catalog:
     itself), so that the state can be saved before the query succeeds.
     """
 
-    def __init__(self, account: str, region: str, changed: Callable[[str, str | None], None] = lambda database, table: None) -> None:
+    def __init__(
+        self,
+        account: str,
+        region: str,
+        changed: Callable[[str, str | None], None] = lambda database, table: None,
+    ) -> None:
         self.account = account
         self.region = region
         self._changed = changed
@@ -154,7 +166,9 @@ class Catalog:
                 return d
         raise QueryError("SCHEMA_NOT_FOUND", f"Schema '{name}' does not exist")
 
-    def create_database(self, name: str, description: str | None, location: str | None, parameters: dict[str, str]) -> None:
+    def create_database(
+        self, name: str, description: str | None, location: str | None, parameters: dict[str, str]
+    ) -> None:
         entry: dict[str, Any] = {"Name": name, "Parameters": parameters}
         if description:
             entry["Description"] = description
@@ -225,7 +239,9 @@ class Catalog:
             for p in list(entry.partitions.values())
         ]
 
-    def add_partitions(self, table: Table, partitions: Iterable[Partition], *, replace: bool = False) -> list[Partition]:
+    def add_partitions(
+        self, table: Table, partitions: Iterable[Partition], *, replace: bool = False
+    ) -> list[Partition]:
         """Registers partitions; those that exist are returned and left alone, unless `replace`."""
         entry = self._entry(table.database, table.name)
         assert entry is not None
@@ -281,19 +297,54 @@ class Catalog:
                 for t in self.tables(d["Name"])
             ]
         elif name == "columns":
-            columns = ["table_catalog", "table_schema", "table_name", "column_name", "ordinal_position", "column_default", "is_nullable", "data_type", "comment", "extra_info"]
+            columns = [
+                "table_catalog",
+                "table_schema",
+                "table_name",
+                "column_name",
+                "ordinal_position",
+                "column_default",
+                "is_nullable",
+                "data_type",
+                "comment",
+                "extra_info",
+            ]
             rows = []
             for d in self.databases():
                 for t in self.tables(d["Name"]):
-                    described = [*(t.storage.get("Columns") or []), *(t.description.get("PartitionKeys") or [])]
+                    described = [
+                        *(t.storage.get("Columns") or []),
+                        *(t.description.get("PartitionKeys") or []),
+                    ]
                     keys = {n for n, _ in t.partition_keys}
-                    for i, (c, (column, kind)) in enumerate(zip(described, [*t.columns, *t.partition_keys], strict=True)):
-                        rows.append([CATALOG, d["Name"], t.name, column, i + 1, None, "YES", str(kind), c.get("Comment"), "partition key" if column in keys else None])
+                    for i, (c, (column, kind)) in enumerate(
+                        zip(described, [*t.columns, *t.partition_keys], strict=True)
+                    ):
+                        rows.append(
+                            [
+                                CATALOG,
+                                d["Name"],
+                                t.name,
+                                column,
+                                i + 1,
+                                None,
+                                "YES",
+                                str(kind),
+                                c.get("Comment"),
+                                "partition key" if column in keys else None,
+                            ]
+                        )
         else:
-            raise QueryError("TABLE_NOT_FOUND", f"Table '{CATALOG}.information_schema.{name}' does not exist", where)
+            raise QueryError(
+                "TABLE_NOT_FOUND", f"Table '{CATALOG}.information_schema.{name}' does not exist", where
+            )
         typed = [(c, ty.BIGINT if c == "ordinal_position" else ty.VARCHAR) for c in columns]
         names = ", ".join(ty.quote(c) for c in columns)
         casts = ", ".join(f"CAST({ty.quote(c)} AS {ty.duckdb_type(t)}) AS {ty.quote(c)}" for c, t in typed)
         body = ", ".join("(" + ", ".join(text(v) for v in r) + ")" for r in rows)
-        source = f"(VALUES {body}) AS v({names})" if rows else "(SELECT " + ", ".join(f"NULL AS {ty.quote(c)}" for c in columns) + " WHERE false) AS v"
+        source = (
+            f"(VALUES {body}) AS v({names})"
+            if rows
+            else "(SELECT " + ", ".join(f"NULL AS {ty.quote(c)}" for c in columns) + " WHERE false) AS v"
+        )
         return VirtualTable(typed, f"SELECT {casts} FROM {source}")

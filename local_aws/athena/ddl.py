@@ -70,7 +70,10 @@ class Ddl:
         if self.catalog.has_database(s.name):
             if s.if_not_exists:
                 return [], []
-            raise QueryError("", f"FAILED: Execution Error, return code 1 from org.apache.hadoop.hive.ql.exec.DDLTask. Database {s.name} already exists")
+            raise QueryError(
+                "",
+                f"FAILED: Execution Error, return code 1 from org.apache.hadoop.hive.ql.exec.DDLTask. Database {s.name} already exists",
+            )
         self.catalog.create_database(s.name, s.comment, s.location, s.properties)
         return [], []
 
@@ -103,12 +106,21 @@ class Ddl:
                 "FAILED: ParseException: missing EXTERNAL. Athena only supports External Tables for Create Table; use CREATE EXTERNAL TABLE",
             )
         if s.location is None:
-            raise QueryError("", f"{_FAILED}table {s.name.name}: no LOCATION was given; an external table needs LOCATION 's3://bucket/folder/'")
+            raise QueryError(
+                "",
+                f"{_FAILED}table {s.name.name}: no LOCATION was given; an external table needs LOCATION 's3://bucket/folder/'",
+            )
         if not s.columns:
-            raise QueryError("", f"{_FAILED}[Error 10043]: Either list of columns or a custom serializer should be specified")
+            raise QueryError(
+                "",
+                f"{_FAILED}[Error 10043]: Either list of columns or a custom serializer should be specified",
+            )
         bucket, _ = split_location(s.location)
         if not self.store.has_bucket(bucket):
-            raise QueryError("", f"FAILED: Execution Error, return code 1 from org.apache.hadoop.hive.ql.exec.DDLTask. MetaException(message:Got exception: java.io.IOException The specified bucket does not exist (Service: Amazon S3; Status Code: 404; Error Code: NoSuchBucket; Bucket: {bucket}))")
+            raise QueryError(
+                "",
+                f"FAILED: Execution Error, return code 1 from org.apache.hadoop.hive.ql.exec.DDLTask. MetaException(message:Got exception: java.io.IOException The specified bucket does not exist (Service: Amazon S3; Status Code: 404; Error Code: NoSuchBucket; Bucket: {bucket}))",
+            )
         names = [c.name for c in s.columns]
         twice = next((n for n in names if names.count(n) > 1), None)
         if twice is not None:
@@ -120,7 +132,10 @@ class Ddl:
         if self.catalog.find(database, s.name.name) is not None:
             if s.if_not_exists:
                 return [], []
-            raise QueryError("", f"FAILED: Execution Error, return code 1 from org.apache.hadoop.hive.ql.exec.DDLTask. AlreadyExistsException(message:Table {s.name.name} already exists.)")
+            raise QueryError(
+                "",
+                f"FAILED: Execution Error, return code 1 from org.apache.hadoop.hive.ql.exec.DDLTask. AlreadyExistsException(message:Table {s.name.name} already exists.)",
+            )
         self.catalog.create_table(database, table_input(s))
         return [], []
 
@@ -131,11 +146,17 @@ class Ddl:
             if s.if_exists:
                 return [], []
             if s.view:
-                raise QueryError("TABLE_NOT_FOUND", f"line 1:1: View 'awsdatacatalog.{database}.{s.name.name}' does not exist")
+                raise QueryError(
+                    "TABLE_NOT_FOUND",
+                    f"line 1:1: View 'awsdatacatalog.{database}.{s.name.name}' does not exist",
+                )
             raise QueryError("", f"{_FAILED}[Error 10001]: Table not found {database}.{s.name.name}")
         if s.view != table.is_view:
             wrong = "a table" if s.view else "a view"
-            raise QueryError("", f"{_FAILED}Cannot drop {database}.{s.name.name}: it is {wrong}; use DROP {'TABLE' if s.view else 'VIEW'}")
+            raise QueryError(
+                "",
+                f"{_FAILED}Cannot drop {database}.{s.name.name}: it is {wrong}; use DROP {'TABLE' if s.view else 'VIEW'}",
+            )
         self.catalog.drop_table(table)
         return [], []
 
@@ -149,7 +170,10 @@ class Ddl:
         keys = [c["Name"] for c in entry.get("PartitionKeys") or []]
         names = [c["Name"] for c in [*old, *new]] + keys
         if len(set(names)) != len(names):
-            raise QueryError("", f"{_FAILED}Duplicate column name in {table.database}.{table.name}: {', '.join(sorted({n for n in names if names.count(n) > 1}))}")
+            raise QueryError(
+                "",
+                f"{_FAILED}Duplicate column name in {table.database}.{table.name}: {', '.join(sorted({n for n in names if names.count(n) > 1}))}",
+            )
         entry["StorageDescriptor"] = {**entry["StorageDescriptor"], "Columns": [*old, *new]}
         self.catalog.update_table(table, entry)
         return [], []
@@ -170,7 +194,10 @@ class Ddl:
         unknown = [k for k in spec.values if k not in keys]
         missing = [k for k in keys if k not in spec.values]
         if unknown or missing:
-            raise QueryError("", f"{_FAILED}[Error 10098]: partition ({', '.join(spec.values)}) does not match the partition columns ({', '.join(keys)}) of {table.database}.{table.name}")
+            raise QueryError(
+                "",
+                f"{_FAILED}[Error 10098]: partition ({', '.join(spec.values)}) does not match the partition columns ({', '.join(keys)}) of {table.database}.{table.name}",
+            )
         return tuple(spec.values[k] for k in keys)
 
     def _add_partitions(self, s: st.AddPartitions) -> tuple[Rows, list[str]]:
@@ -185,7 +212,10 @@ class Ddl:
             have = {p.values for p in self.catalog.partitions(table)}
             for p in new:
                 if p.values in have:
-                    raise QueryError("", "FAILED: Execution Error, return code 1 from org.apache.hadoop.hive.ql.exec.DDLTask. AlreadyExistsException(message:Partition already exists.)")
+                    raise QueryError(
+                        "",
+                        "FAILED: Execution Error, return code 1 from org.apache.hadoop.hive.ql.exec.DDLTask. AlreadyExistsException(message:Partition already exists.)",
+                    )
         self.catalog.add_partitions(table, new)
         return [], []
 
@@ -194,9 +224,16 @@ class Ddl:
         have = self.catalog.partitions(table)
         keys = [n for n, _ in table.partition_keys]
         for spec in s.partitions:
-            matching = [p for p in have if all(k in keys and p.values[keys.index(k)] == v for k, v in spec.values.items())]
+            matching = [
+                p
+                for p in have
+                if all(k in keys and p.values[keys.index(k)] == v for k, v in spec.values.items())
+            ]
             if not matching and not s.if_exists:
-                raise QueryError("", f"{_FAILED}[Error 10006]: Partition not found ({', '.join(f'{k} = {v}' for k, v in spec.values.items())})")
+                raise QueryError(
+                    "",
+                    f"{_FAILED}[Error 10006]: Partition not found ({', '.join(f'{k} = {v}' for k, v in spec.values.items())})",
+                )
             for p in matching:
                 self.catalog.drop_partition(table, p)
         return [], []
@@ -233,7 +270,7 @@ class Ddl:
             raise QueryError("", f"{_FAILED}table {table.database}.{table.name} is not partitioned")
         bucket, prefix = split_location(table.location)
         try:
-            objects = self.store.list(bucket, prefix)
+            objects = self.store.objects(bucket, prefix)
         except NoSuchBucket as e:
             raise QueryError("HIVE_METASTORE_ERROR", f"The specified bucket does not exist: {bucket}") from e
         have = {p.values for p in self.catalog.partitions(table)}
@@ -268,7 +305,9 @@ class Ddl:
         if s.what in ("tables", "views"):
             database = self._database(s.database)
             names = sorted(t.name for t in self.catalog.tables(database) if s.what == "tables" or t.is_view)
-            return [[n] for n in names if _matches(n, s.pattern)], ["tab_name" if s.what == "tables" else "views"]
+            return [[n] for n in names if _matches(n, s.pattern)], [
+                "tab_name" if s.what == "tables" else "views"
+            ]
         assert s.name is not None
         table = self.table(s.name)
         if s.what == "columns":
@@ -276,24 +315,43 @@ class Ddl:
         if s.what == "partitions":
             keys = [n for n, _ in table.partition_keys]
             if not keys:
-                raise QueryError("", f"{_FAILED}[Error 10241]: Table {table.database}.{table.name} is not a partitioned table")
+                raise QueryError(
+                    "",
+                    f"{_FAILED}[Error 10241]: Table {table.database}.{table.name} is not a partitioned table",
+                )
             listed = self.reader.partitions(table) if table.projected else self.catalog.partitions(table)
-            lines = ["/".join(f"{k}={v if v is not None else '__HIVE_DEFAULT_PARTITION__'}" for k, v in zip(keys, p.values, strict=True)) for p in listed]
+            lines = [
+                "/".join(
+                    f"{k}={v if v is not None else '__HIVE_DEFAULT_PARTITION__'}"
+                    for k, v in zip(keys, p.values, strict=True)
+                )
+                for p in listed
+            ]
             return [[line] for line in sorted(lines)], ["partition"]
         if s.what == "tblproperties":
             items = sorted(table.parameters.items())
             if s.key is not None:
                 value = table.parameters.get(s.key)
-                return [[value if value is not None else f"Table {table.database}.{table.name} does not have property: {s.key}"]], ["prpt_name"]
+                return [
+                    [
+                        value
+                        if value is not None
+                        else f"Table {table.database}.{table.name} does not have property: {s.key}"
+                    ]
+                ], ["prpt_name"]
             return [[k, v] for k, v in items], ["prpt_name", "prpt_value"]
         if s.what == "create view":
             if not table.is_view:
                 raise QueryError("", f"{_FAILED}{table.database}.{table.name} is a table, not a view")
             view = cat.parse_view(table)
-            return [[line] for line in f"CREATE VIEW {table.database}.{table.name} AS\n{view.sql}".split("\n")], ["Create View"]
+            return [
+                [line] for line in f"CREATE VIEW {table.database}.{table.name} AS\n{view.sql}".split("\n")
+            ], ["Create View"]
         if table.is_view:
             view = cat.parse_view(table)
-            return [[line] for line in f"CREATE VIEW {table.database}.{table.name} AS\n{view.sql}".split("\n")], ["Create View"]
+            return [
+                [line] for line in f"CREATE VIEW {table.database}.{table.name} AS\n{view.sql}".split("\n")
+            ], ["Create View"]
         return [[line] for line in create_statement(table).split("\n")], ["createtab_stmt"]
 
     def _describe(self, s: st.Describe) -> tuple[Rows, list[str]]:
@@ -309,7 +367,13 @@ class Ddl:
         if s.formatted:
             rows = [header, ["", "", ""], *[line(c) for c in described]]
         if keys:
-            rows += [["\t \t "], ["# Partition Information", "", ""], header, ["\t \t "], *[line(c) for c in keys]]
+            rows += [
+                ["\t \t "],
+                ["# Partition Information", "", ""],
+                header,
+                ["\t \t "],
+                *[line(c) for c in keys],
+            ]
         if s.formatted:
             rows += [
                 ["", "", ""],
@@ -330,7 +394,18 @@ class Ddl:
 
 def _entry(table: Table) -> dict[str, Any]:
     """The TableInput that would make the table as it is."""
-    kept = ("Name", "Description", "Owner", "Retention", "StorageDescriptor", "PartitionKeys", "ViewOriginalText", "ViewExpandedText", "TableType", "Parameters")
+    kept = (
+        "Name",
+        "Description",
+        "Owner",
+        "Retention",
+        "StorageDescriptor",
+        "PartitionKeys",
+        "ViewOriginalText",
+        "ViewExpandedText",
+        "TableType",
+        "Parameters",
+    )
     return {k: v for k, v in table.description.items() if k in kept}
 
 
@@ -342,7 +417,9 @@ def _glue_column(c: st.ColumnDef) -> dict[str, str]:
 
 
 def _default_location(table: Table, values: tuple[str, ...]) -> str:
-    folders = "".join(f"{n}={escape_path(v)}/" for (n, _), v in zip(table.partition_keys, values, strict=True))
+    folders = "".join(
+        f"{n}={escape_path(v)}/" for (n, _), v in zip(table.partition_keys, values, strict=True)
+    )
     return table.location.rstrip("/") + "/" + folders
 
 
@@ -442,7 +519,10 @@ def create_statement(table: Table) -> str:
     lines.append(f"  {quoted(table.serde)} ")
     if table.serde_parameters:
         lines.append("WITH SERDEPROPERTIES ( ")
-        lines.append(", \n".join(f"  {quoted(k)}={quoted(v)}" for k, v in sorted(table.serde_parameters.items())) + ") ")
+        lines.append(
+            ", \n".join(f"  {quoted(k)}={quoted(v)}" for k, v in sorted(table.serde_parameters.items()))
+            + ") "
+        )
     lines.append("STORED AS INPUTFORMAT ")
     lines.append(f"  {quoted(str(table.storage.get('InputFormat')))} ")
     lines.append("OUTPUTFORMAT ")

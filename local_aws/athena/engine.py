@@ -113,7 +113,10 @@ def translate(e: duckdb.Error) -> QueryError:
     body = text.split("\n\nLINE ")[0].strip()
     first = body.split(": ", 1)[-1]
     if isinstance(e, duckdb.OutOfMemoryException):
-        return QueryError("EXCEEDED_LOCAL_MEMORY_LIMIT", f"Query exceeded the memory of local_aws (LOCAL_AWS_MEMORY): {first}")
+        return QueryError(
+            "EXCEEDED_LOCAL_MEMORY_LIMIT",
+            f"Query exceeded the memory of local_aws (LOCAL_AWS_MEMORY): {first}",
+        )
     if "maximum_object_size" in text:
         return QueryError("HIVE_BAD_DATA", f"A JSON value is longer than local_aws reads (16 MB): {first}")
     if "JSON transform error" in text or "Malformed JSON in file" in text:

@@ -154,7 +154,9 @@ class Region:
 
     def __post_init__(self) -> None:
         if "primary" not in self.workgroups:
-            self.workgroups["primary"] = WorkGroup("primary", "", {"EnforceWorkGroupConfiguration": False}, created=time.time())
+            self.workgroups["primary"] = WorkGroup(
+                "primary", "", {"EnforceWorkGroupConfiguration": False}, created=time.time()
+            )
 
 
 class Executor:
@@ -192,7 +194,11 @@ class Executor:
         region = self.region(region_name)
         query = request.get("QueryString")
         if not isinstance(query, str) or not query.strip():
-            raise invalid("QueryString must not be empty" if query == "" else "1 validation error detected: Value at 'queryString' failed to satisfy constraint: Member must have length greater than or equal to 1")
+            raise invalid(
+                "QueryString must not be empty"
+                if query == ""
+                else "1 validation error detected: Value at 'queryString' failed to satisfy constraint: Member must have length greater than or equal to 1"
+            )
         if len(query.encode()) > 262_144:
             raise invalid("Query string is longer than the maximum of 262144 bytes", "QUERY_STRING_TOO_LONG")
         workgroup = region.workgroups.get(request.get("WorkGroup") or "primary")
@@ -204,7 +210,9 @@ class Executor:
         with self._lock:
             if token is not None:
                 if not 32 <= len(token) <= 128:
-                    raise invalid(f"1 validation error detected: Value '{token}' at 'clientRequestToken' failed to satisfy constraint: Member must have length between 32 and 128")
+                    raise invalid(
+                        f"1 validation error detected: Value '{token}' at 'clientRequestToken' failed to satisfy constraint: Member must have length between 32 and 128"
+                    )
                 known = region.tokens.get((workgroup.name, token))
                 if known is not None and known in region.executions:
                     if region.executions[known].query != query:
@@ -249,7 +257,9 @@ class Executor:
         chosen = own if enforced or not asked.get("OutputLocation") else asked
         location = chosen.get("OutputLocation")
         if not location:
-            raise invalid("No output location provided. An output location is required either through the Workgroup result configuration setting or as an API input.")
+            raise invalid(
+                "No output location provided. An output location is required either through the Workgroup result configuration setting or as an API input."
+            )
         if not location.startswith("s3://") or len(location) < 6 or location == "s3:///":
             raise invalid(f"outputLocation is not a valid S3 path. Provided: {location}")
         return location.rstrip("/") + "/", chosen.get("EncryptionConfiguration")
@@ -261,7 +271,9 @@ class Executor:
             self._run_checked(execution, location, workgroup)
         except Exception as e:
             log.exception("query %s: internal failure", execution.id)
-            self._finish(execution, "FAILED", QueryError("GENERIC_INTERNAL_ERROR", f"{type(e).__name__}: {e}"))
+            self._finish(
+                execution, "FAILED", QueryError("GENERIC_INTERNAL_ERROR", f"{type(e).__name__}: {e}")
+            )
 
     def _run_checked(self, execution: Execution, location: str, workgroup: WorkGroup) -> None:
         scratch = self.scratch / execution.id
@@ -279,7 +291,10 @@ class Executor:
             try:
                 bucket = location[len("s3://") :].split("/", 1)[0]
                 if not self.store.has_bucket(bucket):
-                    raise QueryError("", f"Unable to verify/create output bucket {bucket}. Check that it exists in this region and may be written")
+                    raise QueryError(
+                        "",
+                        f"Unable to verify/create output bucket {bucket}. Check that it exists in this region and may be written",
+                    )
                 with self.store.pinned():
                     runner = Runner(
                         self.catalog(execution.region),
@@ -298,7 +313,9 @@ class Executor:
                     finally:
                         execution.scanned = runner.reader.scanned
                         if runner.planned_at is not None:
-                            execution.planning_ms = max(0, round((runner.planned_at - runner.now).total_seconds() * 1000))
+                            execution.planning_ms = max(
+                                0, round((runner.planned_at - runner.now).total_seconds() * 1000)
+                            )
                     if session.cancelled:
                         raise Cancelled
                     self._publish(execution, outcome)
@@ -332,14 +349,20 @@ class Executor:
                 execution.manifest = f"s3://{bucket}/{manifest}"
             if outcome.kind:
                 if outcome.kind == "csv" or outcome.columns:
-                    self.store.put_bytes(bucket, f"{key}.metadata", metadata_bytes(execution.id, outcome.columns))
+                    self.store.put_bytes(
+                        bucket, f"{key}.metadata", metadata_bytes(execution.id, outcome.columns)
+                    )
                 self.store.put_file(bucket, key, outcome.path)
             elif execution.substatement == "UNLOAD":
-                self.store.put_bytes(bucket, f"{key}.metadata", metadata_bytes(execution.id, [("rows", ty.BIGINT)]))
+                self.store.put_bytes(
+                    bucket, f"{key}.metadata", metadata_bytes(execution.id, [("rows", ty.BIGINT)])
+                )
         except NoSuchBucket as e:
             raise QueryError("", f"Unable to verify/create output bucket {bucket}") from e
 
-    def _finish(self, execution: Execution, state: str, error: QueryError | None, reason: str | None = None) -> None:
+    def _finish(
+        self, execution: Execution, state: str, error: QueryError | None, reason: str | None = None
+    ) -> None:
         with self._lock:
             if execution.state in TERMINAL:
                 return
@@ -398,7 +421,11 @@ class Executor:
 
 def _result_location(location: str, execution: Execution) -> str:
     if execution.substatement in ("CREATE_TABLE_AS_SELECT", "INSERT"):
-        return f"{location}tables/{execution.id}" if execution.substatement != "INSERT" else f"{location}{execution.id}"
+        return (
+            f"{location}tables/{execution.id}"
+            if execution.substatement != "INSERT"
+            else f"{location}{execution.id}"
+        )
     if execution.substatement == "UNLOAD":
         return location + execution.id
     extension = "csv" if execution.statement_type == "DML" else "txt"

@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from local_aws.athena import types as ty
 from local_aws.athena.errors import QueryError
-from local_aws.athena.types import Type, duckdb_type, quote
+from local_aws.athena.types import Type, duckdb_type
 
 if TYPE_CHECKING:
     from local_aws.athena.select import Compiler
@@ -80,7 +80,9 @@ def cast(e: E, t: Type) -> E:
     """Converts where Trino does so by itself (see types.common): widening and NULLs."""
     if e.type == t:
         return e
-    return E(_convert(e.sql, e.type, t, implicit=True), t, e.origins if e.type.base == t.base == "varchar" else ())
+    return E(
+        _convert(e.sql, e.type, t, implicit=True), t, e.origins if e.type.base == t.base == "varchar" else ()
+    )
 
 
 def coerce(c: Compiler, e: E, t: Type, node: exp.Expression) -> E:
@@ -171,7 +173,9 @@ def _convert_nested(sql: str, a: Type, b: Type, implicit: bool) -> str:
     if a.base == "map":
         k = _convert(f"{v}.key", a.args[0], b.args[0], implicit)
         x = _convert(f"{v}.value", a.args[1], b.args[1], implicit)
-        return f"map_from_entries(list_transform(map_entries({sql}), lambda {v}: {{'key': {k}, 'value': {x}}}))"
+        return (
+            f"map_from_entries(list_transform(map_entries({sql}), lambda {v}: {{'key': {k}, 'value': {x}}}))"
+        )
     fields = ", ".join(
         f"'{ty.field_name(b.names, i)}': {_convert(struct_field(sql, a, i), a.args[i], b.args[i], implicit)}"
         for i in range(len(b.args))
@@ -191,7 +195,9 @@ def _parse(sql: str, b: Type, d: str) -> str:
     message = f"'Cannot cast ''' || {sql} || ''' to {name}'"
     code = "INVALID_CAST_ARGUMENT"
     if b.base in ty.INTEGERS:
-        return _fails(f"regexp_full_match({sql}, '[+-]?[0-9]+')", sql, f"CAST({sql} AS {d})", code, message, d)
+        return _fails(
+            f"regexp_full_match({sql}, '[+-]?[0-9]+')", sql, f"CAST({sql} AS {d})", code, message, d
+        )
     if b.base in ("double", "real"):
         test = f"regexp_full_match({sql}, '\\s*([+-]?([0-9]+\\.?[0-9]*|\\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?(NaN|Infinity))\\s*')"
         return _fails(test, sql, f"CAST({sql} AS {d})", code, message, d)
@@ -206,7 +212,14 @@ def _parse(sql: str, b: Type, d: str) -> str:
     if b.base == "date":
         # https://trino.io/docs/435/language/types.html#date
         message = f"'Value cannot be cast to date: ' || {sql}"
-        return _fails(f"regexp_full_match({sql}, '\\s*[+-]?[0-9]{{4,}}-[0-9]{{1,2}}-[0-9]{{1,2}}\\s*')", sql, f"CAST({sql} AS DATE)", code, message, d)
+        return _fails(
+            f"regexp_full_match({sql}, '\\s*[+-]?[0-9]{{4,}}-[0-9]{{1,2}}-[0-9]{{1,2}}\\s*')",
+            sql,
+            f"CAST({sql} AS DATE)",
+            code,
+            message,
+            d,
+        )
     if b.base == "timestamp":
         message = f"'Value cannot be cast to timestamp: ' || {sql}"
         test = f"regexp_full_match({sql}, '[0-9]{{4,}}-[0-9]{{1,2}}-[0-9]{{1,2}}( [0-9]{{1,2}}:[0-9]{{1,2}}(:[0-9]{{1,2}}(\\.[0-9]+)?)?)?')"
@@ -214,7 +227,14 @@ def _parse(sql: str, b: Type, d: str) -> str:
     if b.base == "timestamp with time zone":
         message = f"'Value cannot be cast to timestamp with time zone: ' || {sql}"
         test = f"regexp_full_match({sql}, '[0-9]{{4,}}-[0-9]{{1,2}}-[0-9]{{1,2}}( [0-9]{{1,2}}:[0-9]{{1,2}}(:[0-9]{{1,2}}(\\.[0-9]+)?)?)?( ?(UTC|Z|[+-]00:00))?')"
-        return _fails(test, sql, f"(CAST(regexp_replace({sql}, ' ?(UTC|Z|[+-]00:00)$', '') AS TIMESTAMP) AT TIME ZONE 'UTC')", code, message, d)
+        return _fails(
+            test,
+            sql,
+            f"(CAST(regexp_replace({sql}, ' ?(UTC|Z|[+-]00:00)$', '') AS TIMESTAMP) AT TIME ZONE 'UTC')",
+            code,
+            message,
+            d,
+        )
     return f"CAST({sql} AS {d})"
 
 

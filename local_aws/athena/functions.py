@@ -227,7 +227,9 @@ def _overloads() -> dict[str, list[tuple[list[str], str, str]]]:
             return raise_sql(code, text, d) if m.group(1) else raise_text(code, text, d)
 
         template = re.sub(r"FAIL(SQL)?\(((?:[^()]|\([^()]*\))*)\)", fail, template).replace(r"\|", "|")
-        table.setdefault(name, []).append(([p.strip() for p in parameters.split(",") if p.strip()], result, template))
+        table.setdefault(name, []).append(
+            ([p.strip() for p in parameters.split(",") if p.strip()], result, template)
+        )
     return table
 
 
@@ -262,29 +264,36 @@ def call(c: Compiler, name: str, args: list[E], node: exp.Expression) -> E:
     given = ", ".join(str(a.type) for a in args)
     if name in OVERLOADS:
         expected = ", ".join(f"{name}({', '.join(p)})" for p, _, _ in OVERLOADS[name])
-        raise c.fail("FUNCTION_NOT_FOUND", f"Unexpected parameters ({given}) for function {name}. Expected: {expected}", node)
+        raise c.fail(
+            "FUNCTION_NOT_FOUND",
+            f"Unexpected parameters ({given}) for function {name}. Expected: {expected}",
+            node,
+        )
     if name in _TRINO_ONLY:
         raise c.fail("NOT_SUPPORTED", f"Function '{name}' is not supported by local_aws", node)
     raise c.fail("FUNCTION_NOT_FOUND", f"Function '{name}' not registered", node)
 
 
 # What Trino has and this engine has not, so that the message can tell the two apart.
-_TRINO_ONLY = set(
-    """
-    approx_most_frequent approx_set bar beta_cdf bing_tile char2hexint checksum classify color combinations
-    convex_hull_agg cosine_similarity crc32 date_format_joda evaluate_classifier_predictions from_geojson_geometry
-    from_encoded_polyline geometric_mean hash_counts hmac_md5 hmac_sha1 hmac_sha256 hmac_sha512 human_readable_seconds
-    inverse_beta_cdf inverse_normal_cdf json_array_contains json_array_get json_exists json_object json_query json_value
-    learn_classifier learn_regressor luhn_check make_set_digest map_union merge_set_digest murmur3 ngrams normal_cdf
-    numeric_histogram objectid parse_data_size parse_duration parse_presto_data_size qdigest_agg rand_between render
-    rgb sha512 shuffle soundex spooky_hash_v2_32 spooky_hash_v2_64 st_area st_contains st_distance st_point t_test
-    tdigest_agg timezone_hour timezone_minute to_ieee754_32 to_ieee754_64 uuid value_at_quantile with_timezone
-    wilson_interval_lower wilson_interval_upper word_stem xxhash64 zip_longest format_number timezone multimap_agg
-    multimap_from_entries split_to_map split_to_multimap trim_array url_extract_port url_extract_parameter bit_count
-    bitwise_left_shift bitwise_right_shift bitwise_right_shift_arithmetic from_big_endian_64 to_big_endian_64
-    array_histogram array_frequency
-    """.split()
-)
+_TRINO_ONLY = {
+    "approx_most_frequent", "approx_set", "array_frequency", "array_histogram", "bar", "beta_cdf",
+    "bing_tile", "bit_count", "bitwise_left_shift", "bitwise_right_shift",
+    "bitwise_right_shift_arithmetic", "char2hexint", "checksum", "classify", "color", "combinations",
+    "convex_hull_agg", "cosine_similarity", "crc32", "date_format_joda",
+    "evaluate_classifier_predictions", "format_number", "from_big_endian_64", "from_encoded_polyline",
+    "from_geojson_geometry", "geometric_mean", "hash_counts", "hmac_md5", "hmac_sha1", "hmac_sha256",
+    "hmac_sha512", "human_readable_seconds", "inverse_beta_cdf", "inverse_normal_cdf",
+    "json_array_contains", "json_array_get", "json_exists", "json_object", "json_query", "json_value",
+    "learn_classifier", "learn_regressor", "luhn_check", "make_set_digest", "map_union",
+    "merge_set_digest", "multimap_agg", "multimap_from_entries", "murmur3", "ngrams", "normal_cdf",
+    "numeric_histogram", "objectid", "parse_data_size", "parse_duration", "parse_presto_data_size",
+    "qdigest_agg", "rand_between", "render", "rgb", "sha512", "shuffle", "soundex", "split_to_map",
+    "split_to_multimap", "spooky_hash_v2_32", "spooky_hash_v2_64", "st_area", "st_contains",
+    "st_distance", "st_point", "t_test", "tdigest_agg", "timezone", "timezone_hour", "timezone_minute",
+    "to_big_endian_64", "to_ieee754_32", "to_ieee754_64", "trim_array", "url_extract_parameter",
+    "url_extract_port", "uuid", "value_at_quantile", "wilson_interval_lower", "wilson_interval_upper",
+    "with_timezone", "word_stem", "xxhash64", "zip_longest",
+}  # fmt: skip
 
 
 # ------------------------------------------------------------------------------------------ operators
@@ -295,7 +304,7 @@ def arithmetic(c: Compiler, op: str, a: E, b: E, node: exp.Expression) -> E:
     x, y = a.type.base, b.type.base
     if x == "unknown" and y == "unknown":
         return E("NULL", ty.UNKNOWN)
-    if x in ty.NUMERIC and y == "unknown" or x == "unknown" and y in ty.NUMERIC:
+    if (x in ty.NUMERIC and y == "unknown") or (x == "unknown" and y in ty.NUMERIC):
         t = b.type if x == "unknown" else a.type
         return E(f"CAST(NULL AS {duckdb_type(t)})", t)
     if x in ty.NUMERIC and y in ty.NUMERIC:
@@ -306,14 +315,16 @@ def arithmetic(c: Compiler, op: str, a: E, b: E, node: exp.Expression) -> E:
     if op in "+-" and x in temporal and y.startswith("interval"):
         if x == "date":
             if y == "interval day to second" and b.value is not None and b.value % 86400000:
-                raise c.fail("INVALID_FUNCTION_ARGUMENT", "Cannot add hour, minutes or seconds to a date", node)
+                raise c.fail(
+                    "INVALID_FUNCTION_ARGUMENT", "Cannot add hour, minutes or seconds to a date", node
+                )
             return E(f"CAST(({a.sql} {op} {b.sql}) AS DATE)", ty.DATE)
         return E(f"({a.sql} {op} {b.sql})", a.type)
     if op == "-" and x in temporal and y in temporal:
-        t = ty.common(a.type, b.type)
-        if t is not None:
-            p, q = cast(a, t), cast(b, t)
-            if t == ty.DATE:
+        both = ty.common(a.type, b.type)
+        if both is not None:
+            p, q = cast(a, both), cast(b, both)
+            if both == ty.DATE:
                 return E(f"to_days(CAST({p.sql} - {q.sql} AS INTEGER))", ty.INTERVAL_DAY)
             return E(f"({p.sql} - {q.sql})", ty.INTERVAL_DAY)
     if x == y and x.startswith("interval") and op in "+-":
@@ -340,7 +351,10 @@ def _numeric(op: str, a: E, b: E) -> E:
         word = "//" if op == "/" else "%"
         if isinstance(b.value, int) and b.value != 0:
             return E(f"({x} {word} {y})", t)
-        return E(f"CASE WHEN {y} = 0 THEN {raise_text('DIVISION_BY_ZERO', 'Division by zero', d)} ELSE ({x} {word} {y}) END", t)
+        return E(
+            f"CASE WHEN {y} = 0 THEN {raise_text('DIVISION_BY_ZERO', 'Division by zero', d)} ELSE ({x} {word} {y}) END",
+            t,
+        )
     return E(f"({x} {op} {y})", t)
 
 
@@ -354,33 +368,38 @@ def _typed(e: E, t: Type) -> str:
 def _decimal(op: str, a: E, b: E) -> E:
     """https://trino.io/docs/435/functions/decimal.html#binary-arithmetic-decimal-operators"""
     da, db = ty.as_decimal(a.type), ty.as_decimal(b.type)
-    assert da.p is not None and da.s is not None and db.p is not None and db.s is not None
+    (pa, sa), (pb, sb) = da.digits, db.digits
     x, y = cast(a, da).sql, cast(b, db).sql
     if op in "+-":
-        s = max(da.s, db.s)
-        t = ty.decimal(max(da.p - da.s, db.p - db.s) + s + 1, s)
+        s = max(sa, sb)
+        t = ty.decimal(max(pa - sa, pb - sb) + s + 1, s)
         d = duckdb_type(t)
         return E(f"CAST((CAST({x} AS {d}) {op} CAST({y} AS {d})) AS {d})", t)
     if op == "*":
-        t = ty.decimal(da.p + db.p, da.s + db.s)
+        t = ty.decimal(pa + pb, sa + sb)
         d = duckdb_type(t)
-        wide_a, wide_b = f"DECIMAL({min(38, da.p + db.p)},{da.s})", f"DECIMAL({min(38, da.p + db.p)},{db.s})"
-        if da.p + db.p > 18:
-            return E(f"CAST((CAST({x} AS {wide_a}) * {y}) AS {d})" if da.p + db.p <= 38 else f"CAST(({x} * {y}) AS {d})", t)
+        wide_a, wide_b = f"DECIMAL({min(38, pa + pb)},{sa})", f"DECIMAL({min(38, pa + pb)},{sb})"
+        if pa + pb > 18:
+            return E(
+                f"CAST((CAST({x} AS {wide_a}) * {y}) AS {d})"
+                if pa + pb <= 38
+                else f"CAST(({x} * {y}) AS {d})",
+                t,
+            )
         del wide_b
         return E(f"CAST(({x} * {y}) AS {d})", t)
     if op == "%":
-        s = max(da.s, db.s)
-        t = ty.decimal(min(db.p - db.s, da.p - da.s) + s, s)
+        s = max(sa, sb)
+        t = ty.decimal(min(pb - sb, pa - sa) + s, s)
         d = duckdb_type(t)
         zero = raise_text("DIVISION_BY_ZERO", "Division by zero", d)
         return E(f"CASE WHEN {y} = 0 THEN {zero} ELSE CAST(({x} % {y}) AS {d}) END", t)
-    s = max(da.s, db.s)
-    t = ty.decimal(da.p + db.s + max(db.s - da.s, 0), s)
+    s = max(sa, sb)
+    t = ty.decimal(pa + sb + max(sb - sa, 0), s)
     d = duckdb_type(t)
     # Exact: whole numbers divided, rounded half away from zero, scaled back.
-    num = f"(CAST(CAST({x} AS DECIMAL(38,{da.s})) * {_power(da.s)} AS HUGEINT) * {_power(s + db.s - da.s)})"
-    den = f"CAST(CAST({y} AS DECIMAL(38,{db.s})) * {_power(db.s)} AS HUGEINT)"
+    num = f"(CAST(CAST({x} AS DECIMAL(38,{sa})) * {_power(sa)} AS HUGEINT) * {_power(s + sb - sa)})"
+    den = f"CAST(CAST({y} AS DECIMAL(38,{sb})) * {_power(sb)} AS HUGEINT)"
     q = f"((2 * abs({num}) + abs({den})) // (2 * abs({den})) * (CASE WHEN ({x} < 0) <> ({y} < 0) THEN -1 ELSE 1 END))"
     unit = f"CAST('{'0.' + '0' * (s - 1) + '1' if s else '1'}' AS DECIMAL({s + 1},{s}))"
     value = f"CAST(CAST({q} AS DECIMAL({38 - s},0)) * {unit} AS {d})"
@@ -404,10 +423,10 @@ def concat(c: Compiler, args: list[E], node: exp.Expression) -> E:
             t = ty.common(t, o) if t is not None else None
         if t is None:
             raise c.fail("TYPE_MISMATCH", f"Cannot concat: {', '.join(map(str, types))}", node)
-        parts = [
-            cast(a, t).sql if a.type.base == "array" else f"[{cast(a, t.args[0]).sql}]" for a in args
-        ]
-        nulls = " OR ".join(f"{p} IS NULL" for a, p in zip(args, parts, strict=True) if a.type.base == "array")
+        parts = [cast(a, t).sql if a.type.base == "array" else f"[{cast(a, t.args[0]).sql}]" for a in args]
+        nulls = " OR ".join(
+            f"{p} IS NULL" for a, p in zip(args, parts, strict=True) if a.type.base == "array"
+        )
         joined = parts[0]
         for p in parts[1:]:
             joined = f"list_concat({joined}, {p})"
@@ -418,8 +437,17 @@ def concat(c: Compiler, args: list[E], node: exp.Expression) -> E:
         n: int | None = 0
         for t2 in types:
             n = None if n is None or t2.p is None else n + t2.p
-        return E("(" + " || ".join(cast(a, ty.VARCHAR).sql if a.type.base == "unknown" else a.sql for a in args) + ")", ty.varchar(n))
-    raise c.fail("FUNCTION_NOT_FOUND" if len(args) != 2 else "TYPE_MISMATCH", f"Unexpected parameters ({', '.join(map(str, types))}) for function concat", node)
+        return E(
+            "("
+            + " || ".join(cast(a, ty.VARCHAR).sql if a.type.base == "unknown" else a.sql for a in args)
+            + ")",
+            ty.varchar(n),
+        )
+    raise c.fail(
+        "FUNCTION_NOT_FOUND" if len(args) != 2 else "TYPE_MISMATCH",
+        f"Unexpected parameters ({', '.join(map(str, types))}) for function concat",
+        node,
+    )
 
 
 def make_row(items: list[E]) -> E:
@@ -453,7 +481,11 @@ def subscript(c: Compiler, base: E, index: E, node: exp.Expression) -> E:
         key = coerce(c, index, k, node) if ty.common(index.type, k) == k else None
         if key is None:
             raise c.fail("TYPE_MISMATCH", f"Cannot use {index.type} for subscript of {base.type}", node)
-        missing = raise_sql("INVALID_FUNCTION_ARGUMENT", f"'Key not present in map: ' || {to_varchar(key.sql, k)}", duckdb_type(t))
+        missing = raise_sql(
+            "INVALID_FUNCTION_ARGUMENT",
+            f"'Key not present in map: ' || {to_varchar(key.sql, k)}",
+            duckdb_type(t),
+        )
         return E(
             f"CASE WHEN {base.sql} IS NULL OR {key.sql} IS NULL THEN NULL WHEN NOT map_contains({base.sql}, {key.sql}) "
             f"THEN {missing} ELSE {base.sql}[{key.sql}] END",
@@ -493,7 +525,11 @@ def interval(c: Compiler, node: exp.Interval) -> E:
         return E(f"to_months({months})", ty.INTERVAL_YEAR, value=months)
     factor = {"DAY": 86400000, "HOUR": 3600000, "MINUTE": 60000, "SECOND": 1000}.get(name)
     if factor is None:
-        raise c.fail("", f"mismatched input '{name}'. Expecting: 'DAY', 'HOUR', 'MINUTE', 'MONTH', 'SECOND', 'YEAR'", node)
+        raise c.fail(
+            "",
+            f"mismatched input '{name}'. Expecting: 'DAY', 'HOUR', 'MINUTE', 'MONTH', 'SECOND', 'YEAR'",
+            node,
+        )
     ms = round(number * factor)
     if ms % 86400000 == 0:
         return E(f"to_days({ms // 86400000})", ty.INTERVAL_DAY, value=ms)
@@ -520,7 +556,19 @@ def extract(c: Compiler, node: exp.Extract, scope: Scope) -> E:
     field = node.this.name.lower()
     names = {"day_of_month": "day", "dow": "day_of_week", "doy": "day_of_year", "yow": "year_of_week"}
     field = names.get(field, field)
-    known = ("year", "quarter", "month", "week", "day", "day_of_week", "day_of_year", "year_of_week", "hour", "minute", "second")
+    known = (
+        "year",
+        "quarter",
+        "month",
+        "week",
+        "day",
+        "day_of_week",
+        "day_of_year",
+        "year_of_week",
+        "hour",
+        "minute",
+        "second",
+    )
     if field not in known:
         raise c.fail("", f"Invalid EXTRACT field: {field.upper()}", node)
     return call(c, field, [c.expr(node.expression, scope)], node)
@@ -536,9 +584,7 @@ def trim(c: Compiler, node: exp.Trim, scope: Scope) -> E:
 
 def substring(c: Compiler, node: exp.Substring, scope: Scope) -> E:
     args = [c.expr(node.this, scope)]
-    for key in ("start", "length"):
-        if node.args.get(key) is not None:
-            args.append(c.expr(node.args[key], scope))
+    args += [c.expr(node.args[key], scope) for key in ("start", "length") if node.args.get(key) is not None]
     return call(c, "substr", args, node)
 
 
@@ -555,7 +601,11 @@ def at_time_zone(c: Compiler, node: exp.AtTimeZone, scope: Scope) -> E:
         return E(f"({e.sql} AT TIME ZONE 'UTC')", Type("timestamp with time zone", p=e.type.p))
     if e.type.base == "timestamp with time zone":
         return e
-    raise c.fail("TYPE_MISMATCH", f"Type of value must be a time or timestamp with or without time zone (actual {e.type})", node)
+    raise c.fail(
+        "TYPE_MISMATCH",
+        f"Type of value must be a time or timestamp with or without time zone (actual {e.type})",
+        node,
+    )
 
 
 # -------------------------------------------------------------------------------------------- lambdas
@@ -564,7 +614,11 @@ def at_time_zone(c: Compiler, node: exp.AtTimeZone, scope: Scope) -> E:
 def _lambda(c: Compiler, node: exp.Expression, scope: Scope, parameters: list[E], truth: bool = False) -> E:
     """The body of a lambda whose parameters are the given expressions."""
     if not isinstance(node, exp.Lambda):
-        raise c.fail("TYPE_MISMATCH", f"Expected a lambda with {len(parameters)} parameters, found {node.sql('trino')}", node)
+        raise c.fail(
+            "TYPE_MISMATCH",
+            f"Expected a lambda with {len(parameters)} parameters, found {node.sql('trino')}",
+            node,
+        )
     if len(node.expressions) != len(parameters):
         raise c.fail(
             "INVALID_PARAMETER_USAGE",
@@ -592,7 +646,9 @@ def _of_map(c: Compiler, e: E, name: str, node: exp.Expression) -> tuple[Type, T
     return e.type.args[0], e.type.args[1]
 
 
-def _higher_order(c: Compiler, name: str, nodes: list[exp.Expression], scope: Scope, truth: bool, node: exp.Expression) -> E:
+def _higher_order(
+    c: Compiler, name: str, nodes: list[exp.Expression], scope: Scope, truth: bool, node: exp.Expression
+) -> E:
     """https://trino.io/docs/435/functions/array.html and .../lambda.html"""
     a = c.expr(nodes[0], scope)
     u = c.parameter()
@@ -616,11 +672,22 @@ def _higher_order(c: Compiler, name: str, nodes: list[exp.Expression], scope: Sc
         # One decisive element decides; without it, an unknown one leaves the answer unknown.
         decisive = f"len(list_filter({a.sql}, lambda {u}: {'' if wanted else 'NOT '}{body.sql})) > 0"
         unknown = f"len(list_filter({a.sql}, lambda {u}: ({body.sql}) IS NULL)) > 0"
-        yes, no = {"any_match": ("true", "false"), "all_match": ("false", "true"), "none_match": ("false", "true")}[name]
-        return E(f"CASE WHEN {a.sql} IS NULL THEN NULL WHEN {decisive} THEN {yes} WHEN {unknown} THEN NULL ELSE {no} END", ty.BOOLEAN)
+        yes, no = {
+            "any_match": ("true", "false"),
+            "all_match": ("false", "true"),
+            "none_match": ("false", "true"),
+        }[name]
+        return E(
+            f"CASE WHEN {a.sql} IS NULL THEN NULL WHEN {decisive} THEN {yes} WHEN {unknown} THEN NULL ELSE {no} END",
+            ty.BOOLEAN,
+        )
     if name == "reduce":
         if len(nodes) != 4:
-            raise c.fail("FUNCTION_NOT_FOUND", "Unexpected parameters for function reduce. Expected: reduce(array(T), S, function(S,T,S), function(S,R))", node)
+            raise c.fail(
+                "FUNCTION_NOT_FOUND",
+                "Unexpected parameters for function reduce. Expected: reduce(array(T), S, function(S,T,S), function(S,R))",
+                node,
+            )
         x = _of_array(c, a, name, node)
         start = c.expr(nodes[1], scope)
         state = start.type
@@ -629,7 +696,9 @@ def _higher_order(c: Compiler, name: str, nodes: list[exp.Expression], scope: Sc
             body = _lambda(c, nodes[2], scope, [E(f"{p}.s", state), E(f"{q}.x", x)])
             widened = ty.common(state, body.type)
             if widened is None:
-                raise c.fail("TYPE_MISMATCH", f"reduce's function returns {body.type}, its state is {state}", nodes[2])
+                raise c.fail(
+                    "TYPE_MISMATCH", f"reduce's function returns {body.type}, its state is {state}", nodes[2]
+                )
             if widened == state:
                 break
             state = widened
@@ -683,7 +752,11 @@ def _all_common(c: Compiler, args: list[E], name: str, node: exp.Expression) -> 
     for a in args[1:]:
         u = ty.common(t, a.type)
         if u is None:
-            raise c.fail("TYPE_MISMATCH", f"All {name.upper()} operands must be the same type or coercible to a common type. Cannot find common type between {t} and {a.type}", node)
+            raise c.fail(
+                "TYPE_MISMATCH",
+                f"All {name.upper()} operands must be the same type or coercible to a common type. Cannot find common type between {t} and {a.type}",
+                node,
+            )
         t = u
     return t
 
@@ -751,7 +824,9 @@ def _random(c: Compiler, args: list[E], node: exp.Expression) -> E:
     if not args:
         return E("random()", ty.DOUBLE)
     low, high = ("0", args[0].sql) if len(args) == 1 else (args[0].sql, args[1].sql)
-    return E(f"CAST({low} + floor(random() * ({high} - {low})) AS {duckdb_type(args[-1].type)})", args[-1].type)
+    return E(
+        f"CAST({low} + floor(random() * ({high} - {low})) AS {duckdb_type(args[-1].type)})", args[-1].type
+    )
 
 
 @special("uuid")
@@ -800,10 +875,13 @@ def _ceil(c: Compiler, args: list[E], node: exp.Expression) -> E:
     if e.type.base in ty.INTEGERS:
         return e
     if e.type.base == "decimal":
-        assert e.type.p is not None and e.type.s is not None
-        t = ty.decimal(e.type.p - e.type.s + min(e.type.s, 1), 0)
+        p, s = e.type.digits
+        t = ty.decimal(p - s + min(s, 1), 0)
         return E(f"CAST({name}({e.sql}) AS {duckdb_type(t)})", t)
-    return E(f"{name}({cast(e, ty.DOUBLE).sql if e.type.base == 'unknown' else e.sql})", ty.DOUBLE if e.type.base == "unknown" else _number(c, e, name, node))
+    return E(
+        f"{name}({cast(e, ty.DOUBLE).sql if e.type.base == 'unknown' else e.sql})",
+        ty.DOUBLE if e.type.base == "unknown" else _number(c, e, name, node),
+    )
 
 
 def _number(c: Compiler, e: E, name: str, node: exp.Expression) -> Type:
@@ -819,11 +897,11 @@ def _round(c: Compiler, args: list[E], node: exp.Expression) -> E:
     t = _number(c, e, "round", node)
     places = args[1].sql if len(args) == 2 else "0"
     if t.base == "decimal":
-        assert t.p is not None and t.s is not None
+        p, s = t.digits
         if len(args) == 1:
-            t = ty.decimal(t.p - t.s + min(t.s, 1), 0)
+            t = ty.decimal(p - s + min(s, 1), 0)
         else:
-            t = ty.decimal(t.p + 1, t.s)
+            t = ty.decimal(p + 1, s)
             if args[1].value is None:
                 raise not_supported("round(decimal, n) with an n that is no literal")
     if t.base in ty.INTEGERS and len(args) == 1:
@@ -839,8 +917,8 @@ def _truncate(c: Compiler, args: list[E], node: exp.Expression) -> E:
         factor = f"pow(10, {args[1].sql})"
         return E(f"CAST(trunc({args[0].sql} * {factor}) / {factor} AS {duckdb_type(t)})", t)
     if t.base == "decimal":
-        assert t.p is not None and t.s is not None
-        t = ty.decimal(t.p - t.s if t.p > t.s else 1, 0)
+        p, s = t.digits
+        t = ty.decimal(p - s if p > s else 1, 0)
     return E(f"CAST(trunc({args[0].sql}) AS {duckdb_type(t)})", t)
 
 
@@ -888,8 +966,12 @@ def _unit(c: Compiler, e: E, node: exp.Expression, temporal: Type) -> str:
     if not isinstance(e.value, str):
         raise not_supported("A date unit that is no literal")
     unit = e.value.lower()
-    if unit not in _UNITS or (temporal.base == "date" and unit in ("millisecond", "second", "minute", "hour")):
-        raise c.fail("INVALID_FUNCTION_ARGUMENT", f"'{e.value}' is not a valid {temporal.base.upper()} field", node)
+    if unit not in _UNITS or (
+        temporal.base == "date" and unit in ("millisecond", "second", "minute", "hour")
+    ):
+        raise c.fail(
+            "INVALID_FUNCTION_ARGUMENT", f"'{e.value}' is not a valid {temporal.base.upper()} field", node
+        )
     return unit
 
 
@@ -900,7 +982,11 @@ def _date_add(c: Compiler, args: list[E], node: exp.Expression) -> E:
     e = _temporal(c, args[2], "date_add", node)
     unit = _unit(c, args[0], node, e.type)
     if args[1].type.base not in ty.INTEGERS:
-        raise c.fail("FUNCTION_NOT_FOUND", f"Unexpected parameters ({', '.join(str(a.type) for a in args)}) for function date_add", node)
+        raise c.fail(
+            "FUNCTION_NOT_FOUND",
+            f"Unexpected parameters ({', '.join(str(a.type) for a in args)}) for function date_add",
+            node,
+        )
     function, factor = _UNITS[unit]
     n = f"{args[1].sql} * {factor}" if factor != 1 else args[1].sql
     kind = "BIGINT" if function in ("to_milliseconds", "to_hours", "to_minutes") else "INTEGER"
@@ -916,7 +1002,11 @@ def _temporal(c: Compiler, e: E, name: str, node: exp.Expression) -> E:
     if e.type.base == "unknown":
         return cast(e, ty.DATE)
     if e.type.base not in ("date", "timestamp", "timestamp with time zone"):
-        raise c.fail("FUNCTION_NOT_FOUND", f"Unexpected parameters (..., {e.type}) for function {name}. Expected: {name}(varchar(x), ..., date), {name}(varchar(x), ..., timestamp(p))", node)
+        raise c.fail(
+            "FUNCTION_NOT_FOUND",
+            f"Unexpected parameters (..., {e.type}) for function {name}. Expected: {name}(varchar(x), ..., date), {name}(varchar(x), ..., timestamp(p))",
+            node,
+        )
     return e
 
 
@@ -1018,7 +1108,10 @@ def _joda_format(e: E) -> str:
 @special("format_datetime")
 def _format_datetime(c: Compiler, args: list[E], node: exp.Expression) -> E:
     _arity(c, "format_datetime", args, node, 2)
-    return E(f"strftime({_temporal(c, args[0], 'format_datetime', node).sql}, '{_joda_format(args[1])}')", ty.VARCHAR)
+    return E(
+        f"strftime({_temporal(c, args[0], 'format_datetime', node).sql}, '{_joda_format(args[1])}')",
+        ty.VARCHAR,
+    )
 
 
 @special("parse_datetime")
@@ -1044,7 +1137,11 @@ def _element(c: Compiler, args: list[E], name: str, node: exp.Expression) -> tup
     _arity(c, name, args, node, 2)
     t = ty.common(_of_array(c, args[0], name, node), args[1].type)
     if t is None:
-        raise c.fail("FUNCTION_NOT_FOUND", f"Unexpected parameters ({args[0].type}, {args[1].type}) for function {name}", node)
+        raise c.fail(
+            "FUNCTION_NOT_FOUND",
+            f"Unexpected parameters ({args[0].type}, {args[1].type}) for function {name}",
+            node,
+        )
     return cast(args[0], ty.array(t)).sql, cast(args[1], t).sql, t
 
 
@@ -1065,11 +1162,17 @@ def _element_at(c: Compiler, args: list[E], node: exp.Expression) -> E:
     if a.type.base == "map":
         k, v = a.type.args
         if ty.common(i.type, k) is None:
-            raise c.fail("FUNCTION_NOT_FOUND", f"Unexpected parameters ({a.type}, {i.type}) for function element_at", node)
+            raise c.fail(
+                "FUNCTION_NOT_FOUND",
+                f"Unexpected parameters ({a.type}, {i.type}) for function element_at",
+                node,
+            )
         return E(f"{a.sql}[{coerce(c, i, k, node).sql}]", v)
     t = _of_array(c, a, "element_at", node)
     if i.type.base not in (*ty.INTEGERS, "unknown"):
-        raise c.fail("FUNCTION_NOT_FOUND", f"Unexpected parameters ({a.type}, {i.type}) for function element_at", node)
+        raise c.fail(
+            "FUNCTION_NOT_FOUND", f"Unexpected parameters ({a.type}, {i.type}) for function element_at", node
+        )
     sql = f"list_extract({a.sql}, {i.sql})"
     if isinstance(i.value, int) and i.value != 0:
         return E(sql, t)
@@ -1153,13 +1256,19 @@ def _array_sort(c: Compiler, args: list[E], node: exp.Expression) -> E:
 @special("array_position")
 def _array_position(c: Compiler, args: list[E], node: exp.Expression) -> E:
     a, x, _ = _element(c, args, "array_position", node)
-    return E(f"CASE WHEN {a} IS NULL OR {x} IS NULL THEN NULL ELSE CAST(coalesce(list_position({a}, {x}), 0) AS BIGINT) END", ty.BIGINT)
+    return E(
+        f"CASE WHEN {a} IS NULL OR {x} IS NULL THEN NULL ELSE CAST(coalesce(list_position({a}, {x}), 0) AS BIGINT) END",
+        ty.BIGINT,
+    )
 
 
 @special("array_remove")
 def _array_remove(c: Compiler, args: list[E], node: exp.Expression) -> E:
     a, x, t = _element(c, args, "array_remove", node)
-    return E(f"CASE WHEN {x} IS NULL THEN NULL ELSE list_filter({a}, lambda y: y IS DISTINCT FROM {x}) END", ty.array(t))
+    return E(
+        f"CASE WHEN {x} IS NULL THEN NULL ELSE list_filter({a}, lambda y: y IS DISTINCT FROM {x}) END",
+        ty.array(t),
+    )
 
 
 @special("slice")
@@ -1184,7 +1293,9 @@ def _flatten(c: Compiler, args: list[E], node: exp.Expression) -> E:
     _arity(c, "flatten", args, node, 1)
     t = _of_array(c, args[0], "flatten", node)
     if t.base != "array":
-        raise c.fail("FUNCTION_NOT_FOUND", f"Unexpected parameters ({args[0].type}) for function flatten", node)
+        raise c.fail(
+            "FUNCTION_NOT_FOUND", f"Unexpected parameters ({args[0].type}) for function flatten", node
+        )
     return E(f"flatten({args[0].sql})", t)
 
 
@@ -1193,11 +1304,18 @@ def _sequence(c: Compiler, args: list[E], node: exp.Expression) -> E:
     _arity(c, "sequence", args, node, 2, 3)
     t = ty.common(args[0].type, args[1].type)
     if t is None:
-        raise c.fail("FUNCTION_NOT_FOUND", f"Unexpected parameters ({args[0].type}, {args[1].type}) for function sequence", node)
+        raise c.fail(
+            "FUNCTION_NOT_FOUND",
+            f"Unexpected parameters ({args[0].type}, {args[1].type}) for function sequence",
+            node,
+        )
     a, b = cast(args[0], t).sql, cast(args[1], t).sql
     if t.base in ty.INTEGERS:
         step = args[2].sql if len(args) == 3 else f"CASE WHEN {a} <= {b} THEN 1 ELSE -1 END"
-        return E(f"generate_series(CAST({a} AS BIGINT), CAST({b} AS BIGINT), CAST({step} AS BIGINT))", ty.array(ty.BIGINT))
+        return E(
+            f"generate_series(CAST({a} AS BIGINT), CAST({b} AS BIGINT), CAST({step} AS BIGINT))",
+            ty.array(ty.BIGINT),
+        )
     if t.base in ("date", "timestamp") and len(args) == 3 and args[2].type == ty.INTERVAL_YEAR:
         # Each from the start: adding month by month would forget the day after a short one.
         if not args[2].value:
@@ -1220,7 +1338,10 @@ def _sequence(c: Compiler, args: list[E], node: exp.Expression) -> E:
 @special("repeat")
 def _repeat(c: Compiler, args: list[E], node: exp.Expression) -> E:
     _arity(c, "repeat", args, node, 2)
-    return E(f"list_transform(range(CAST({args[1].sql} AS BIGINT)), lambda y: {args[0].sql})", ty.array(args[0].type))
+    return E(
+        f"list_transform(range(CAST({args[1].sql} AS BIGINT)), lambda y: {args[0].sql})",
+        ty.array(args[0].type),
+    )
 
 
 @special("zip")
@@ -1228,7 +1349,9 @@ def _zip(c: Compiler, args: list[E], node: exp.Expression) -> E:
     elements = [_of_array(c, a, "zip", node) for a in args]
     t = ty.row(*[(None, e) for e in elements])
     fields = ", ".join(f"'_{i}': y[{i + 1}]" for i in range(len(args)))
-    return E(f"list_transform(list_zip({', '.join(a.sql for a in args)}), lambda y: {{{fields}}})", ty.array(t))
+    return E(
+        f"list_transform(list_zip({', '.join(a.sql for a in args)}), lambda y: {{{fields}}})", ty.array(t)
+    )
 
 
 @special("reverse")
@@ -1238,7 +1361,9 @@ def _reverse(c: Compiler, args: list[E], node: exp.Expression) -> E:
         return E(f"list_reverse({args[0].sql})", args[0].type)
     e = _accept(args[0], "varchar")
     if e is None:
-        raise c.fail("FUNCTION_NOT_FOUND", f"Unexpected parameters ({args[0].type}) for function reverse", node)
+        raise c.fail(
+            "FUNCTION_NOT_FOUND", f"Unexpected parameters ({args[0].type}) for function reverse", node
+        )
     return E(f"reverse({e.sql})", args[0].type)
 
 
@@ -1256,9 +1381,16 @@ def _map_from_entries(c: Compiler, args: list[E], node: exp.Expression) -> E:
     _arity(c, "map_from_entries", args, node, 1)
     t = _of_array(c, args[0], "map_from_entries", node)
     if t.base != "row" or len(t.args) != 2:
-        raise c.fail("FUNCTION_NOT_FOUND", f"Unexpected parameters ({args[0].type}) for function map_from_entries", node)
+        raise c.fail(
+            "FUNCTION_NOT_FOUND",
+            f"Unexpected parameters ({args[0].type}) for function map_from_entries",
+            node,
+        )
     k, v = struct_field("y", t, 0), struct_field("y", t, 1)
-    return E(f"map_from_entries(list_transform({args[0].sql}, lambda y: {{'key': {k}, 'value': {v}}}))", ty.map_of(*t.args))
+    return E(
+        f"map_from_entries(list_transform({args[0].sql}, lambda y: {{'key': {k}, 'value': {v}}}))",
+        ty.map_of(*t.args),
+    )
 
 
 @special("map_entries")
@@ -1299,7 +1431,10 @@ def _json_path(c: Compiler, e: E, node: exp.Expression) -> str:
         raise c.fail("INVALID_FUNCTION_ARGUMENT", f"Invalid JSON path: '{e.value}'", node)
     out, rest = "$", text[1:]
     while rest:
-        m = re.match(r"""\.([A-Za-z_0-9\-:]+)|\[(\d+)\]|\[\s*"((?:[^"\\]|\\.)*)"\s*\]|\[\s*'([^']*)'\s*\]|\."([^"]*)\"""", rest)
+        m = re.match(
+            r"""\.([A-Za-z_0-9\-:]+)|\[(\d+)\]|\[\s*"((?:[^"\\]|\\.)*)"\s*\]|\[\s*'([^']*)'\s*\]|\."([^"]*)\"""",
+            rest,
+        )
         if m is None:
             if "*" in rest or ".." in rest:
                 raise not_supported(f"JSON path '{e.value}' (wildcards and filters)")
@@ -1325,7 +1460,10 @@ def _json_text(c: Compiler, e: E, name: str, node: exp.Expression) -> str:
 @special("json_extract")
 def _json_extract(c: Compiler, args: list[E], node: exp.Expression) -> E:
     _arity(c, "json_extract", args, node, 2)
-    return E(f"CAST(json_extract({_json_text(c, args[0], 'json_extract', node)}, {_json_path(c, args[1], node)}) AS VARCHAR)", ty.JSON)
+    return E(
+        f"CAST(json_extract({_json_text(c, args[0], 'json_extract', node)}, {_json_path(c, args[1], node)}) AS VARCHAR)",
+        ty.JSON,
+    )
 
 
 @special("json_extract_scalar")
@@ -1423,9 +1561,17 @@ def compile_call(
     if is_aggregate(name):
         return _aggregate(c, name, nodes, scope, filter_node, over, order_node, node)
     if over is not None or name in _RANKING or name in _VALUE_WINDOWS:
-        raise c.fail("FUNCTION_NOT_WINDOW" if over else "", f"Window function {name} requires an OVER clause" if not over else f"Not a window function: {name}", node)
+        raise c.fail(
+            "FUNCTION_NOT_WINDOW" if over else "",
+            f"Window function {name} requires an OVER clause"
+            if not over
+            else f"Not a window function: {name}",
+            node,
+        )
     if filter_node is not None:
-        raise c.fail("FUNCTION_NOT_AGGREGATE", f"Filter is only valid for aggregation functions, not {name}", node)
+        raise c.fail(
+            "FUNCTION_NOT_AGGREGATE", f"Filter is only valid for aggregation functions, not {name}", node
+        )
     if name in _HIGHER_ORDER:
         if len(nodes) < 2:
             raise c.fail("FUNCTION_NOT_FOUND", f"Unexpected parameters for function {name}", node)
@@ -1441,7 +1587,13 @@ def compile_call(
 
 
 def _window_function(
-    c: Compiler, name: str, nodes: list[exp.Expression], scope: Scope, over: str, ignore_nulls: bool, node: exp.Expression
+    c: Compiler,
+    name: str,
+    nodes: list[exp.Expression],
+    scope: Scope,
+    over: str,
+    ignore_nulls: bool,
+    node: exp.Expression,
 ) -> E:
     args = [c.expr(n, scope) for n in nodes]
     if name in _RANKING:
@@ -1616,9 +1768,14 @@ def listagg(c: Compiler, node: exp.GroupConcat, scope: Scope, filter_node: exp.E
         if isinstance(inner, exp.Distinct):
             distinct, inner = "DISTINCT ", inner.expressions[0]
         e = c.expr(inner, scope)
-        separator = c.expr(node.args["separator"], scope).sql if node.args.get("separator") is not None else "''"
-        condition = f" FILTER (WHERE {c._boolean(filter_node, scope, 'FILTER').sql})" if filter_node is not None else ""
+        separator = (
+            c.expr(node.args["separator"], scope).sql if node.args.get("separator") is not None else "''"
+        )
+        condition = (
+            f" FILTER (WHERE {c._boolean(filter_node, scope, 'FILTER').sql})"
+            if filter_node is not None
+            else ""
+        )
     finally:
         c.in_aggregate -= 1
     return E(f"string_agg({distinct}{e.sql}, {separator}{order}){condition}", ty.VARCHAR)
-

@@ -52,7 +52,7 @@ def offset_position(sql: str, offset: int) -> tuple[int, int]:
     return before.count("\n") + 1, offset - (before.rfind("\n") + 1) + 1
 
 
-def parse_query(sql: str) -> exp.Expression:
+def parse_query(sql: str) -> Any:
     """One Trino query or DML statement. Raises QueryError (SYNTAX-like, with the position)."""
     try:
         statements = [s for s in sqlglot.parse(sql, read=LocalAwsTrino) if s is not None]

@@ -17,13 +17,29 @@ from local_aws.athena.scan import text
 from local_aws.athena.types import Type
 
 # ResultSetMetadata's Precision of types without one of their own.
-_PRECISION = {"boolean": 0, "tinyint": 3, "smallint": 5, "integer": 10, "bigint": 19, "real": 17, "double": 17, "varchar": 2147483647, "varbinary": 1073741824, "timestamp": 3, "timestamp with time zone": 3}
+_PRECISION = {
+    "boolean": 0,
+    "tinyint": 3,
+    "smallint": 5,
+    "integer": 10,
+    "bigint": 19,
+    "real": 17,
+    "double": 17,
+    "varchar": 2147483647,
+    "varbinary": 1073741824,
+    "timestamp": 3,
+    "timestamp with time zone": 3,
+}
 
 
 def column_info(name: str, t: Type) -> dict[str, Any]:
     """A ColumnInfo of GetQueryResults."""
     base = {"real": "float"}.get(t.base, t.base)
-    precision = t.p if t.base in ("decimal", "char") or (t.base == "varchar" and t.p is not None) else _PRECISION.get(t.base, 0)
+    precision = (
+        t.p
+        if t.base in ("decimal", "char") or (t.base == "varchar" and t.p is not None)
+        else _PRECISION.get(t.base, 0)
+    )
     return {
         "CatalogName": "hive",
         "SchemaName": "",
@@ -43,7 +59,9 @@ def as_text(sql: str, t: Type) -> str:
     if t.base == "varbinary":
         return f"trino_bytes_text({sql})"
     if t.base == "array":
-        return f"'[' || array_to_string(list_transform({sql}, lambda v: {_inner('v', t.args[0])}), ', ') || ']'"
+        return (
+            f"'[' || array_to_string(list_transform({sql}, lambda v: {_inner('v', t.args[0])}), ', ') || ']'"
+        )
     if t.base == "map":
         pair = f"{_inner('v.key', t.args[0])} || '=' || {_inner('v.value', t.args[1])}"
         return f"'{{' || array_to_string(list_transform(map_entries({sql}), lambda v: {pair}), ', ') || '}}'"
@@ -63,7 +81,9 @@ def _inner(sql: str, t: Type) -> str:
 
 def write_csv(session: Session, query: str, columns: list[tuple[str, Type]], path: Path) -> int:
     """SELECT's result: everything quoted, NULL as nothing at all. Returns the number of rows."""
-    items = ", ".join(f"""CAST({as_text(f'q."c{i}"', t)} AS VARCHAR) AS "c{i}" """ for i, (_, t) in enumerate(columns))
+    items = ", ".join(
+        f"""CAST({as_text(f'q."c{i}"', t)} AS VARCHAR) AS "c{i}" """ for i, (_, t) in enumerate(columns)
+    )
     body = path.with_suffix(".body")
     rows = session.rows(
         f"COPY (SELECT {items} FROM ({query}) AS q) TO {text(str(body))} "
@@ -144,8 +164,18 @@ def metadata_bytes(query_id: str, columns: list[tuple[str, Type]]) -> bytes:
     out = chunk(1, query_id.encode())
     for name, t in columns:
         info = column_info(name, t)
-        body = chunk(1, b"hive") + chunk(4, name.encode()) + chunk(5, name.encode()) + chunk(6, str(info["Type"]).encode())
-        body += varint(7 << 3) + varint(int(info["Precision"] or 0)) + varint(8 << 3) + varint(int(info["Scale"] or 0))
+        body = (
+            chunk(1, b"hive")
+            + chunk(4, name.encode())
+            + chunk(5, name.encode())
+            + chunk(6, str(info["Type"]).encode())
+        )
+        body += (
+            varint(7 << 3)
+            + varint(int(info["Precision"] or 0))
+            + varint(8 << 3)
+            + varint(int(info["Scale"] or 0))
+        )
         out += chunk(4, body)
     return out
 

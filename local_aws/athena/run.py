@@ -36,7 +36,16 @@ from local_aws.athena.results import write_csv
 from local_aws.athena.scan import Reader, split_location
 from local_aws.athena.select import Compiler, Query
 from local_aws.athena.types import Type, hive_type
-from local_aws.athena.write import Target, Writer, compression_of, padded, parse_options, parse_unload, tokens, unload_target
+from local_aws.athena.write import (
+    Target,
+    Writer,
+    compression_of,
+    padded,
+    parse_options,
+    parse_unload,
+    tokens,
+    unload_target,
+)
 from local_aws.objects import ObjectStore
 
 
@@ -54,7 +63,9 @@ class Outcome:
     planned_at: dt.datetime | None = None
 
 
-_LITERAL = re.compile(r"'(?:[^']|'')*'|[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|(?i:true|false|null)|(?i:date|timestamp|time|decimal|bigint|double)\s*'[^']*'")
+_LITERAL = re.compile(
+    r"'(?:[^']|'')*'|[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|(?i:true|false|null)|(?i:date|timestamp|time|decimal|bigint|double)\s*'[^']*'"
+)
 
 
 def classify(sql: str) -> tuple[str, str]:
@@ -149,7 +160,11 @@ class Runner:
             raise not_supported(f"{first} as a statement (ExecutionParameters are)")
         if first in ("CREATE", "DROP", "ALTER", "MSCK", "SHOW", "DESCRIBE", "DESC"):
             return self._ddl(sql)
-        raise QueryError("", f"mismatched input '{words[0].lower()}'. Expecting: 'ALTER', 'CREATE', 'DESCRIBE', 'DROP', 'EXPLAIN', 'INSERT', 'SELECT', 'SHOW', 'UNLOAD', 'VALUES', 'WITH', <query>", (1, 1))
+        raise QueryError(
+            "",
+            f"mismatched input '{words[0].lower()}'. Expecting: 'ALTER', 'CREATE', 'DESCRIBE', 'DROP', 'EXPLAIN', 'INSERT', 'SELECT', 'SHOW', 'UNLOAD', 'VALUES', 'WITH', <query>",
+            (1, 1),
+        )
 
     # ----------------------------------------------------------------------------------- queries
 
@@ -175,7 +190,11 @@ class Runner:
         """
         places = [(start, end) for kind, word, start, end in tokens(sql) if kind == "op" and word == "?"]
         if len(places) != len(self.parameters):
-            raise QueryError("INVALID_PARAMETER_USAGE", f"Incorrect number of parameters: expected {len(places)} but found {len(self.parameters)}", (1, 1))
+            raise QueryError(
+                "INVALID_PARAMETER_USAGE",
+                f"Incorrect number of parameters: expected {len(places)} but found {len(self.parameters)}",
+                (1, 1),
+            )
         for (start, end), value in reversed(list(zip(places, self.parameters, strict=True))):
             literal = value if _LITERAL.fullmatch(value.strip()) else "'" + value.replace("'", "''") + "'"
             sql = f"{sql[:start]}{literal}{sql[end:]}"
@@ -214,9 +233,13 @@ class Runner:
     # ------------------------------------------------------------------------------------- views
 
     def _create_view(self, sql: str) -> Outcome:
-        m = re.match(r"\s*(?:(?:--[^\n]*\n|/\*.*?\*/)\s*)*CREATE\s+(OR\s+REPLACE\s+)?VIEW\s+", sql, re.I | re.S)
+        m = re.match(
+            r"\s*(?:(?:--[^\n]*\n|/\*.*?\*/)\s*)*CREATE\s+(OR\s+REPLACE\s+)?VIEW\s+", sql, re.I | re.S
+        )
         if m is None:
-            raise QueryError("", "mismatched input. Expecting: CREATE [OR REPLACE] VIEW name AS query", (1, 1))
+            raise QueryError(
+                "", "mismatched input. Expecting: CREATE [OR REPLACE] VIEW name AS query", (1, 1)
+            )
         ts = tokens(sql, m.end())
         parts = []
         i = 0
@@ -230,7 +253,9 @@ class Runner:
         if i < len(ts) and ts[i][1].upper() == "COMMENT":
             i += 2
         if i >= len(ts) or ts[i][1].upper() != "AS" or not parts:
-            raise QueryError("", f"mismatched input '{ts[i][1] if i < len(ts) else '<EOF>'}'. Expecting: 'AS'", (1, 1))
+            raise QueryError(
+                "", f"mismatched input '{ts[i][1] if i < len(ts) else '<EOF>'}'. Expecting: 'AS'", (1, 1)
+            )
         name = parts[-1]
         database = parts[-2] if len(parts) > 1 else self.database
         if not self.catalog.has_database(database):
@@ -240,16 +265,28 @@ class Runner:
         columns = self._columns(query)
         for n, f in zip([c for c, _ in columns], query.fields, strict=True):
             if f.name is None:
-                raise QueryError("MISSING_COLUMN_NAME", f"Column name not specified at position {n[4:]}: give it an alias", (1, 1))
+                raise QueryError(
+                    "MISSING_COLUMN_NAME",
+                    f"Column name not specified at position {n[4:]}: give it an alias",
+                    (1, 1),
+                )
         lower = [n.lower() for n, _ in columns]
         if len(set(lower)) != len(lower):
             twice = next(n for n in lower if lower.count(n) > 1)
-            raise QueryError("DUPLICATE_COLUMN_NAME", f"Column name '{twice}' specified more than once", (1, 1))
+            raise QueryError(
+                "DUPLICATE_COLUMN_NAME", f"Column name '{twice}' specified more than once", (1, 1)
+            )
         existing = self.catalog.find(database, name)
         if existing is not None and not existing.is_view:
-            raise QueryError("TABLE_ALREADY_EXISTS", f"Table 'awsdatacatalog.{database}.{name}' already exists; it is no view", (1, 1))
+            raise QueryError(
+                "TABLE_ALREADY_EXISTS",
+                f"Table 'awsdatacatalog.{database}.{name}' already exists; it is no view",
+                (1, 1),
+            )
         if existing is not None and not m.group(1):
-            raise QueryError("TABLE_ALREADY_EXISTS", f"View already exists: 'awsdatacatalog.{database}.{name}'", (1, 1))
+            raise QueryError(
+                "TABLE_ALREADY_EXISTS", f"View already exists: 'awsdatacatalog.{database}.{name}'", (1, 1)
+            )
         entry: dict[str, Any] = {
             "Name": name,
             "TableType": "VIRTUAL_VIEW",
@@ -294,7 +331,16 @@ class Runner:
         writer = self._writer()
         writer.require_empty(target.location)
         written = writer.write(body, columns, target, ordered=query.ordered)
-        return Outcome("", self._empty(), [("rows", ty.BIGINT)], 0, self.reader.scanned, written.rows, written.files, self.planned_at)
+        return Outcome(
+            "",
+            self._empty(),
+            [("rows", ty.BIGINT)],
+            0,
+            self.reader.scanned,
+            written.rows,
+            written.files,
+            self.planned_at,
+        )
 
     def _ctas(self, sql: str) -> Outcome:
         """https://docs.aws.amazon.com/athena/latest/ug/create-table-as.html"""
@@ -314,7 +360,11 @@ class Runner:
         if i < len(ts) and ts[i][1].upper() == "WITH":
             options, i = parse_options(sql, ts, i + 1)
         if i >= len(ts) or ts[i][1].upper() != "AS":
-            raise QueryError("", f"mismatched input '{ts[i][1] if i < len(ts) else '<EOF>'}'. Expecting: 'AS', 'WITH'", (1, 1))
+            raise QueryError(
+                "",
+                f"mismatched input '{ts[i][1] if i < len(ts) else '<EOF>'}'. Expecting: 'AS', 'WITH'",
+                (1, 1),
+            )
         end = len(sql)
         with_data = True
         tail = [t[1].upper() for t in ts[-3:]]
@@ -322,7 +372,14 @@ class Runner:
             end = ts[-2][2]
         elif tail == ["WITH", "NO", "DATA"]:
             end, with_data = ts[-3][2], False
-        known = {"format", "external_location", "partitioned_by", "write_compression", "parquet_compression", "field_delimiter"}
+        known = {
+            "format",
+            "external_location",
+            "partitioned_by",
+            "write_compression",
+            "parquet_compression",
+            "field_delimiter",
+        }
         for key in options:
             if key not in known:
                 raise not_supported(f"CREATE TABLE AS ... WITH ({key} = ...)")
@@ -333,24 +390,39 @@ class Runner:
         if self.catalog.find(database, name) is not None:
             if exists:
                 return Outcome("", self._empty(), update_count=0, manifest=[])
-            raise QueryError("TABLE_ALREADY_EXISTS", f"Destination table 'awsdatacatalog.{database}.{name}' already exists", (1, 1))
+            raise QueryError(
+                "TABLE_ALREADY_EXISTS",
+                f"Destination table 'awsdatacatalog.{database}.{name}' already exists",
+                (1, 1),
+            )
         kind = str(options.get("format", "PARQUET")).upper()
         if kind not in ("PARQUET", "JSON", "TEXTFILE"):
             raise not_supported(f"CREATE TABLE AS with format = '{kind}'")
-        location = str(options.get("external_location") or f"{self.output_location.rstrip('/')}/tables/{self.query_id}/")
+        location = str(
+            options.get("external_location") or f"{self.output_location.rstrip('/')}/tables/{self.query_id}/"
+        )
         keys = [str(k).lower() for k in options.get("partitioned_by", [])]
         delimiter = str(options.get("field_delimiter", "\x01"))
-        compression = compression_of(kind, options.get("write_compression") or options.get("parquet_compression"))
+        compression = compression_of(
+            kind, options.get("write_compression") or options.get("parquet_compression")
+        )
         target = Target(location, kind, compression, keys, delimiter)
         body, query, _ = self.compile(padded(sql, ts[i][3], end))
         columns = [(n.lower(), t) for n, t in self._columns(query)]
         for n, f in zip([c for c, _ in columns], query.fields, strict=True):
             if f.name is None:
-                raise QueryError("MISSING_COLUMN_NAME", f"Column name not specified at position {n[4:]}", (1, 1))
+                raise QueryError(
+                    "MISSING_COLUMN_NAME", f"Column name not specified at position {n[4:]}", (1, 1)
+                )
             hive_type(f.type)
         writer = self._writer()
         writer.require_empty(location)
-        written = writer.write(body if with_data else f"SELECT * FROM ({body}) WHERE false", columns, target, ordered=query.ordered)
+        written = writer.write(
+            body if with_data else f"SELECT * FROM ({body}) WHERE false",
+            columns,
+            target,
+            ordered=query.ordered,
+        )
         data, parted = columns[: len(columns) - len(keys)], columns[len(columns) - len(keys) :]
         serde, inp, outp = {
             "PARQUET": (PARQUET_SERDE, PARQUET_INPUT, PARQUET_OUTPUT),
@@ -382,8 +454,19 @@ class Runner:
         table = self.catalog.find(database, name)
         assert table is not None
         if keys:
-            self.catalog.add_partitions(table, [Partition(v, loc) for v, loc in sorted(written.partitions.items(), key=str)])
-        return Outcome("", self._empty(), [("rows", ty.BIGINT)], 0, self.reader.scanned, written.rows, written.files, self.planned_at)
+            self.catalog.add_partitions(
+                table, [Partition(v, loc) for v, loc in sorted(written.partitions.items(), key=str)]
+            )
+        return Outcome(
+            "",
+            self._empty(),
+            [("rows", ty.BIGINT)],
+            0,
+            self.reader.scanned,
+            written.rows,
+            written.files,
+            self.planned_at,
+        )
 
     def _insert(self, sql: str) -> Outcome:
         """https://docs.aws.amazon.com/athena/latest/ug/insert-into.html"""
@@ -407,12 +490,20 @@ class Runner:
         names = columns_given if columns_given is not None else [n for n, _ in wanted]
         unknown = [n for n in names if n not in dict(wanted)]
         if unknown:
-            raise QueryError("COLUMN_NOT_FOUND", f"Insert column name does not exist in target table: {unknown[0]}", (1, 1))
+            raise QueryError(
+                "COLUMN_NOT_FOUND", f"Insert column name does not exist in target table: {unknown[0]}", (1, 1)
+            )
         types = [dict(wanted)[n] for n in names]
-        if len(types) != len(query.fields) or any(not _assignable(f.type, t) for f, t in zip(query.fields, types, strict=False)):
+        if len(types) != len(query.fields) or any(
+            not _assignable(f.type, t) for f, t in zip(query.fields, types, strict=False)
+        ):
             have = ", ".join(str(f.type) for f in query.fields)
-            raise QueryError("TYPE_MISMATCH", f"Insert query has mismatched column types: Table: [{', '.join(map(str, types))}], Query: [{have}]", (1, 1))
-        items = []
+            raise QueryError(
+                "TYPE_MISMATCH",
+                f"Insert query has mismatched column types: Table: [{', '.join(map(str, types))}], Query: [{have}]",
+                (1, 1),
+            )
+        items: list[str] = []
         for n, t in wanted:
             if n in names:
                 i = names.index(n)
@@ -424,10 +515,17 @@ class Runner:
         keys = [n for n, _ in table.partition_keys]
         kind = formats[table.format]
         compression = "snappy" if kind == "PARQUET" else "gzip"
-        given = table.parameters.get("parquet.compression") or table.parameters.get("parquet.compress") or table.parameters.get("write.compression") or table.parameters.get("write_compression")
+        given = (
+            table.parameters.get("parquet.compression")
+            or table.parameters.get("parquet.compress")
+            or table.parameters.get("write.compression")
+            or table.parameters.get("write_compression")
+        )
         if given:
             compression = compression_of(kind, given)
-        target = Target(table.location, kind, compression, keys, table.serde_parameters.get("field.delim", "\x01"))
+        target = Target(
+            table.location, kind, compression, keys, table.serde_parameters.get("field.delim", "\x01")
+        )
         if table.serde == CSV_SERDE:
             p = table.serde_parameters
             quotation = p.get("quoteChar", '"')
@@ -436,10 +534,24 @@ class Runner:
         if table.projected and keys:
             raise not_supported("INSERT INTO a table with partition projection")
         split_location(table.location)
-        written = self._writer().write(f"SELECT {', '.join(items)} FROM ({body}) AS q", wanted, target, ordered=query.ordered)
+        written = self._writer().write(
+            f"SELECT {', '.join(items)} FROM ({body}) AS q", wanted, target, ordered=query.ordered
+        )
         if keys:
-            self.catalog.add_partitions(table, [Partition(v, loc.rstrip("/")) for v, loc in sorted(written.partitions.items(), key=str)])
-        return Outcome("", self._empty(), [("rows", ty.BIGINT)], 0, self.reader.scanned, written.rows, written.files, self.planned_at)
+            self.catalog.add_partitions(
+                table,
+                [Partition(v, loc.rstrip("/")) for v, loc in sorted(written.partitions.items(), key=str)],
+            )
+        return Outcome(
+            "",
+            self._empty(),
+            [("rows", ty.BIGINT)],
+            0,
+            self.reader.scanned,
+            written.rows,
+            written.files,
+            self.planned_at,
+        )
 
 
 def _assignable(a: Type, b: Type) -> bool:
@@ -453,7 +565,9 @@ def _assignable(a: Type, b: Type) -> bool:
 
 
 def _widens(a: Type, b: Type) -> bool:
-    return a.base in ty.INTEGERS and b.base in (*ty.INTEGERS, "decimal", "double", "real") or a.base in ("decimal", "double") and b.base in ("decimal", "double", "real")
+    return (a.base in ty.INTEGERS and b.base in (*ty.INTEGERS, "decimal", "double", "real")) or (
+        a.base in ("decimal", "double") and b.base in ("decimal", "double", "real")
+    )
 
 
 def _view_type(t: Type) -> str:

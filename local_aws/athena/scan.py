@@ -39,7 +39,9 @@ def split_location(location: str) -> tuple[str, str]:
     """Bucket and prefix (with its final slash) of an s3:// folder. Raises QueryError for other locations."""
     m = re.fullmatch(r"s3[an]?://([^/]+)/?(.*)", location)
     if m is None:
-        raise QueryError("HIVE_METASTORE_ERROR", f"Location '{location}' is no S3 location (s3://bucket/folder/)")
+        raise QueryError(
+            "HIVE_METASTORE_ERROR", f"Location '{location}' is no S3 location (s3://bucket/folder/)"
+        )
     bucket, prefix = m.group(1), m.group(2)
     return bucket, prefix if not prefix or prefix.endswith("/") else prefix + "/"
 
@@ -112,7 +114,15 @@ class Reader:
         key_types = [(n, t) for n, t in keys if n in scan.used]
         by_file = bool({"$path", "$file_size"} & scan.used)
         if not groups:
-            everything = [*used, *key_types, *[(h, ty.VARCHAR if h == "$path" else ty.BIGINT) for h in ("$path", "$file_size") if h in scan.used]]
+            everything = [
+                *used,
+                *key_types,
+                *[
+                    (h, ty.VARCHAR if h == "$path" else ty.BIGINT)
+                    for h in ("$path", "$file_size")
+                    if h in scan.used
+                ],
+            ]
             items = ", ".join(f"CAST(NULL AS {duckdb_type(t)}) AS {quote(n)}" for n, t in everything)
             return f"(SELECT {items or '1 AS one'} WHERE false)"
         reads = {"json": self._json, "csv": self._csv, "text": self._text, "parquet": self._parquet}
@@ -151,10 +161,11 @@ class Reader:
         columns = ['"$file"', *[quote(n) for n, _ in key_types], '"$path"', '"$file_size"']
         items = ", ".join([*[f"d.{quote(n)}" for n, _ in used], *[f"m.{c}" for c in columns[1:]]])
         data = " UNION ALL ".join(
-            f"SELECT {', '.join([*[quote(n) for n, _ in used], 'filename'])} FROM {sql}" for sql in read(table, used, files, True)
+            f"SELECT {', '.join([*[quote(n) for n, _ in used], 'filename'])} FROM {sql}"
+            for sql in read(table, used, files, True)
         )
         del by_file
-        return f"(SELECT {items} FROM ({data}) AS d JOIN (VALUES {', '.join(rows)}) AS m({', '.join(columns)}) ON d.filename = m.\"$file\")"
+        return f'(SELECT {items} FROM ({data}) AS d JOIN (VALUES {", ".join(rows)}) AS m({", ".join(columns)}) ON d.filename = m."$file")'
 
     # ----------------------------------------------------------------------------------- files
 
@@ -162,7 +173,7 @@ class Reader:
         """Data files below a location; those that Hive hides (names that begin with _ or .) left out."""
         bucket, prefix = split_location(location)
         try:
-            found = self.store.list(bucket, prefix)
+            found = self.store.objects(bucket, prefix)
         except NoSuchBucket as e:
             raise QueryError(
                 "HIVE_UNKNOWN_ERROR",
@@ -208,7 +219,9 @@ class Reader:
             out.setdefault(n, []).append((b.op, [next(values) for _ in b.constants]))
         return out
 
-    def _projected(self, table: Table, bounds: dict[str, list[tuple[str, list[str | None]]]]) -> list[Partition]:
+    def _projected(
+        self, table: Table, bounds: dict[str, list[tuple[str, list[str | None]]]]
+    ) -> list[Partition]:
         """https://docs.aws.amazon.com/athena/latest/ug/partition-projection-supported-types.html"""
         candidates = []
         for n, _ in table.partition_keys:
@@ -218,8 +231,12 @@ class Reader:
                 if op == "in":
                     found = {v for v in values if v is not None}
                     allowed = found if allowed is None else allowed & found
-            low = max((v[0] for op, v in bounds.get(n, []) if op in (">", ">=") and v[0] is not None), default=None)
-            high = min((v[0] for op, v in bounds.get(n, []) if op in ("<", "<=") and v[0] is not None), default=None)
+            low = max(
+                (v[0] for op, v in bounds.get(n, []) if op in (">", ">=") and v[0] is not None), default=None
+            )
+            high = min(
+                (v[0] for op, v in bounds.get(n, []) if op in ("<", "<=") and v[0] is not None), default=None
+            )
             if kind == "injected":
                 if allowed is None:
                     raise QueryError(
@@ -236,32 +253,50 @@ class Reader:
             elif kind == "date":
                 candidates.append(self._dates(table, n, allowed, low, high))
             elif not kind:
-                raise QueryError("INVALID_TABLE_PROPERTY", f"For projection enabled tables, property projection.{n}.type must be set (table {table.database}.{table.name})")
+                raise QueryError(
+                    "INVALID_TABLE_PROPERTY",
+                    f"For projection enabled tables, property projection.{n}.type must be set (table {table.database}.{table.name})",
+                )
             else:
-                raise QueryError("INVALID_TABLE_PROPERTY", f"Unknown projection type '{kind}' of partition column {n} in table {table.database}.{table.name}")
+                raise QueryError(
+                    "INVALID_TABLE_PROPERTY",
+                    f"Unknown projection type '{kind}' of partition column {n} in table {table.database}.{table.name}",
+                )
         count = functools.reduce(lambda a, b: a * len(b), candidates, 1)
         if count > 1_000_000:
-            raise QueryError("HIVE_EXCEEDED_PARTITION_LIMIT", f"Query over table '{table.database}.{table.name}' can potentially read {count} partitions")
+            raise QueryError(
+                "HIVE_EXCEEDED_PARTITION_LIMIT",
+                f"Query over table '{table.database}.{table.name}' can potentially read {count} partitions",
+            )
         template = table.parameters.get("storage.location.template")
         names = [n for n, _ in table.partition_keys]
         partitions = []
-        for values in itertools.product(*candidates):
+        for chosen in itertools.product(*candidates):
             if template:
                 location = template
-                for n, v in zip(names, values, strict=True):
+                for n, v in zip(names, chosen, strict=True):
                     location = location.replace("${" + n + "}", v)
             else:
-                location = table.location.rstrip("/") + "/" + "".join(f"{n}={v}/" for n, v in zip(names, values, strict=True))
-            partitions.append(Partition(values, location))
+                location = (
+                    table.location.rstrip("/")
+                    + "/"
+                    + "".join(f"{n}={v}/" for n, v in zip(names, chosen, strict=True))
+                )
+            partitions.append(Partition(chosen, location))
         return partitions
 
     def _property(self, table: Table, column: str, name: str) -> str:
         value = table.parameters.get(f"projection.{column}.{name}")
         if value is None:
-            raise QueryError("INVALID_TABLE_PROPERTY", f"Missing required property projection.{column}.{name} of table {table.database}.{table.name}")
+            raise QueryError(
+                "INVALID_TABLE_PROPERTY",
+                f"Missing required property projection.{column}.{name} of table {table.database}.{table.name}",
+            )
         return value
 
-    def _integers(self, table: Table, n: str, allowed: set[str] | None, low: str | None, high: str | None) -> list[str]:
+    def _integers(
+        self, table: Table, n: str, allowed: set[str] | None, low: str | None, high: str | None
+    ) -> list[str]:
         first, _, last = self._property(table, n, "range").partition(",")
         a, b = int(first), int(last)
         step = int(table.parameters.get(f"projection.{n}.interval", "1"))
@@ -271,17 +306,26 @@ class Reader:
             return str(i).zfill(digits)
 
         if allowed is not None:
-            return [written(int(v)) for v in sorted(allowed) if re.fullmatch(r"-?\d+", v) and a <= int(v) <= b and (int(v) - a) % step == 0]
+            return [
+                written(int(v))
+                for v in sorted(allowed)
+                if re.fullmatch(r"-?\d+", v) and a <= int(v) <= b and (int(v) - a) % step == 0
+            ]
         start, stop = a, b
         if low is not None and re.fullmatch(r"-?\d+", low) and int(low) > a:
             start = a + -(-(int(low) - a) // step) * step
         if high is not None and re.fullmatch(r"-?\d+", high):
             stop = min(stop, int(high))
         if (stop - start) // step > 1_000_000:
-            raise QueryError("HIVE_EXCEEDED_PARTITION_LIMIT", f"The range of projected column {n} holds too many partitions")
+            raise QueryError(
+                "HIVE_EXCEEDED_PARTITION_LIMIT",
+                f"The range of projected column {n} holds too many partitions",
+            )
         return [written(i) for i in range(start, stop + 1, step)]
 
-    def _dates(self, table: Table, n: str, allowed: set[str] | None, low: str | None, high: str | None) -> list[str]:
+    def _dates(
+        self, table: Table, n: str, allowed: set[str] | None, low: str | None, high: str | None
+    ) -> list[str]:
         pattern = _java_format(self._property(table, n, "format"))
         first, _, last = self._property(table, n, "range").partition(",")
         a, b = self._moment(first.strip(), pattern), self._moment(last.strip(), pattern)
@@ -325,28 +369,45 @@ class Reader:
         while moment <= b:
             out.append(moment.strftime(pattern))
             i += step
-            moment = start + _FIXED[unit] * i if unit in _FIXED else _months(start, i * (12 if unit == "YEAR" else 1))
+            moment = (
+                start + _FIXED[unit] * i
+                if unit in _FIXED
+                else _months(start, i * (12 if unit == "YEAR" else 1))
+            )
             if len(out) > 1_000_000:
-                raise QueryError("HIVE_EXCEEDED_PARTITION_LIMIT", f"The range of projected column {n} holds too many partitions")
+                raise QueryError(
+                    "HIVE_EXCEEDED_PARTITION_LIMIT",
+                    f"The range of projected column {n} holds too many partitions",
+                )
         return list(dict.fromkeys(out))
 
     def _moment(self, value: str, pattern: str) -> dt.datetime:
-        m = re.fullmatch(r"NOW\s*(?:([+-])\s*(\d+)\s*(YEAR|MONTH|WEEK|DAY|HOUR|MINUTE|SECOND)S?)?", value, re.I)
+        m = re.fullmatch(
+            r"NOW\s*(?:([+-])\s*(\d+)\s*(YEAR|MONTH|WEEK|DAY|HOUR|MINUTE|SECOND)S?)?", value, re.I
+        )
         if m is None:
             try:
                 return dt.datetime.strptime(value, pattern)
             except ValueError as e:
-                raise QueryError("INVALID_TABLE_PROPERTY", f"'{value}' in a projection's range does not match its format") from e
+                raise QueryError(
+                    "INVALID_TABLE_PROPERTY", f"'{value}' in a projection's range does not match its format"
+                ) from e
         moment = self.now.replace(tzinfo=None)
         if m.group(1):
             count = int(m.group(2)) * (1 if m.group(1) == "+" else -1)
             unit = m.group(3).upper()
-            moment = moment + _FIXED[unit] * count if unit in _FIXED else _months(moment, count * (12 if unit == "YEAR" else 1))
+            moment = (
+                moment + _FIXED[unit] * count
+                if unit in _FIXED
+                else _months(moment, count * (12 if unit == "YEAR" else 1))
+            )
         return moment
 
     # --------------------------------------------------------------------------------- formats
 
-    def _json(self, table: Table, used: list[tuple[str, Type]], files: list[File], by_file: bool) -> list[str]:
+    def _json(
+        self, table: Table, used: list[tuple[str, Type]], files: list[File], by_file: bool
+    ) -> list[str]:
         """https://docs.aws.amazon.com/athena/latest/ug/json-serde.html"""
         parameters = table.serde_parameters
         keys: dict[str, str] = {}
@@ -403,7 +464,9 @@ class Reader:
         lines = f"read_csv({text(f.path)}, columns={{'line': 'VARCHAR'}}, {_LINES}, {_buffers([f])}, compression='{compression}')"
         if not self._has_upper_case_keys(f, compression, lines):
             return {}
-        structure = self.session.rows(f"SELECT json_group_structure(CAST(line AS JSON)) FROM {lines} WHERE json_valid(line)")[0][0]
+        structure = self.session.rows(
+            f"SELECT json_group_structure(CAST(line AS JSON)) FROM {lines} WHERE json_valid(line)"
+        )[0][0]
         return _spelling(json.loads(structure or "{}"), row, f.url)
 
     def _has_upper_case_keys(self, f: File, compression: str, lines: str) -> bool:
@@ -411,7 +474,9 @@ class Reader:
         if known is None:
             limit = SMALL if compression == "uncompressed" else SMALL // 8
             if f.size <= limit:
-                found = self.session.rows(f"SELECT 1 FROM {lines} WHERE regexp_matches(line, '[A-Z][^\"]*\"\\s*:') LIMIT 1")
+                found = self.session.rows(
+                    f"SELECT 1 FROM {lines} WHERE regexp_matches(line, '[A-Z][^\"]*\"\\s*:') LIMIT 1"
+                )
                 known = bool(found)
             else:
                 known = any(_UPPER_CASE_KEY.search(block) for block in _samples(f, compression))
@@ -423,23 +488,34 @@ class Reader:
     def _csv(self, table: Table, used: list[tuple[str, Type]], files: list[File], by_file: bool) -> list[str]:
         """https://docs.aws.amazon.com/athena/latest/ug/csv-serde.html"""
         p = table.serde_parameters
-        separator, quotation, escape = p.get("separatorChar", ","), p.get("quoteChar", '"'), p.get("escapeChar", "\\")
+        separator, quotation, escape = (
+            p.get("separatorChar", ","),
+            p.get("quoteChar", '"'),
+            p.get("escapeChar", "\\"),
+        )
         out = []
         self.read(sum(f.size for f in files))
         for compression, group in _by_compression(files):
             for mark, same in self._by_escape(group, compression, quotation, escape):
                 source = self._read_csv(table, same, separator, quotation, mark, None, compression, by_file)
                 items = [f"{_csv_value(quote(n), t)} AS {quote(n)}" for n, t in used] or ["1 AS one"]
-                out.append(f"(SELECT {', '.join([*items, *(['filename'] if by_file else [])])} FROM {source})")
+                out.append(
+                    f"(SELECT {', '.join([*items, *(['filename'] if by_file else [])])} FROM {source})"
+                )
         return out
 
-    def _by_escape(self, files: list[File], compression: str, quotation: str, escape: str) -> list[tuple[str, list[File]]]:
+    def _by_escape(
+        self, files: list[File], compression: str, quotation: str, escape: str
+    ) -> list[tuple[str, list[File]]]:
         """OpenCSV knows two escapes at once, the escape character and a doubled quote; DuckDB knows one."""
         if escape == quotation:
             return [(quotation, files)]
         groups: dict[str, list[File]] = {}
         for f in files:
-            escaped, doubled = self._contains(f, compression, escape), self._contains(f, compression, quotation * 2)
+            escaped, doubled = (
+                self._contains(f, compression, escape),
+                self._contains(f, compression, quotation * 2),
+            )
             if escaped and doubled:
                 raise not_supported(f"A CSV file with both '{escape}' and '{quotation * 2}' ({f.url})")
             groups.setdefault(escape if escaped else quotation, []).append(f)
@@ -450,7 +526,15 @@ class Reader:
         return bool(self.session.rows(f"SELECT 1 FROM {lines} WHERE contains(line, {text(needle)}) LIMIT 1"))
 
     def _read_csv(
-        self, table: Table, files: list[File], separator: str, quotation: str, escape: str, null: str | None, compression: str, by_file: bool
+        self,
+        table: Table,
+        files: list[File],
+        separator: str,
+        quotation: str,
+        escape: str,
+        null: str | None,
+        compression: str,
+        by_file: bool,
     ) -> str:
         skip = int(table.parameters.get("skip.header.line.count", "0") or 0)
         columns = ", ".join(f"{text(n)}: 'VARCHAR'" for n, _ in table.columns)
@@ -462,7 +546,9 @@ class Reader:
             f"compression='{compression}'{', filename=true' if by_file else ''}, parallel=false)"
         )
 
-    def _text(self, table: Table, used: list[tuple[str, Type]], files: list[File], by_file: bool) -> list[str]:
+    def _text(
+        self, table: Table, used: list[tuple[str, Type]], files: list[File], by_file: bool
+    ) -> list[str]:
         """https://docs.aws.amazon.com/athena/latest/ug/lazy-simple-serde.html"""
         p = table.serde_parameters
         separator = p.get("field.delim") or p.get("serialization.format") or "\x01"
@@ -472,17 +558,23 @@ class Reader:
         collection = p.get("collection.delim") or p.get("colelction.delim") or "\x02"
         mapkey = p.get("mapkey.delim") or "\x03"
         escape = p.get("escape.delim", "")
-        items = [f"{_lazy_value(quote(n), t, [collection, mapkey], null)} AS {quote(n)}" for n, t in used] or ["1 AS one"]
+        items = [
+            f"{_lazy_value(quote(n), t, [collection, mapkey], null)} AS {quote(n)}" for n, t in used
+        ] or ["1 AS one"]
         out = []
         self.read(sum(f.size for f in files))
         for compression, group in _by_compression(files):
             if escape and any(self._contains(f, compression, escape) for f in group):
-                raise not_supported(f"Text with escaped characters (escape.delim) in '{table.database}.{table.name}'")
+                raise not_supported(
+                    f"Text with escaped characters (escape.delim) in '{table.database}.{table.name}'"
+                )
             source = self._read_csv(table, group, separator, "", "", null, compression, by_file)
             out.append(f"(SELECT {', '.join([*items, *(['filename'] if by_file else [])])} FROM {source})")
         return out
 
-    def _parquet(self, table: Table, used: list[tuple[str, Type]], files: list[File], by_file: bool) -> list[str]:
+    def _parquet(
+        self, table: Table, used: list[tuple[str, Type]], files: list[File], by_file: bool
+    ) -> list[str]:
         """Columns are found by name; a file without a column has NULLs there.
 
         https://docs.aws.amazon.com/athena/latest/ug/handling-schema-updates-chapter.html
@@ -510,7 +602,13 @@ _KNOWN_JSON = {
     "ignore.malformed.json", "serialization.format", "dots.in.keys", "case.insensitive", "paths", "field.delim",
     "timestamp.formats", "use.null.for.invalid.data",
 }  # fmt: skip
-_FIXED = {"WEEK": dt.timedelta(weeks=1), "DAY": dt.timedelta(days=1), "HOUR": dt.timedelta(hours=1), "MINUTE": dt.timedelta(minutes=1), "SECOND": dt.timedelta(seconds=1)}
+_FIXED = {
+    "WEEK": dt.timedelta(weeks=1),
+    "DAY": dt.timedelta(days=1),
+    "HOUR": dt.timedelta(hours=1),
+    "MINUTE": dt.timedelta(minutes=1),
+    "SECOND": dt.timedelta(seconds=1),
+}
 
 
 def _months(moment: dt.datetime, count: int) -> dt.datetime:
@@ -552,7 +650,9 @@ def _by_compression(files: list[File]) -> list[tuple[str, list[File]]]:
 
 def _longest(files: list[File]) -> int:
     """The longest line that these files can have, up to LONGEST."""
-    return min(LONGEST, max(1 << 16, *(f.size if f.compression == "uncompressed" else f.size * 50 for f in files)))
+    return min(
+        LONGEST, max(1 << 16, *(f.size if f.compression == "uncompressed" else f.size * 50 for f in files))
+    )
 
 
 def _buffers(files: list[File]) -> str:
@@ -561,7 +661,9 @@ def _buffers(files: list[File]) -> str:
 
 
 def _lenient(table: Table) -> bool:
-    return table.format == "json" and table.serde_parameters.get("ignore.malformed.json", "").lower() == "true"
+    return (
+        table.format == "json" and table.serde_parameters.get("ignore.malformed.json", "").lower() == "true"
+    )
 
 
 # How keys are really spelled: by lower-case field the spelling, and the spellings inside the field.
@@ -637,7 +739,11 @@ def _json_type(t: Type, names: Spelling) -> str:
 
 def _json_value(sql: str, t: Type, names: Spelling) -> str:
     if t.base in ty.INTEGERS:
-        bad = raise_sql("HIVE_BAD_DATA", f"'Error parsing field value: For input string: \"' || {sql} || '\"'", duckdb_type(t))
+        bad = raise_sql(
+            "HIVE_BAD_DATA",
+            f"'Error parsing field value: For input string: \"' || {sql} || '\"'",
+            duckdb_type(t),
+        )
         return f"CASE WHEN {sql} IS NULL OR regexp_full_match({sql}, '[+-]?[0-9]+') THEN CAST({sql} AS {duckdb_type(t)}) ELSE {bad} END"
     if t.base == "varbinary":
         return f"from_base64({sql})"
@@ -654,7 +760,9 @@ def _json_value(sql: str, t: Type, names: Spelling) -> str:
         fields = []
         for n, a in zip(t.names, t.args, strict=True):
             spelled, inner = names.get(n or "", (n or "", {}))
-            fields.append(f"{text(n or '')}: {_json_value(f'struct_extract({sql}, {text(spelled)})', a, inner)}")
+            fields.append(
+                f"{text(n or '')}: {_json_value(f'struct_extract({sql}, {text(spelled)})', a, inner)}"
+            )
         return f"CASE WHEN {sql} IS NULL THEN NULL ELSE {{{', '.join(fields)}}} END"
     return sql
 
@@ -662,10 +770,18 @@ def _json_value(sql: str, t: Type, names: Spelling) -> str:
 def _csv_value(sql: str, t: Type) -> str:
     if t.base in ("varchar", "char"):
         # The SerDe reads line by line: https://docs.aws.amazon.com/athena/latest/ug/csv-serde.html
-        bad = raise_text("HIVE_BAD_DATA", "OpenCSVSerde does not support line breaks inside values; real Athena would read broken rows", "VARCHAR")
+        bad = raise_text(
+            "HIVE_BAD_DATA",
+            "OpenCSVSerde does not support line breaks inside values; real Athena would read broken rows",
+            "VARCHAR",
+        )
         return f"CASE WHEN contains({sql}, chr(10)) THEN {bad} ELSE {sql} END"
     d = duckdb_type(t)
-    bad = raise_sql("HIVE_BAD_DATA", f"'Error parsing field value ''' || {sql} || ''' for field: For input string: \"' || {sql} || '\"'", d)
+    bad = raise_sql(
+        "HIVE_BAD_DATA",
+        f"'Error parsing field value ''' || {sql} || ''' for field: For input string: \"' || {sql} || '\"'",
+        d,
+    )
     if t.base in ty.INTEGERS:
         return f"CASE WHEN {sql} IS NULL OR regexp_full_match({sql}, '[+-]?[0-9]+') THEN CAST({sql} AS {d}) ELSE {bad} END"
     if t.base in ("double", "real", "decimal"):
@@ -685,7 +801,9 @@ def _lazy_value(sql: str, t: Type, delimiters: list[str], null: str) -> str:
     if t.base in ("varchar", "char"):
         return f"left({sql}, {t.p})" if t.p is not None else sql
     if t.base in ty.INTEGERS:
-        return f"CASE WHEN regexp_full_match({sql}, '[+-]?[0-9]+') THEN TRY_CAST({sql} AS {duckdb_type(t)}) END"
+        return (
+            f"CASE WHEN regexp_full_match({sql}, '[+-]?[0-9]+') THEN TRY_CAST({sql} AS {duckdb_type(t)}) END"
+        )
     if t.base == "boolean":
         return f"CASE lower({sql}) WHEN 'true' THEN true WHEN 'false' THEN false END"
     if t.base == "varbinary":
@@ -749,7 +867,10 @@ def _footer(path: str) -> Footer:
             name = column.path_in_schema.split(".", 1)[0].lower()
             sizes[name] = sizes.get(name, 0) + column.total_compressed_size
             physical.setdefault(name, column.physical_type)
-    columns = {f.name.lower(): (f.name, arrow_type(f.type), physical.get(f.name.lower(), str(f.type).upper())) for f in schema}
+    columns = {
+        f.name.lower(): (f.name, arrow_type(f.type), physical.get(f.name.lower(), str(f.type).upper()))
+        for f in schema
+    }
     return Footer(columns, sizes, metadata.num_rows)
 
 
@@ -799,25 +920,35 @@ def _readable(have: Type, want: Type) -> bool:
         return True
     if have.base == want.base == "row":
         mine = {(n or "").lower(): t for n, t in zip(have.names, have.args, strict=True)}
-        return all((n or "") not in mine or _readable(mine[n or ""], t) for n, t in zip(want.names, want.args, strict=True))
+        return all(
+            (n or "") not in mine or _readable(mine[n or ""], t)
+            for n, t in zip(want.names, want.args, strict=True)
+        )
     if have.base == want.base:
         return all(map(_readable, have.args, want.args))
     if have.base in ty.INTEGERS and want.base in (*ty.INTEGERS, "double", "real", "decimal"):
         return True
     if {have.base, want.base} <= {"real", "double"}:
         return True
-    return have.base == "varbinary" and want.base in ("varchar", "char") or {have.base, want.base} <= {"varchar", "char"}
+    return (have.base == "varbinary" and want.base in ("varchar", "char")) or {have.base, want.base} <= {
+        "varchar",
+        "char",
+    }
 
 
 def _reshape(sql: str, have: Type, want: Type) -> str:
     if want.base == "row":
         mine = {(n or "").lower(): (n or "", t) for n, t in zip(have.names, have.args, strict=True)}
-        if [n for n in have.names] == list(want.names) and all(_plain(a, b) for a, b in zip(have.args, want.args, strict=True)):
+        if have.names == want.names and all(_plain(a, b) for a, b in zip(have.args, want.args, strict=True)):
             return sql
         fields = []
         for n, t in zip(want.names, want.args, strict=True):
             found = mine.get(n or "")
-            value = f"CAST(NULL AS {duckdb_type(t)})" if found is None else _reshape(f"struct_extract({sql}, {text(found[0])})", found[1], t)
+            value = (
+                f"CAST(NULL AS {duckdb_type(t)})"
+                if found is None
+                else _reshape(f"struct_extract({sql}, {text(found[0])})", found[1], t)
+            )
             fields.append(f"{text(n or '')}: {value}")
         return f"CASE WHEN {sql} IS NULL THEN NULL ELSE {{{', '.join(fields)}}} END"
     if want.base == "array":

@@ -229,7 +229,9 @@ class Compiler:
                 return f"LATERAL {sql}", relation
             raise not_supported("LATERAL " + type(node.this).__name__, position(self.source, node))
         if isinstance(node, exp.Subquery):
-            if isinstance(node.this, exp.Table) or node.this.args.get("joins") and isinstance(node.this, exp.Table):
+            if isinstance(node.this, exp.Table) or (
+                node.this.args.get("joins") and isinstance(node.this, exp.Table)
+            ):
                 sql, relations = self._from(node.this, node.this.args.get("joins") or [], scope)
                 if len(relations) == 1:
                     return sql, relations[0]
@@ -241,11 +243,15 @@ class Compiler:
             return self._derived(query, node.args.get("alias"), node)
         raise not_supported(f"FROM {node.sql('trino')[:60]}", position(self.source, node))
 
-    def _subquery(self, node: exp.Subquery, scope: Scope, alias: exp.Expression | None) -> tuple[str, Relation]:
+    def _subquery(
+        self, node: exp.Subquery, scope: Scope, alias: exp.Expression | None
+    ) -> tuple[str, Relation]:
         query = self.query(node.this, scope)
         return self._derived(query, alias, node)
 
-    def _derived(self, query: Query, alias: exp.Expression | None, node: exp.Expression) -> tuple[str, Relation]:
+    def _derived(
+        self, query: Query, alias: exp.Expression | None, node: exp.Expression
+    ) -> tuple[str, Relation]:
         r = self.alias()
         name = alias.name.lower() if alias is not None and alias.name else None
         fields = [
@@ -315,7 +321,9 @@ class Compiler:
                 o = ((scan, column.lower()),)
                 fields.append(Field(column, t, f"{r}.{ty.quote(column)}", o, mark=o))
             for hidden, t in (("$path", ty.VARCHAR), ("$file_size", ty.BIGINT)):
-                fields.append(Field(hidden, t, f"{r}.{ty.quote(hidden)}", (), hidden=True, mark=((scan, hidden),)))
+                fields.append(
+                    Field(hidden, t, f"{r}.{ty.quote(hidden)}", (), hidden=True, mark=((scan, hidden),))
+                )
             relation = Relation(None, fields)
             sql = f"{scan.token} AS {r}"
         relation.alias = alias
@@ -363,7 +371,10 @@ class Compiler:
                     outer.append((n, element))
             elif a.type.base == "map":
                 k, v = a.type.args
-                inner += [f"unnest(map_keys({a.sql})) AS {n}", f"unnest(map_values({a.sql})) AS u{len(inner) + 1}"]
+                inner += [
+                    f"unnest(map_keys({a.sql})) AS {n}",
+                    f"unnest(map_values({a.sql})) AS u{len(inner) + 1}",
+                ]
                 lists.append(f"map_keys({a.sql})")
                 outer += [(n, k), (f"u{len(inner) - 1}", v)]
             else:
@@ -381,7 +392,11 @@ class Compiler:
         alias_node = node.args.get("alias")
         if offset:
             longest = lists[0] if len(lists) == 1 else None
-            size = f"len({longest})" if longest else "greatest(" + ", ".join(f"coalesce(len({x}), 0)" for x in lists) + ")"
+            size = (
+                f"len({longest})"
+                if longest
+                else "greatest(" + ", ".join(f"coalesce(len({x}), 0)" for x in lists) + ")"
+            )
             inner.append(f"unnest(range(1, {size} + 1)) AS o")
             outer.append(("o", ty.BIGINT))
             names.append("ordinality")
@@ -406,7 +421,9 @@ class Compiler:
                 f.name = column
         return sql, relation
 
-    def _from(self, first: exp.Expression, joins: list[exp.Expression], scope: Scope) -> tuple[str, list[Relation]]:
+    def _from(
+        self, first: exp.Expression, joins: list[exp.Expression], scope: Scope
+    ) -> tuple[str, list[Relation]]:
         nested = first.args.get("joins") or []
         sql, relation = self._relation(first, scope)
         scope.relations.append(relation)
@@ -428,10 +445,6 @@ class Compiler:
             scope.relations.append(relation)
             return f"{left} CROSS JOIN {sql}"
         word = {"LEFT": "LEFT JOIN", "RIGHT": "RIGHT JOIN", "FULL": "FULL JOIN"}.get(side, "INNER JOIN")
-        if side in ("RIGHT", "FULL"):
-            before_fields = [f for rel in before for f in rel.fields]
-        else:
-            before_fields = []
         if using:
             conditions, merged = [], []
             for name in using:
@@ -462,13 +475,25 @@ class Compiler:
         elif side == "LEFT":
             self._constrain(on, scope, {id(f) for f in relation.fields})
         elif side == "RIGHT":
-            self._constrain(on, scope, {id(f) for f in before_fields})
+            self._constrain(on, scope, {id(f) for rel in before for f in rel.fields})
         return f"{left} {word} {sql} ON {condition.sql}"
 
     # ----------------------------------------------------------------------------------- SELECT
 
     def _select(self, node: exp.Select, parent: Scope | None) -> Query:
-        for clause in ("laterals", "connect", "match", "qualify", "pivots", "cluster", "distribute", "sort", "hint", "into", "kind"):
+        for clause in (
+            "laterals",
+            "connect",
+            "match",
+            "qualify",
+            "pivots",
+            "cluster",
+            "distribute",
+            "sort",
+            "hint",
+            "into",
+            "kind",
+        ):
             if node.args.get(clause):
                 raise not_supported(clause.upper(), position(self.source, node))
         scope = Scope([], parent)
@@ -516,7 +541,8 @@ class Compiler:
             or any(self._has_aggregate(e) for e, _, _ in items if e is not None)
             or (order is not None and any(self._has_aggregate(o) for o in order.expressions))
         )
-        group_sql, keys = ("", [])
+        group_sql = ""
+        keys: list[str] = []
         if group is not None:
             group_sql, keys = self._group(group, items, scope)
         if aggregated:
@@ -554,13 +580,15 @@ class Compiler:
         sql += where + group_sql + having_sql + order_sql + limit_sql
         partitioned = [self._partitioned_by(w, scope) for w in self._windows]
         fields = []
-        for e, name in outputs:
-            origins = e.origins
-            if limit_sql or (aggregated and (group is None or e.sql not in keys or "GROUPING SETS" in group_sql)):
+        for output, name in outputs:
+            origins = output.origins
+            if limit_sql or (
+                aggregated and (group is None or output.sql not in keys or "GROUPING SETS" in group_sql)
+            ):
                 origins = ()
-            if any(e.sql not in p for p in partitioned):
+            if any(output.sql not in p for p in partitioned):
                 origins = ()
-            fields.append(Field(name, e.type, "", origins))
+            fields.append(Field(name, output.type, "", origins))
         return Query(sql, fields, ordered=bool(order_sql))
 
     def _checked(self, node: exp.Expression, scope: Scope, boolean: str | None = None) -> E:
@@ -580,7 +608,9 @@ class Compiler:
         for call in _own(node, exp.Anonymous):
             if fn.is_aggregate(call.name):
                 top = call
-                while isinstance(top.parent, exp.Filter | exp.WithinGroup | exp.IgnoreNulls | exp.RespectNulls):
+                while isinstance(
+                    top.parent, exp.Filter | exp.WithinGroup | exp.IgnoreNulls | exp.RespectNulls
+                ):
                     top = top.parent
                 if not isinstance(top.parent, exp.Window):
                     return True
@@ -603,7 +633,9 @@ class Compiler:
                 qualifier = [p.name.lower() for p in e.parts[:-1]]
                 star_of = [r for r in scope.relations if r.alias == qualifier[-1]]
                 if not star_of:
-                    raise self.fail("TABLE_NOT_FOUND", f"Unable to resolve reference {'.'.join(qualifier)}", e)
+                    raise self.fail(
+                        "TABLE_NOT_FOUND", f"Unable to resolve reference {'.'.join(qualifier)}", e
+                    )
             elif isinstance(e, exp.Dot) and isinstance(e.expression, exp.Star):
                 value = self.expr(e.this, scope)
                 if value.type.base != "row":
@@ -625,7 +657,10 @@ class Compiler:
         return items
 
     def _group(
-        self, group: exp.Expression, items: list[tuple[exp.Expression | None, str | None, E | None]], scope: Scope
+        self,
+        group: exp.Expression,
+        items: list[tuple[exp.Expression | None, str | None, E | None]],
+        scope: Scope,
     ) -> tuple[str, list[str]]:
         keys: list[str] = []
 
@@ -635,7 +670,9 @@ class Compiler:
             if isinstance(e, exp.Literal) and not e.is_string:
                 n = int(e.name)
                 if not 1 <= n <= len(items):
-                    raise self.fail("INVALID_COLUMN_REFERENCE", f"GROUP BY position {n} is not in select list", e)
+                    raise self.fail(
+                        "INVALID_COLUMN_REFERENCE", f"GROUP BY position {n} is not in select list", e
+                    )
                 item, _, ready = items[n - 1]
                 value = ready if ready is not None else self.expr(_some(item), scope)
                 if item is not None and self._has_aggregate(item):
@@ -656,10 +693,14 @@ class Compiler:
             if isinstance(e, exp.Rollup | exp.Cube):
                 return f"{type(e).__name__.upper()}(" + ", ".join(several(x) for x in e.expressions) + ")"
             if isinstance(e, exp.GroupingSets):
-                return "GROUPING SETS (" + ", ".join(
-                    grouping(x) if isinstance(x, exp.Rollup | exp.Cube | exp.GroupingSets) else several(x)
-                    for x in e.expressions
-                ) + ")"
+                return (
+                    "GROUPING SETS ("
+                    + ", ".join(
+                        grouping(x) if isinstance(x, exp.Rollup | exp.Cube | exp.GroupingSets) else several(x)
+                        for x in e.expressions
+                    )
+                    + ")"
+                )
             return key(e)
 
         parts = [grouping(e) for e in group.expressions]
@@ -687,7 +728,9 @@ class Compiler:
             if isinstance(e, exp.Literal) and not e.is_string:
                 index = int(e.name) - 1
                 if not 0 <= index < len(outputs):
-                    raise self.fail("INVALID_COLUMN_REFERENCE", f"ORDER BY position {e.name} is not in select list", e)
+                    raise self.fail(
+                        "INVALID_COLUMN_REFERENCE", f"ORDER BY position {e.name} is not in select list", e
+                    )
             elif isinstance(e, exp.Column) and not e.table and e.name.lower() in by_alias:
                 index = by_alias[e.name.lower()]
             if index is None:
@@ -703,7 +746,9 @@ class Compiler:
                 sql = value.sql
             t = outputs[index][0].type if index is not None else value.type
             if t.base in ("map", "json"):
-                raise self.fail("TYPE_MISMATCH", f"Type {t} is not orderable, and therefore cannot be used in ORDER BY", e)
+                raise self.fail(
+                    "TYPE_MISMATCH", f"Type {t} is not orderable, and therefore cannot be used in ORDER BY", e
+                )
             keys.append((str(index + 1) if index is not None else sql) + _direction(ordered))
         return " ORDER BY " + ", ".join(keys)
 
@@ -796,11 +841,15 @@ class Compiler:
         types: list[Type] = [ty.UNKNOWN] * width
         for cells in rows:
             if len(cells) != width:
-                raise self.fail("TYPE_MISMATCH", f"Values rows have mismatched sizes: {width} vs {len(cells)}", node)
+                raise self.fail(
+                    "TYPE_MISMATCH", f"Values rows have mismatched sizes: {width} vs {len(cells)}", node
+                )
             for i, c in enumerate(cells):
                 t = ty.common(types[i], c.type)
                 if t is None:
-                    raise self.fail("TYPE_MISMATCH", f"Values rows have mismatched types: {types[i]} vs {c.type}", node)
+                    raise self.fail(
+                        "TYPE_MISMATCH", f"Values rows have mismatched types: {types[i]} vs {c.type}", node
+                    )
                 types[i] = t
         body = ", ".join(
             "(" + ", ".join(cast(c, t).sql for c, t in zip(cells, types, strict=True)) + ")" for cells in rows
@@ -870,7 +919,7 @@ class Compiler:
             value = self.expr(e, scope)
             c = ty.common(value.type, t)
             # '2026-11-01' for a varchar(10) column and 5 for a bigint one keep their value.
-            if c is None or c.base != t.base and not (c.base in ty.NUMERIC and t.base in ty.NUMERIC):
+            if c is None or (c.base != t.base and not (c.base in ty.NUMERIC and t.base in ty.NUMERIC)):
                 return None
             return cast(value, c).sql
 
@@ -1007,7 +1056,9 @@ class Compiler:
         before = self._variable
         handler = _HANDLERS.get(type(node))
         if handler is None:
-            raise not_supported(f"{type(node).__name__} ({node.sql('trino')[:80]})", position(self.source, node))
+            raise not_supported(
+                f"{type(node).__name__} ({node.sql('trino')[:80]})", position(self.source, node)
+            )
         truth = self._truth
         self.truth = truth
         self._truth = truth and isinstance(node, exp.And | exp.Or | exp.Paren)
@@ -1031,7 +1082,9 @@ class Compiler:
         if e.type.base == "unknown":
             return E("CAST(NULL AS BOOLEAN)", ty.BOOLEAN)
         if e.type != ty.BOOLEAN:
-            raise self.fail("TYPE_MISMATCH", f"{where} must evaluate to a boolean: actual type {e.type}", node)
+            raise self.fail(
+                "TYPE_MISMATCH", f"{where} must evaluate to a boolean: actual type {e.type}", node
+            )
         return e
 
     def _common(self, a: E, b: E, op: str, node: exp.Expression) -> tuple[E, E, Type]:
@@ -1094,7 +1147,11 @@ class Compiler:
         return fn.subscript(self, base, index, node)
 
     def _parameter(self, node: exp.Expression, scope: Scope) -> E:
-        raise self.fail("INVALID_PARAMETER_USAGE", "Incorrect number of parameters: the query has more than were given", node)
+        raise self.fail(
+            "INVALID_PARAMETER_USAGE",
+            "Incorrect number of parameters: the query has more than were given",
+            node,
+        )
 
     def _connective(self, node: exp.Expression, scope: Scope) -> E:
         word = "AND" if isinstance(node, exp.And) else "OR"
@@ -1107,7 +1164,11 @@ class Compiler:
         if e.type.base == "unknown":
             return E("CAST(NULL AS BOOLEAN)", ty.BOOLEAN)
         if e.type != ty.BOOLEAN:
-            raise self.fail("TYPE_MISMATCH", f"Logical expression term must evaluate to a boolean (actual: {e.type})", node)
+            raise self.fail(
+                "TYPE_MISMATCH",
+                f"Logical expression term must evaluate to a boolean (actual: {e.type})",
+                node,
+            )
         return e
 
     def _not(self, node: exp.Not, scope: Scope) -> E:
@@ -1115,10 +1176,14 @@ class Compiler:
         return E(f"(NOT {e.sql})", ty.BOOLEAN)
 
     def _compare(self, node: exp.Expression, scope: Scope) -> E:
-        op = {exp.EQ: "=", exp.NEQ: "<>", exp.GT: ">", exp.GTE: ">=", exp.LT: "<", exp.LTE: "<="}[type(node)]
+        op = _COMPARISONS[type(node)]
         left = self.expr(node.this, scope)
         right_node = node.expression
-        quantified = isinstance(right_node, exp.Anonymous) and right_node.name.upper() in ("ALL", "ANY", "SOME")
+        quantified = isinstance(right_node, exp.Anonymous) and right_node.name.upper() in (
+            "ALL",
+            "ANY",
+            "SOME",
+        )
         if isinstance(right_node, exp.Any | exp.All) or quantified:
             everything = isinstance(right_node, exp.All) or (quantified and right_node.name.upper() == "ALL")
             word = "ALL" if everything else "ANY"
@@ -1135,7 +1200,9 @@ class Compiler:
         return E(f"({a.sql} {op} {b.sql})", ty.BOOLEAN)
 
     def _distinct_from(self, node: exp.Expression, scope: Scope) -> E:
-        a, b, _ = self._common(self.expr(node.this, scope), self.expr(node.expression, scope), "IS DISTINCT FROM", node)
+        a, b, _ = self._common(
+            self.expr(node.this, scope), self.expr(node.expression, scope), "IS DISTINCT FROM", node
+        )
         word = "IS DISTINCT FROM" if isinstance(node, exp.NullSafeNEQ) else "IS NOT DISTINCT FROM"
         return E(f"({a.sql} {word} {b.sql})", ty.BOOLEAN)
 
@@ -1187,15 +1254,17 @@ class Compiler:
         for item in items:
             c = ty.common(t, item.type)
             if c is None:
-                raise self.fail(
-                    "TYPE_MISMATCH", f"IN value and list items must be the same type: {t}", node
-                )
+                raise self.fail("TYPE_MISMATCH", f"IN value and list items must be the same type: {t}", node)
             t = c
         return E(f"({cast(value, t).sql} IN ({', '.join(cast(i, t).sql for i in items)}))", ty.BOOLEAN)
 
     def _one_column(self, query: Query, node: exp.Expression) -> Type:
         if len(query.fields) != 1:
-            raise self.fail("NOT_SUPPORTED", f"Multiple columns returned by subquery are not yet supported. Found {len(query.fields)}", node)
+            raise self.fail(
+                "NOT_SUPPORTED",
+                f"Multiple columns returned by subquery are not yet supported. Found {len(query.fields)}",
+                node,
+            )
         return query.fields[0].type
 
     def _like(self, node: exp.Expression, scope: Scope) -> E:
@@ -1208,13 +1277,17 @@ class Compiler:
         a, b = self.expr(node.this, scope), self.expr(node.expression, scope)
         for e in (a, b):
             if e.type.base not in ("varchar", "char", "unknown"):
-                raise self.fail("TYPE_MISMATCH", f"Left side of LIKE expression must evaluate to a varchar (actual: {e.type})", node)
+                raise self.fail(
+                    "TYPE_MISMATCH",
+                    f"Left side of LIKE expression must evaluate to a varchar (actual: {e.type})",
+                    node,
+                )
         if node.args.get("negate"):
             return E(f"({a.sql} NOT LIKE {b.sql}{escape})", ty.BOOLEAN)
         return E(f"({a.sql} LIKE {b.sql}{escape})", ty.BOOLEAN)
 
     def _arithmetic(self, node: exp.Expression, scope: Scope) -> E:
-        op = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/", exp.Mod: "%"}[type(node)]
+        op = _ARITHMETIC[type(node)]
         return fn.arithmetic(self, op, self.expr(node.this, scope), self.expr(node.expression, scope), node)
 
     def _negative(self, node: exp.Neg, scope: Scope) -> E:
@@ -1230,9 +1303,10 @@ class Compiler:
 
     def _cast(self, node: exp.Expression, scope: Scope) -> E:
         to = node.args["to"]
-        if isinstance(node.this, exp.Literal) and node.this.is_string and not to.expressions:
-            if to.this == exp.DataType.Type.DECIMAL and "." in node.this.name:
-                return literal(node.this.name)
+        text = node.this.name if isinstance(node.this, exp.Literal) and node.this.is_string else ""
+        if to.this == exp.DataType.Type.DECIMAL and not to.expressions and "." in text:
+            # DECIMAL '1.50' has the digits that it shows.
+            return literal(text)
         e = self.expr(node.this, scope)
         target = ty.trino_type(to)
         result = coerce(self, e, target, node)
@@ -1264,7 +1338,11 @@ class Compiler:
         for _, e in branches:
             c = ty.common(t, e.type)
             if c is None:
-                raise self.fail("TYPE_MISMATCH", f"All CASE results must be the same type or coercible to a common type. Cannot find common type between {t} and {e.type}", node)
+                raise self.fail(
+                    "TYPE_MISMATCH",
+                    f"All CASE results must be the same type or coercible to a common type. Cannot find common type between {t} and {e.type}",
+                    node,
+                )
             t = c
         sql = "CASE " + " ".join(f"WHEN {c} THEN {cast(e, t).sql}" for c, e in branches)
         if default is not None:
@@ -1286,7 +1364,9 @@ class Compiler:
         for i in items:
             c = ty.common(t, i.type)
             if c is None:
-                raise self.fail("TYPE_MISMATCH", f"All ARRAY elements must be the same type: {t}, {i.type}", node)
+                raise self.fail(
+                    "TYPE_MISMATCH", f"All ARRAY elements must be the same type: {t}, {i.type}", node
+                )
             t = c
         if not items:
             return E(f"CAST([] AS {ty.duckdb_type(t)}[])", ty.array(t))
@@ -1301,7 +1381,7 @@ class Compiler:
         self._variable += 1
         return E(f"EXISTS ({query.sql})", ty.BOOLEAN)
 
-    def _scalar_subquery(self, node: exp.Expression, scope: Scope) -> E:
+    def _scalar_subquery(self, node: Any, scope: Scope) -> E:
         query = self.query(node, scope)
         self._variable += 1
         t = self._one_column(query, node)
@@ -1310,8 +1390,7 @@ class Compiler:
     def _paren(self, node: exp.Paren, scope: Scope) -> E:
         if isinstance(node.this, exp.Query):
             return self._scalar_subquery(node.this, scope)
-        e = self.expr(node.this, scope)
-        return e
+        return self.expr(node.this, scope)
 
     def _call(self, node: exp.Anonymous, scope: Scope) -> E:
         return fn.compile_call(self, node, scope)
@@ -1323,7 +1402,7 @@ class Compiler:
         return fn.compile_call(self, node.this, scope, order_node=node.expression)
 
     def _window(self, node: exp.Window, scope: Scope) -> E:
-        window = node
+        window: exp.Expression = node
         alias = node.args.get("alias")
         if alias is not None:
             found = self._named_windows.get(alias.name.lower())
@@ -1347,10 +1426,7 @@ class Compiler:
 
     def _frame(self, spec: exp.WindowSpec, scope: Scope) -> str:
         def bound(value: Any, side: Any) -> str:
-            if isinstance(value, exp.Expression):
-                text = self.expr(value, scope).sql
-            else:
-                text = str(value).upper()
+            text = self.expr(value, scope).sql if isinstance(value, exp.Expression) else str(value).upper()
             return f"{text} {str(side).upper()}" if side else text
 
         start = bound(spec.args.get("start"), spec.args.get("start_side"))
@@ -1400,6 +1476,17 @@ def _some(node: exp.Expression | None) -> exp.Expression:
     assert node is not None
     return node
 
+
+_COMPARISONS: dict[type[exp.Expression], str] = {
+    exp.EQ: "=", exp.NEQ: "<>", exp.GT: ">", exp.GTE: ">=", exp.LT: "<", exp.LTE: "<=",
+}  # fmt: skip
+_ARITHMETIC: dict[type[exp.Expression], str] = {
+    exp.Add: "+",
+    exp.Sub: "-",
+    exp.Mul: "*",
+    exp.Div: "/",
+    exp.Mod: "%",
+}
 
 Handler = Callable[[Compiler, Any, Scope], E]
 _HANDLERS: dict[type[exp.Expression], Handler] = {

@@ -357,7 +357,9 @@ class _Parser:
         while True:
             key = self.identifier().lower()
             if not self.accept("="):
-                raise not_supported("A partition condition other than =", offset_position(self.sql, self.token.start))
+                raise not_supported(
+                    "A partition condition other than =", offset_position(self.sql, self.token.start)
+                )
             values[key] = self.value()
             if self.accept(")"):
                 break
@@ -402,11 +404,13 @@ class _Parser:
         if self.accept("DESCRIBE") or self.accept("DESC"):
             self.accept("VIEW") or self.accept("TABLE")
             formatted = self.accept("FORMATTED") or self.accept("EXTENDED")
-            name = self.name()
+            described = self.name()
             if self.token.kind != "end" and not self.accept(";"):
-                raise not_supported("DESCRIBE of a column or partition", offset_position(self.sql, self.token.start))
-            return Describe(name, formatted)
-        self.fail()
+                raise not_supported(
+                    "DESCRIBE of a column or partition", offset_position(self.sql, self.token.start)
+                )
+            return Describe(described, formatted)
+        return self.fail()
 
     def _create_database(self) -> CreateDatabase:
         exists = self.if_not_exists()

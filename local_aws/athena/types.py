@@ -20,6 +20,11 @@ class Type:
     p: int | None = None
     s: int | None = None
 
+    @property
+    def digits(self) -> tuple[int, int]:
+        """A decimal's precision and scale."""
+        return self.p or 0, self.s or 0
+
     def __str__(self) -> str:
         if self.base == "decimal":
             return f"decimal({self.p},{self.s})"
@@ -32,7 +37,11 @@ class Type:
         if self.base in ("array", "map"):
             return f"{self.base}({', '.join(map(str, self.args))})"
         if self.base == "row":
-            return "row(" + ", ".join(f"{n} {t}" if n else str(t) for n, t in zip(self.names, self.args, strict=True)) + ")"
+            return (
+                "row("
+                + ", ".join(f"{n} {t}" if n else str(t) for n, t in zip(self.names, self.args, strict=True))
+                + ")"
+            )
         return self.base
 
 
@@ -278,6 +287,7 @@ def trino_type(node: exp.DataType) -> Type:
         fields: list[tuple[str | None, Type]] = []
         for e in node.expressions:
             if isinstance(e, exp.ColumnDef):
+                assert e.kind is not None
                 fields.append((e.name.lower(), trino_type(e.kind)))
             else:
                 fields.append((None, trino_type(e)))
@@ -301,10 +311,9 @@ def common(a: Type, b: Type) -> Type | None:
             if t.base in (a.base, b.base):
                 return t
         if "decimal" in (a.base, b.base):
-            da, db = as_decimal(a), as_decimal(b)
-            assert da.p is not None and da.s is not None and db.p is not None and db.s is not None
-            s = max(da.s, db.s)
-            return decimal(max(da.p - da.s, db.p - db.s) + s, s)
+            (pa, sa), (pb, sb) = as_decimal(a).digits, as_decimal(b).digits
+            s = max(sa, sb)
+            return decimal(max(pa - sa, pb - sb) + s, s)
         return a if INTEGERS.index(a.base) >= INTEGERS.index(b.base) else b
     if a.base == b.base:
         if a.base in ("varchar", "char"):
@@ -314,10 +323,10 @@ def common(a: Type, b: Type) -> Type | None:
         if a.base in ("array", "map", "row") and len(a.args) == len(b.args):
             args = []
             for x, y in zip(a.args, b.args, strict=True):
-                t = common(x, y)
-                if t is None:
+                element = common(x, y)
+                if element is None:
                     return None
-                args.append(t)
+                args.append(element)
             names = tuple(x if x == y else None for x, y in zip(a.names, b.names, strict=True))
             return Type(a.base, tuple(args), names)
     if {a.base, b.base} == {"varchar", "char"}:

@@ -33,16 +33,16 @@ class Unload:
     options: dict[str, Any]
 
 
-_TRINO_TOKEN = re.compile(r"(?P<skip>\s+|--[^\n]*|/\*.*?\*/)|(?P<string>'(?:[^']|'')*')|(?P<name>\"(?:[^\"]|\"\")*\")|(?P<word>\w+)|(?P<op>.)", re.S)
+_TRINO_TOKEN = re.compile(
+    r"(?P<skip>\s+|--[^\n]*|/\*.*?\*/)|(?P<string>'(?:[^']|'')*')|(?P<name>\"(?:[^\"]|\"\")*\")|(?P<word>\w+)|(?P<op>.)",
+    re.S,
+)
 
 
 def tokens(sql: str, start: int = 0) -> list[tuple[str, str, int, int]]:
     """(kind, text, start, end) of Trino's tokens, without white space and comments."""
-    out = []
-    for m in _TRINO_TOKEN.finditer(sql, start):
-        if m.lastgroup != "skip":
-            out.append((str(m.lastgroup), m.group(), m.start(), m.end()))
-    return out
+    found = _TRINO_TOKEN.finditer(sql, start)
+    return [(str(m.lastgroup), m.group(), m.start(), m.end()) for m in found if m.lastgroup != "skip"]
 
 
 def padded(sql: str, start: int, end: int) -> str:
@@ -162,7 +162,14 @@ class Written:
     rows: int
 
 
-_PARQUET_CODECS = {"SNAPPY": "snappy", "GZIP": "gzip", "ZSTD": "zstd", "LZ4": "lz4", "NONE": "uncompressed", "UNCOMPRESSED": "uncompressed"}
+_PARQUET_CODECS = {
+    "SNAPPY": "snappy",
+    "GZIP": "gzip",
+    "ZSTD": "zstd",
+    "LZ4": "lz4",
+    "NONE": "uncompressed",
+    "UNCOMPRESSED": "uncompressed",
+}
 _TEXT_CODECS = {"GZIP": "gzip", "NONE": "uncompressed", "UNCOMPRESSED": "uncompressed", "ZSTD": "zstd"}
 
 
@@ -171,16 +178,28 @@ def unload_target(u: Unload) -> Target:
     known = {"format", "compression", "compression_level", "field_delimiter", "partitioned_by"}
     for key in u.options:
         if key not in known:
-            raise QueryError("INVALID_UNLOAD_PROPERTY", f"Unload property '{key}' does not exist; there are {', '.join(sorted(known))}")
+            raise QueryError(
+                "INVALID_UNLOAD_PROPERTY",
+                f"Unload property '{key}' does not exist; there are {', '.join(sorted(known))}",
+            )
     if not u.location.startswith("s3://"):
-        raise QueryError("INVALID_UNLOAD_PROPERTY", f"UNLOAD location '{u.location}' must be an S3 location (s3://bucket/folder/)")
+        raise QueryError(
+            "INVALID_UNLOAD_PROPERTY",
+            f"UNLOAD location '{u.location}' must be an S3 location (s3://bucket/folder/)",
+        )
     kind = str(u.options.get("format", "PARQUET")).upper()
     if kind in ("ORC", "AVRO"):
         raise not_supported(f"UNLOAD WITH (format = '{kind}')")
     if kind == "CSV":
-        raise QueryError("INVALID_UNLOAD_PROPERTY", "Unload format 'CSV' is not one of ORC, PARQUET, AVRO, JSON, TEXTFILE; use TEXTFILE with field_delimiter = ','")
+        raise QueryError(
+            "INVALID_UNLOAD_PROPERTY",
+            "Unload format 'CSV' is not one of ORC, PARQUET, AVRO, JSON, TEXTFILE; use TEXTFILE with field_delimiter = ','",
+        )
     if kind not in ("PARQUET", "JSON", "TEXTFILE"):
-        raise QueryError("INVALID_UNLOAD_PROPERTY", f"Unload format '{kind}' is not one of ORC, PARQUET, AVRO, JSON, TEXTFILE")
+        raise QueryError(
+            "INVALID_UNLOAD_PROPERTY",
+            f"Unload format '{kind}' is not one of ORC, PARQUET, AVRO, JSON, TEXTFILE",
+        )
     if "compression_level" in u.options:
         raise not_supported("UNLOAD WITH (compression_level = ...)")
     compression = compression_of(kind, u.options.get("compression"))
@@ -188,8 +207,16 @@ def unload_target(u: Unload) -> Target:
         raise QueryError("INVALID_UNLOAD_PROPERTY", "field_delimiter is for format = 'TEXTFILE' only")
     delimiter = str(u.options.get("field_delimiter", "\x01"))
     if len(delimiter) != 1:
-        raise QueryError("INVALID_UNLOAD_PROPERTY", f"field_delimiter must be a single character, not '{delimiter}'")
-    return Target(u.location, kind, compression, [str(c).lower() for c in u.options.get("partitioned_by", [])], delimiter)
+        raise QueryError(
+            "INVALID_UNLOAD_PROPERTY", f"field_delimiter must be a single character, not '{delimiter}'"
+        )
+    return Target(
+        u.location,
+        kind,
+        compression,
+        [str(c).lower() for c in u.options.get("partitioned_by", [])],
+        delimiter,
+    )
 
 
 def compression_of(kind: str, given: Any) -> str:
@@ -197,14 +224,19 @@ def compression_of(kind: str, given: Any) -> str:
     name = str(given or "GZIP").upper()
     codecs = _PARQUET_CODECS if kind == "PARQUET" else _TEXT_CODECS
     if name not in codecs:
-        raise QueryError("INVALID_UNLOAD_PROPERTY", f"Compression '{name}' is not supported for {kind}; there are {', '.join(codecs)}")
+        raise QueryError(
+            "INVALID_UNLOAD_PROPERTY",
+            f"Compression '{name}' is not supported for {kind}; there are {', '.join(codecs)}",
+        )
     return codecs[name]
 
 
 class Writer:
     """Runs queries into files on S3."""
 
-    def __init__(self, session: Session, store: ObjectStore, scratch: Path, query_id: str, now: dt.datetime) -> None:
+    def __init__(
+        self, session: Session, store: ObjectStore, scratch: Path, query_id: str, now: dt.datetime
+    ) -> None:
         self.session = session
         self.store = store
         self.scratch = scratch
@@ -218,11 +250,14 @@ class Writer:
         """
         bucket, prefix = split_location(location)
         try:
-            occupied = self.store.list(bucket, prefix)
+            occupied = self.store.objects(bucket, prefix)
         except NoSuchBucket as e:
             raise missing_bucket(bucket) from e
         if occupied:
-            raise QueryError("HIVE_PATH_ALREADY_EXISTS", f"Target directory for table '{location}' already exists: {location}. You may need to manually clean the data at location '{location}' before retrying. Athena will not delete data in your account.")
+            raise QueryError(
+                "HIVE_PATH_ALREADY_EXISTS",
+                f"Target directory for table '{location}' already exists: {location}. You may need to manually clean the data at location '{location}' before retrying. Athena will not delete data in your account.",
+            )
 
     def write(self, sql: str, columns: list[tuple[str, Type]], target: Target, *, ordered: bool) -> Written:
         """Writes the rows of a compiled query below target.location."""
@@ -232,7 +267,10 @@ class Writer:
             twice = next(n for n in names if names.count(n) > 1)
             raise QueryError("DUPLICATE_COLUMN_NAME", f"Column name '{twice}' specified more than once")
         if keys and names[-len(keys) :] != keys:
-            raise QueryError("HIVE_COLUMN_ORDER_MISMATCH", f"Partition keys must be the last columns in the table and in the same order as the table properties: [{', '.join(keys)}]")
+            raise QueryError(
+                "HIVE_COLUMN_ORDER_MISMATCH",
+                f"Partition keys must be the last columns in the table and in the same order as the table properties: [{', '.join(keys)}]",
+            )
         if len(keys) == len(names):
             raise QueryError("INVALID_TABLE_PROPERTY", "Table contains only partition columns")
         split_location(target.location)
@@ -244,7 +282,9 @@ class Writer:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _copy(self, sql: str, columns: list[tuple[str, Type]], target: Target, folder: Path, ordered: bool) -> int:
+    def _copy(
+        self, sql: str, columns: list[tuple[str, Type]], target: Target, folder: Path, ordered: bool
+    ) -> int:
         items, keys = [], []
         for i, (n, t) in enumerate(columns):
             value = f'q."c{i}"'
@@ -262,12 +302,18 @@ class Writer:
         if target.format == "PARQUET":
             options.append(f"FORMAT parquet, COMPRESSION {target.compression}")
         elif target.format == "JSON":
-            options.append(f"FORMAT csv, HEADER false, DELIMITER '\x01', QUOTE '', ESCAPE '', COMPRESSION {target.compression}")
+            options.append(
+                f"FORMAT csv, HEADER false, DELIMITER '\x01', QUOTE '', ESCAPE '', COMPRESSION {target.compression}"
+            )
         elif target.csv is not None:
             c = target.csv
-            options.append(f"FORMAT csv, HEADER false, DELIMITER {text(c['separator'])}, QUOTE {text(c['quote'])}, ESCAPE {text(c['escape'])}, FORCE_QUOTE *, NULLSTR '', COMPRESSION {target.compression}")
+            options.append(
+                f"FORMAT csv, HEADER false, DELIMITER {text(c['separator'])}, QUOTE {text(c['quote'])}, ESCAPE {text(c['escape'])}, FORCE_QUOTE *, NULLSTR '', COMPRESSION {target.compression}"
+            )
         else:
-            options.append(f"FORMAT csv, HEADER false, DELIMITER {text(target.delimiter)}, QUOTE '', ESCAPE '', NULLSTR '\\N', COMPRESSION {target.compression}")
+            options.append(
+                f"FORMAT csv, HEADER false, DELIMITER {text(target.delimiter)}, QUOTE '', ESCAPE '', NULLSTR '\\N', COMPRESSION {target.compression}"
+            )
         source = f"(SELECT {', '.join(items)} FROM ({sql}) AS q)"
         if target.partitioned_by:
             names = ", ".join(quote(k) for k in target.partitioned_by)
@@ -283,7 +329,9 @@ class Writer:
 
     def _publish(self, folder: Path, target: Target, rows: int) -> Written:
         bucket, prefix = split_location(target.location)
-        extension = {"gzip": ".gz", "zstd": ".zst"}.get(target.compression, "") if target.format != "PARQUET" else ""
+        extension = (
+            {"gzip": ".gz", "zstd": ".zst"}.get(target.compression, "") if target.format != "PARQUET" else ""
+        )
         found = sorted(p for p in folder.rglob("*") if p.is_file())
         partitions: dict[tuple[str | None, ...], str] = {}
         urls = []
@@ -296,12 +344,18 @@ class Writer:
             for part in parts:
                 value = unquote(part.split("=", 1)[1])
                 values.append(None if value in ("", DEFAULT_PARTITION, "NULL") and _is_null(part) else value)
-            sub = "".join(f"{k}={escape_path(v) if v is not None else DEFAULT_PARTITION}/" for k, v in zip(target.partitioned_by, values, strict=True))
+            sub = "".join(
+                f"{k}={escape_path(v) if v is not None else DEFAULT_PARTITION}/"
+                for k, v in zip(target.partitioned_by, values, strict=True)
+            )
             if values:
                 partitions[tuple(values)] = f"s3://{bucket}/{prefix}{sub}"
             plan.append((path, f"{prefix}{sub}{self.stem}_{uuid.uuid4()}{extension}"))
         if len(partitions) > MAX_PARTITIONS:
-            raise QueryError("HIVE_TOO_MANY_OPEN_PARTITIONS", f"Exceeded limit of {MAX_PARTITIONS} open writers for partitions/buckets")
+            raise QueryError(
+                "HIVE_TOO_MANY_OPEN_PARTITIONS",
+                f"Exceeded limit of {MAX_PARTITIONS} open writers for partitions/buckets",
+            )
         for path, key in plan:
             try:
                 self.store.put_file(bucket, key, path)
@@ -317,7 +371,10 @@ def _is_null(part: str) -> bool:
 
 
 def missing_bucket(bucket: str) -> QueryError:
-    return QueryError("HIVE_UNKNOWN_ERROR", f"The specified bucket does not exist (Service: Amazon S3; Status Code: 404; Error Code: NoSuchBucket; Bucket: {bucket})")
+    return QueryError(
+        "HIVE_UNKNOWN_ERROR",
+        f"The specified bucket does not exist (Service: Amazon S3; Status Code: 404; Error Code: NoSuchBucket; Bucket: {bucket})",
+    )
 
 
 def _stored(sql: str, t: Type, target: Target) -> str:
@@ -334,7 +391,9 @@ def _stored(sql: str, t: Type, target: Target) -> str:
 
 def _writable(t: Type) -> None:
     """Raises for types that Hive formats cannot hold, as Athena does."""
-    if t.base in ("json", "uuid", "time", "unknown", "timestamp with time zone") or t.base.startswith("interval"):
+    if t.base in ("json", "uuid", "time", "unknown", "timestamp with time zone") or t.base.startswith(
+        "interval"
+    ):
         raise QueryError("NOT_SUPPORTED", f"Unsupported Hive type: {t}")
     for a in t.args:
         _writable(a)
@@ -342,7 +401,9 @@ def _writable(t: Type) -> None:
 
 def _renamed(sql: str, t: Type, each: Any) -> str:
     """Anonymous fields get the names that Athena gives them, field0 and so on."""
-    fields = ", ".join(f"{text(n or f'field{i}')}: {each(ty_field(sql, t, i), t.args[i])}" for i, n in enumerate(t.names))
+    fields = ", ".join(
+        f"{text(n or f'field{i}')}: {each(ty_field(sql, t, i), t.args[i])}" for i, n in enumerate(t.names)
+    )
     return f"CASE WHEN {sql} IS NULL THEN NULL ELSE {{{fields}}} END"
 
 
@@ -400,7 +461,9 @@ def _text(sql: str, t: Type, delimiters: list[str]) -> str:
             raise not_supported("Deeper nesting in TEXTFILE output")
         pair = f"{_text('v.key', t.args[0], [])} || chr({ord(delimiters[1])}) || coalesce({_text('v.value', t.args[1], [])}, '\\N')"
         return f"array_to_string(list_transform(map_entries({sql}), lambda v: {pair}), {d})"
-    parts = [f"coalesce({_text(ty_field(sql, t, i), a, delimiters[1:])}, '\\N')" for i, a in enumerate(t.args)]
+    parts = [
+        f"coalesce({_text(ty_field(sql, t, i), a, delimiters[1:])}, '\\N')" for i, a in enumerate(t.args)
+    ]
     return f"CASE WHEN {sql} IS NULL THEN NULL ELSE {f' || {d} || '.join(parts)} END"
 
 

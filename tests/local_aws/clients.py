@@ -14,7 +14,7 @@ import pytest
 from botocore.config import Config
 
 ROOT = Path(__file__).parents[2]
-SESSION = boto3.session.Session(
+SESSION: Any = boto3.session.Session(
     aws_access_key_id="local", aws_secret_access_key="local", region_name="us-east-1"
 )
 

@@ -15,7 +15,6 @@ import pytest
 from tests.local_aws.clients import ROOT, Athena, Process, make_client
 
 
-
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "supports(area, feature): a line of README.md's table, proven by the test"

@@ -20,7 +20,9 @@ Client = Callable[[str], Any]
 Put = Callable[..., None]
 OPENX = "ROW FORMAT SERDE 'org.openx.data.jsonserde.JsonSerDe'"
 # Takes hours, in little memory.
-ENDLESS = "SELECT count(*) FROM t AS a, t AS b, t AS c, t AS d, t AS e WHERE (a.x * b.x + c.x * d.x + e.x) % 7 = 3"
+ENDLESS = (
+    "SELECT count(*) FROM t AS a, t AS b, t AS c, t AS d, t AS e WHERE (a.x * b.x + c.x * d.x + e.x) % 7 = 3"
+)
 ENDLESS = f"WITH t AS (SELECT x FROM UNNEST(sequence(1, 1000)) AS s(x)) {ENDLESS}"
 
 
@@ -39,14 +41,21 @@ def test_execution(athena: Athena) -> None:
     assert e["Query"] == "SELECT 1 AS a"
     assert (e["StatementType"], e["SubstatementType"], e["WorkGroup"]) == ("DML", "SELECT", "primary")
     assert e["QueryExecutionContext"] == {"Database": athena.database, "Catalog": "awsdatacatalog"}
-    assert e["ResultConfiguration"]["OutputLocation"] == f"s3://{athena.bucket}/results/{e['QueryExecutionId']}.csv"
+    assert (
+        e["ResultConfiguration"]["OutputLocation"]
+        == f"s3://{athena.bucket}/results/{e['QueryExecutionId']}.csv"
+    )
     assert e["Status"]["CompletionDateTime"] >= e["Status"]["SubmissionDateTime"]
-    assert e["Statistics"]["TotalExecutionTimeInMillis"] >= e["Statistics"]["EngineExecutionTimeInMillis"] >= 0
+    assert (
+        e["Statistics"]["TotalExecutionTimeInMillis"] >= e["Statistics"]["EngineExecutionTimeInMillis"] >= 0
+    )
     assert e["EngineVersion"]["EffectiveEngineVersion"] == "Athena engine version 3"
     failed = athena.wait(athena.start("SELECT x"))
     assert failed["Status"]["State"] == "FAILED"
     assert failed["Status"]["AthenaError"]["ErrorCategory"] == 2
-    runtime = athena.client.get_query_runtime_statistics(QueryExecutionId=e["QueryExecutionId"])["QueryRuntimeStatistics"]
+    runtime = athena.client.get_query_runtime_statistics(QueryExecutionId=e["QueryExecutionId"])[
+        "QueryRuntimeStatistics"
+    ]
     assert runtime["Rows"]["OutputRows"] == 1
 
 
@@ -57,22 +66,37 @@ lines' AS l, 1 AS i, ARRAY[1, NULL] AS arr, X'0a' AS b""")
     s3, query_id = client("s3"), result.execution["QueryExecutionId"]
     body = s3.get_object(Bucket=athena.bucket, Key=f"results/{query_id}.csv")["Body"].read()
     assert body == b'"X","empty","n","l","i","arr","b"\n"a ""b"", c","",,"two\nlines","1","[1, null]","0a"\n'
-    assert result.rows == [["X", "empty", "n", "l", "i", "arr", "b"], ['a "b", c', "", None, "two\nlines", "1", "[1, null]", "0a"]]
+    assert result.rows == [
+        ["X", "empty", "n", "l", "i", "arr", "b"],
+        ['a "b", c', "", None, "two\nlines", "1", "[1, null]", "0a"],
+    ]
     assert s3.head_object(Bucket=athena.bucket, Key=f"results/{query_id}.csv.metadata")["ContentLength"] > 0
     ddl = athena("SHOW TABLES")
-    text = s3.get_object(Bucket=athena.bucket, Key=f"results/{ddl.execution['QueryExecutionId']}.txt")["Body"].read()
+    text = s3.get_object(Bucket=athena.bucket, Key=f"results/{ddl.execution['QueryExecutionId']}.txt")[
+        "Body"
+    ].read()
     assert text == b""
     assert ddl.execution["StatementType"] == "UTILITY"
 
 
-@pytest.mark.supports("API", "GetQueryResults: pages, header row, column types with precision and scale, UpdateCount")
+@pytest.mark.supports(
+    "API", "GetQueryResults: pages, header row, column types with precision and scale, UpdateCount"
+)
 def test_result_pages_and_types(athena: Athena) -> None:
-    result = athena("SELECT x, 'r' || CAST(x AS varchar) AS r FROM UNNEST(sequence(1, 2500)) AS t(x) ORDER BY x")
-    pages = list(athena.client.get_paginator("get_query_results").paginate(QueryExecutionId=result.execution["QueryExecutionId"]))
+    result = athena(
+        "SELECT x, 'r' || CAST(x AS varchar) AS r FROM UNNEST(sequence(1, 2500)) AS t(x) ORDER BY x"
+    )
+    pages = list(
+        athena.client.get_paginator("get_query_results").paginate(
+            QueryExecutionId=result.execution["QueryExecutionId"]
+        )
+    )
     assert [len(p["ResultSet"]["Rows"]) for p in pages] == [1000, 1000, 501]
     rows = [[c["VarCharValue"] for c in r["Data"]] for p in pages for r in p["ResultSet"]["Rows"]]
     assert rows == [["x", "r"], *[[str(i), f"r{i}"] for i in range(1, 2501)]]
-    small = athena.client.get_query_results(QueryExecutionId=result.execution["QueryExecutionId"], MaxResults=2)
+    small = athena.client.get_query_results(
+        QueryExecutionId=result.execution["QueryExecutionId"], MaxResults=2
+    )
     assert len(small["ResultSet"]["Rows"]) == 2
     assert "NextToken" in small
     typed = athena(
@@ -95,14 +119,18 @@ def test_tokens_and_lists(athena: Athena) -> None:
     assert athena.start("SELECT 1", ClientRequestToken=token) == first
     location = {"OutputLocation": f"s3://{athena.bucket}/r/"}
     start = athena.client.start_query_execution
-    assert "Idempotent parameters do not match" in refused(start, QueryString="SELECT 2", ClientRequestToken=token, ResultConfiguration=location)
+    assert "Idempotent parameters do not match" in refused(
+        start, QueryString="SELECT 2", ClientRequestToken=token, ResultConfiguration=location
+    )
     athena.wait(first)
     missing = str(uuid.uuid4())
     batch = athena.client.batch_get_query_execution(QueryExecutionIds=[first, missing])
     assert [e["QueryExecutionId"] for e in batch["QueryExecutions"]] == [first]
     assert [u["QueryExecutionId"] for u in batch["UnprocessedQueryExecutionIds"]] == [missing]
     assert athena.client.list_query_executions(MaxResults=1)["QueryExecutionIds"] == [first]
-    assert f"QueryExecution {missing} was not found" in refused(athena.client.get_query_execution, QueryExecutionId=missing)
+    assert f"QueryExecution {missing} was not found" in refused(
+        athena.client.get_query_execution, QueryExecutionId=missing
+    )
 
 
 @pytest.mark.supports("API", "Requests that Athena refuses are InvalidRequestExceptions")
@@ -110,28 +138,51 @@ def test_refused_requests(athena: Athena, client: Client) -> None:
     start = athena.client.start_query_execution
     location = {"OutputLocation": f"s3://{athena.bucket}/r/"}
     assert "No output location provided" in refused(start, QueryString="SELECT 1")
-    assert "outputLocation is not a valid S3 path" in refused(start, QueryString="SELECT 1", ResultConfiguration={"OutputLocation": "/tmp"})
-    assert "WorkGroup nope is not found" in refused(start, QueryString="SELECT 1", WorkGroup="nope", ResultConfiguration=location)
-    assert "length greater than or equal to 1" in refused(start, QueryString=" ", ResultConfiguration=location)
-    assert "Data catalog other is not found" in refused(start, QueryString="SELECT 1", QueryExecutionContext={"Catalog": "other"}, ResultConfiguration=location)
+    assert "outputLocation is not a valid S3 path" in refused(
+        start, QueryString="SELECT 1", ResultConfiguration={"OutputLocation": "/tmp"}
+    )
+    assert "WorkGroup nope is not found" in refused(
+        start, QueryString="SELECT 1", WorkGroup="nope", ResultConfiguration=location
+    )
+    assert "length greater than or equal to 1" in refused(
+        start, QueryString=" ", ResultConfiguration=location
+    )
+    assert "Data catalog other is not found" in refused(
+        start,
+        QueryString="SELECT 1",
+        QueryExecutionContext={"Catalog": "other"},
+        ResultConfiguration=location,
+    )
     failed = athena.wait(athena.start("SELECT x"))["QueryExecutionId"]
-    assert "Query did not finish successfully. Final query state: FAILED" in refused(athena.client.get_query_results, QueryExecutionId=failed)
-    gone = athena.wait(athena.start("SELECT 1", ResultConfiguration={"OutputLocation": "s3://no-such-bucket-here/x/"}))
-    assert gone["Status"]["StateChangeReason"].startswith("Unable to verify/create output bucket no-such-bucket-here")
+    assert "Query did not finish successfully. Final query state: FAILED" in refused(
+        athena.client.get_query_results, QueryExecutionId=failed
+    )
+    gone = athena.wait(
+        athena.start("SELECT 1", ResultConfiguration={"OutputLocation": "s3://no-such-bucket-here/x/"})
+    )
+    assert gone["Status"]["StateChangeReason"].startswith(
+        "Unable to verify/create output bucket no-such-bucket-here"
+    )
 
 
 @pytest.mark.supports("API", "StopQueryExecution interrupts at once, also what is queued")
 def test_stop(athena: Athena) -> None:
     running = athena.start(ENDLESS)
     pause = threading.Event()
-    while athena.client.get_query_execution(QueryExecutionId=running)["QueryExecution"]["Status"]["State"] == "QUEUED":
+    while (
+        athena.client.get_query_execution(QueryExecutionId=running)["QueryExecution"]["Status"]["State"]
+        == "QUEUED"
+    ):
         pause.wait(0.002)
     pause.wait(0.2)
     began = time.monotonic()
     athena.client.stop_query_execution(QueryExecutionId=running)
     ended = athena.wait(running)
     assert time.monotonic() - began < 5
-    assert (ended["Status"]["State"], ended["Status"]["StateChangeReason"]) == ("CANCELLED", "Query cancelled by user")
+    assert (ended["Status"]["State"], ended["Status"]["StateChangeReason"]) == (
+        "CANCELLED",
+        "Query cancelled by user",
+    )
     # Stopping what is over changes nothing.
     athena.client.stop_query_execution(QueryExecutionId=running)
     assert athena.wait(running)["Status"]["State"] == "CANCELLED"
@@ -142,7 +193,10 @@ def test_queueing_under_load(athena: Athena) -> None:
     """More queries than run at once: the others wait, and can be cancelled while they do."""
     ids = [athena.start(ENDLESS) for _ in range(24)]
     try:
-        states = [e["Status"]["State"] for e in athena.client.batch_get_query_execution(QueryExecutionIds=ids)["QueryExecutions"]]
+        states = [
+            e["Status"]["State"]
+            for e in athena.client.batch_get_query_execution(QueryExecutionIds=ids)["QueryExecutions"]
+        ]
         assert "QUEUED" in states
     finally:
         for i in ids:
@@ -151,27 +205,45 @@ def test_queueing_under_load(athena: Athena) -> None:
     assert athena("SELECT 2 AS a").data == [["2"]]
 
 
-@pytest.mark.supports("API", "Workgroups: enforced configuration, output location, per-query byte limit that cancels, tags")
+@pytest.mark.supports(
+    "API", "Workgroups: enforced configuration, output location, per-query byte limit that cancels, tags"
+)
 def test_workgroups(athena: Athena, put: Put) -> None:
     client, name = athena.client, f"wg-{uuid.uuid4().hex[:8]}"
     own = f"s3://{athena.bucket}/enforced/"
     client.create_work_group(
         Name=name,
         Description="mine",
-        Configuration={"ResultConfiguration": {"OutputLocation": own}, "EnforceWorkGroupConfiguration": True, "BytesScannedCutoffPerQuery": 10_000_000},
+        Configuration={
+            "ResultConfiguration": {"OutputLocation": own},
+            "EnforceWorkGroupConfiguration": True,
+            "BytesScannedCutoffPerQuery": 10_000_000,
+        },
         Tags=[{"Key": "k", "Value": "v"}],
     )
     assert "already created" in refused(client.create_work_group, Name=name)
     result = athena("SELECT 1 AS a", WorkGroup=name)
     assert result.execution["ResultConfiguration"]["OutputLocation"].startswith(own)
-    assert client.list_query_executions(WorkGroup=name)["QueryExecutionIds"] == [result.execution["QueryExecutionId"]]
+    assert client.list_query_executions(WorkGroup=name)["QueryExecutionIds"] == [
+        result.execution["QueryExecutionId"]
+    ]
     put("big/1.json", b'{"a": "' + b"x" * 11_000_000 + b'"}\n')
     athena(f"CREATE EXTERNAL TABLE big (a string) {OPENX} LOCATION 's3://{athena.bucket}/big/'")
     stopped = athena.wait(athena.start("SELECT count(*) FROM big", WorkGroup=name))
     assert stopped["Status"]["State"] == "CANCELLED"
     assert "Bytes scanned limit was exceeded" in stopped["Status"]["StateChangeReason"]
-    client.update_work_group(WorkGroup=name, ConfigurationUpdates={"RemoveBytesScannedCutoffPerQuery": True, "EnforceWorkGroupConfiguration": False})
-    assert athena("SELECT count(*) FROM big", WorkGroup=name).execution["ResultConfiguration"]["OutputLocation"].startswith(f"s3://{athena.bucket}/results/")
+    client.update_work_group(
+        WorkGroup=name,
+        ConfigurationUpdates={
+            "RemoveBytesScannedCutoffPerQuery": True,
+            "EnforceWorkGroupConfiguration": False,
+        },
+    )
+    assert (
+        athena("SELECT count(*) FROM big", WorkGroup=name)
+        .execution["ResultConfiguration"]["OutputLocation"]
+        .startswith(f"s3://{athena.bucket}/results/")
+    )
     client.update_work_group(WorkGroup=name, State="DISABLED")
     assert "is disabled" in refused(client.start_query_execution, QueryString="SELECT 1", WorkGroup=name)
     arn = f"arn:aws:athena:us-east-1:123456789012:workgroup/{name}"
@@ -192,12 +264,21 @@ def test_named_prepared_parameters(athena: Athena) -> None:
     assert named in client.list_named_queries()["NamedQueryIds"]
     client.delete_named_query(NamedQueryId=named)
     client.create_prepared_statement(StatementName="p", WorkGroup="primary", QueryStatement="SELECT ?")
-    assert client.get_prepared_statement(StatementName="p", WorkGroup="primary")["PreparedStatement"]["QueryStatement"] == "SELECT ?"
+    assert (
+        client.get_prepared_statement(StatementName="p", WorkGroup="primary")["PreparedStatement"][
+            "QueryStatement"
+        ]
+        == "SELECT ?"
+    )
     client.delete_prepared_statement(StatementName="p", WorkGroup="primary")
-    sql = "SELECT x FROM (VALUES (1, 'a'), (2, 'it''s')) AS t(x, s) WHERE s = ? AND x > ? AND '?' = '?' LIMIT ?"
+    sql = (
+        "SELECT x FROM (VALUES (1, 'a'), (2, 'it''s')) AS t(x, s) WHERE s = ? AND x > ? AND '?' = '?' LIMIT ?"
+    )
     assert athena(sql, ExecutionParameters=["'it''s'", "-1", "5"]).data == [["2"]]
     assert athena(sql, ExecutionParameters=["a", "0", "5"]).data == [["1"]]
-    assert athena.fails(sql, ExecutionParameters=["1"]).startswith("INVALID_PARAMETER_USAGE: line 1:1: Incorrect number of parameters: expected 3 but found 1")
+    assert athena.fails(sql, ExecutionParameters=["1"]).startswith(
+        "INVALID_PARAMETER_USAGE: line 1:1: Incorrect number of parameters: expected 3 but found 1"
+    )
     # A value cannot become SQL.
     assert athena("SELECT ? AS v", ExecutionParameters=["1 OR true"]).data == [["1 OR true"]]
 
@@ -205,24 +286,37 @@ def test_named_prepared_parameters(athena: Athena) -> None:
 @pytest.mark.supports("API", "Databases, table metadata, data catalogs, information_schema")
 def test_metadata(athena: Athena) -> None:
     client, db = athena.client, athena.database
-    athena(f"CREATE EXTERNAL TABLE t (a int COMMENT 'x') PARTITIONED BY (d string) {OPENX} LOCATION 's3://{athena.bucket}/t/'")
+    athena(
+        f"CREATE EXTERNAL TABLE t (a int COMMENT 'x') PARTITIONED BY (d string) {OPENX} LOCATION 's3://{athena.bucket}/t/'"
+    )
     athena("CREATE VIEW v AS SELECT a FROM t")
-    table = client.get_table_metadata(CatalogName="AwsDataCatalog", DatabaseName=db, TableName="t")["TableMetadata"]
-    assert (table["Columns"], table["PartitionKeys"]) == ([{"Name": "a", "Type": "int", "Comment": "x"}], [{"Name": "d", "Type": "string"}])
+    table = client.get_table_metadata(CatalogName="AwsDataCatalog", DatabaseName=db, TableName="t")[
+        "TableMetadata"
+    ]
+    assert (table["Columns"], table["PartitionKeys"]) == (
+        [{"Name": "a", "Type": "int", "Comment": "x"}],
+        [{"Name": "d", "Type": "string"}],
+    )
     assert table["Parameters"]["serde.serialization.lib"] == "org.openx.data.jsonserde.JsonSerDe"
     listed = client.list_table_metadata(CatalogName="AwsDataCatalog", DatabaseName=db)["TableMetadataList"]
     assert [(t["Name"], t["TableType"]) for t in listed] == [("t", "EXTERNAL_TABLE"), ("v", "VIRTUAL_VIEW")]
     assert client.get_database(CatalogName="AwsDataCatalog", DatabaseName=db)["Database"]["Name"] == db
     pages = client.get_paginator("list_databases").paginate(CatalogName="AwsDataCatalog")
     assert {db, "default"} <= {d["Name"] for p in pages for d in p["DatabaseList"]}
-    assert client.list_data_catalogs()["DataCatalogsSummary"] == [{"CatalogName": "AwsDataCatalog", "Type": "GLUE"}]
+    assert client.list_data_catalogs()["DataCatalogsSummary"] == [
+        {"CatalogName": "AwsDataCatalog", "Type": "GLUE"}
+    ]
     assert client.get_data_catalog(Name="AwsDataCatalog")["DataCatalog"]["Type"] == "GLUE"
     with pytest.raises(ClientError) as e:
         client.get_table_metadata(CatalogName="AwsDataCatalog", DatabaseName=db, TableName="nope")
     assert e.value.response["Error"]["Code"] == "MetadataException"
-    rows = athena(f"SELECT column_name, data_type, extra_info FROM information_schema.columns WHERE table_schema = '{db}' AND table_name = 't' ORDER BY ordinal_position").data
+    rows = athena(
+        f"SELECT column_name, data_type, extra_info FROM information_schema.columns WHERE table_schema = '{db}' AND table_name = 't' ORDER BY ordinal_position"
+    ).data
     assert rows == [["a", "integer", None], ["d", "varchar", "partition key"]]
-    assert athena(f"SELECT table_name, table_type FROM information_schema.tables WHERE table_schema = '{db}' ORDER BY 1").data == [["t", "BASE TABLE"], ["v", "VIEW"]]
+    assert athena(
+        f"SELECT table_name, table_type FROM information_schema.tables WHERE table_schema = '{db}' ORDER BY 1"
+    ).data == [["t", "BASE TABLE"], ["v", "VIEW"]]
 
 
 def test_unknown_operation_is_named(athena: Athena) -> None:
@@ -241,7 +335,9 @@ def test_concurrent_clients(athena: Athena, put: Put, aws_url: str) -> None:
             local.athena = Athena(make_client(aws_url, "athena"), athena.bucket, athena.database)
         if n % 5 == 0:
             # Replaced while others read it: a query sees the one or the other, never half of one.
-            make_client(aws_url, "s3").put_object(Bucket=athena.bucket, Key="t/1.json", Body="".join(f'{{"v": {i}}}\n' for i in range(1000)))
+            make_client(aws_url, "s3").put_object(
+                Bucket=athena.bucket, Key="t/1.json", Body="".join(f'{{"v": {i}}}\n' for i in range(1000))
+            )
         assert local.athena(f"SELECT count(*), {n}, sum(v) FROM t").data == [["1000", str(n), "499500"]]
 
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
@@ -258,7 +354,10 @@ def test_body_size_costs_no_memory(start: Callable[..., Process], tmp_path: Path
         pytest.skip("no /proc")
 
     def resident() -> int:
-        return int(next(line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmHWM"))) // 1024
+        return (
+            int(next(line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmHWM")))
+            // 1024
+        )
 
     before = resident()
     source = tmp_path / "data.json"
@@ -267,8 +366,8 @@ def test_body_size_costs_no_memory(start: Callable[..., Process], tmp_path: Path
         for _ in range(360):
             f.write(line)
     size = source.stat().st_size
-    with source.open("rb") as f:
-        s3.put_object(Bucket="lake", Key="t/one.json", Body=f)
+    with source.open("rb") as upload:
+        s3.put_object(Bucket="lake", Key="t/one.json", Body=upload)
     s3.copy_object(Bucket="lake", Key="copy", CopySource={"Bucket": "lake", "Key": "t/one.json"})
     got = 0
     for block in s3.get_object(Bucket="lake", Key="copy")["Body"].iter_chunks(1 << 20):

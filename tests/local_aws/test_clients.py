@@ -15,7 +15,12 @@ from tests.local_aws.clients import ROOT, Athena
 
 @pytest.fixture
 def environment(aws_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"AWS_ENDPOINT_URL": aws_url, "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "us-east-1"}.items():
+    for name, value in {
+        "AWS_ENDPOINT_URL": aws_url,
+        "AWS_ACCESS_KEY_ID": "x",
+        "AWS_SECRET_ACCESS_KEY": "x",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
         monkeypatch.setenv(name, value)
 
 
@@ -27,12 +32,12 @@ def test_airflow_hook(athena: Athena) -> None:
     hook = AthenaHook(aws_conn_id=None, region_name="us-east-1")
     output = {"OutputLocation": f"s3://{athena.bucket}/results/"}
     query = hook.run_query("SELECT 1 AS a", {"Database": athena.database}, output)
-    assert hook.poll_query_status(query, max_polling_attempts=100, sleep_time=0) == "SUCCEEDED"  # type: ignore[arg-type]
+    assert hook.poll_query_status(query, max_polling_attempts=100, sleep_time=0) == "SUCCEEDED"
     rows = hook.get_query_results(query)["ResultSet"]["Rows"]  # type: ignore[index]
     assert rows[1]["Data"] == [{"VarCharValue": "1"}]
     assert hook.get_output_location(query).endswith(f"{query}.csv")
     failed = hook.run_query("SELECT x", {"Database": athena.database}, output)
-    assert hook.poll_query_status(failed, max_polling_attempts=100, sleep_time=0) == "FAILED"  # type: ignore[arg-type]
+    assert hook.poll_query_status(failed, max_polling_attempts=100, sleep_time=0) == "FAILED"
     assert hook.get_state_change_reason(failed).startswith("COLUMN_NOT_FOUND: line 1:8")  # type: ignore[union-attr]
     hook.stop_query(failed)
 
@@ -61,9 +66,17 @@ def test_airflow_operator(athena: Athena) -> None:
 @pytest.mark.usefixtures("environment")
 def test_pyathena(athena: Athena) -> None:
     pyathena = pytest.importorskip("pyathena")
-    with pyathena.connect(s3_staging_dir=f"s3://{athena.bucket}/results/", region_name="us-east-1", schema_name=athena.database, poll_interval=0.01) as connection:
+    with pyathena.connect(
+        s3_staging_dir=f"s3://{athena.bucket}/results/",
+        region_name="us-east-1",
+        schema_name=athena.database,
+        poll_interval=0.01,
+    ) as connection:
         cursor = connection.cursor()
-        cursor.execute("SELECT BIGINT '5' AS a, DATE '2026-01-02' AS d, 1.50 AS n, %(x)s AS x, CAST(NULL AS varchar) AS z", {"x": "it's"})
+        cursor.execute(
+            "SELECT BIGINT '5' AS a, DATE '2026-01-02' AS d, 1.50 AS n, %(x)s AS x, CAST(NULL AS varchar) AS z",
+            {"x": "it's"},
+        )
         row = cursor.fetchone()
         assert (row[0], str(row[1]), str(row[2]), row[3], row[4]) == (5, "2026-01-02", "1.50", "it's", None)
         cursor.execute("SELECT x FROM UNNEST(sequence(1, 1500)) AS t(x) ORDER BY x")
@@ -82,7 +95,17 @@ def test_fixtures(tmp_path: Path) -> None:
         "    assert [b['Name'] for b in boto3.client('s3').list_buckets()['Buckets']] == ['lake']\n"
     )
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "local_aws.fixtures", "-p", "no:cacheprovider", str(tmp_path)],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "local_aws.fixtures",
+            "-p",
+            "no:cacheprovider",
+            str(tmp_path),
+        ],
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -36,7 +36,9 @@ def only(files: dict[str, bytes]) -> tuple[str, bytes]:
     return next(iter(files.items()))
 
 
-@pytest.mark.supports("Writing", "UNLOAD to JSON, TEXTFILE and PARQUET with Athena's defaults, names and manifest")
+@pytest.mark.supports(
+    "Writing", "UNLOAD to JSON, TEXTFILE and PARQUET with Athena's defaults, names and manifest"
+)
 def test_unload_json(athena: Athena, client: Client) -> None:
     result = athena(f"UNLOAD ({QUERY}) TO 's3://{athena.bucket}/out/' WITH (format = 'JSON')")
     name, data = only(written(client, athena, "out/"))
@@ -51,37 +53,58 @@ def test_unload_json(athena: Athena, client: Client) -> None:
     manifest = result.execution["Statistics"]["DataManifestLocation"]
     query_id = result.execution["QueryExecutionId"]
     assert manifest == f"s3://{athena.bucket}/results/{query_id}-manifest.csv"
-    assert written(client, athena, f"results/{query_id}-manifest")[".csv"] == f"s3://{athena.bucket}/out/{name}\n".encode()
+    assert (
+        written(client, athena, f"results/{query_id}-manifest")[".csv"]
+        == f"s3://{athena.bucket}/out/{name}\n".encode()
+    )
     assert result.execution["StatementType"] == "DML"
-    assert result.execution["ResultConfiguration"]["OutputLocation"] == f"s3://{athena.bucket}/results/{query_id}"
+    assert (
+        result.execution["ResultConfiguration"]["OutputLocation"]
+        == f"s3://{athena.bucket}/results/{query_id}"
+    )
 
 
 def test_unload_parquet(athena: Athena, client: Client) -> None:
-    athena(f"UNLOAD ({QUERY.replace('1.50 AS amount', 'CAST(1.5 AS decimal(10,2)) AS Amount')}) TO 's3://{athena.bucket}/out' WITH (format = 'PARQUET', compression = 'SNAPPY')")
+    athena(
+        f"UNLOAD ({QUERY.replace('1.50 AS amount', 'CAST(1.5 AS decimal(10,2)) AS Amount')}) TO 's3://{athena.bucket}/out' WITH (format = 'PARQUET', compression = 'SNAPPY')"
+    )
     name, data = only(written(client, athena, "out/"))
     assert "." not in name
     file = pq.ParquetFile(io.BytesIO(data))
-    assert {file.metadata.row_group(0).column(i).compression for i in range(file.metadata.num_columns)} == {"SNAPPY"}
+    assert {file.metadata.row_group(0).column(i).compression for i in range(file.metadata.num_columns)} == {
+        "SNAPPY"
+    }
     row = file.read().to_pylist()[0]
-    assert (str(row["amount"]), row["items"], row["m"], str(row["day"])) == ("1.50", [{"n": 1, "s": "p"}], [("k", 1)], "2026-11-01")
+    assert (str(row["amount"]), row["items"], row["m"], str(row["day"])) == (
+        "1.50",
+        [{"n": 1, "s": "p"}],
+        [("k", 1)],
+        "2026-11-01",
+    )
     athena(f"UNLOAD (SELECT 1 AS a) TO 's3://{athena.bucket}/default/'")
     default = pq.ParquetFile(io.BytesIO(only(written(client, athena, "default/"))[1]))
     assert default.metadata.row_group(0).column(0).compression == "GZIP"
 
 
 def test_unload_text(athena: Athena, client: Client) -> None:
-    athena(f"UNLOAD (SELECT id, name, missing, tags, m, ratio FROM ({QUERY})) TO 's3://{athena.bucket}/out/' WITH (format = 'TEXTFILE', compression = 'NONE')")
+    athena(
+        f"UNLOAD (SELECT id, name, missing, tags, m, ratio FROM ({QUERY})) TO 's3://{athena.bucket}/out/' WITH (format = 'TEXTFILE', compression = 'NONE')"
+    )
     name, data = only(written(client, athena, "out/"))
     assert not name.endswith(".gz")
     assert data.decode() == '1\x01a "b"\x01\\N\x01x\x02\\N\x01k\x031\x012.0\n'
-    athena(f"UNLOAD (VALUES (1, 'a,b')) TO 's3://{athena.bucket}/csv/' WITH (format = 'TEXTFILE', field_delimiter = ',')")
+    athena(
+        f"UNLOAD (VALUES (1, 'a,b')) TO 's3://{athena.bucket}/csv/' WITH (format = 'TEXTFILE', field_delimiter = ',')"
+    )
     assert gzip.decompress(only(written(client, athena, "csv/"))[1]) == b"1,a,b\n"
 
 
 @pytest.mark.supports("Writing", "UNLOAD partitioned_by: Hive folders, escaped values, NULLs, at most 100")
 def test_unload_partitioned(athena: Athena, client: Client) -> None:
     rows = "(VALUES (1, DATE '2026-11-01', 'a b/c=d%'), (2, DATE '2026-11-01', NULL), (3, DATE '2026-11-02', 'Zürich')) AS t(v, d, k)"
-    athena(f"UNLOAD (SELECT v, d, k FROM {rows}) TO 's3://{athena.bucket}/out/' WITH (format = 'JSON', compression = 'NONE', partitioned_by = ARRAY['d', 'k'])")
+    athena(
+        f"UNLOAD (SELECT v, d, k FROM {rows}) TO 's3://{athena.bucket}/out/' WITH (format = 'JSON', compression = 'NONE', partitioned_by = ARRAY['d', 'k'])"
+    )
     files = {k.rsplit("/", 1)[0]: v for k, v in written(client, athena, "out/").items()}
     assert files == {
         "d=2026-11-01/k=a b%2Fc%3Dd%25": b'{"v":1}\n',
@@ -89,13 +112,19 @@ def test_unload_partitioned(athena: Athena, client: Client) -> None:
         "d=2026-11-02/k=Zürich": b'{"v":3}\n',
     }
     # And back.
-    athena(f"CREATE EXTERNAL TABLE t (v int) PARTITIONED BY (d date, k string) {OPENX} LOCATION 's3://{athena.bucket}/out/'")
+    athena(
+        f"CREATE EXTERNAL TABLE t (v int) PARTITIONED BY (d date, k string) {OPENX} LOCATION 's3://{athena.bucket}/out/'"
+    )
     athena("MSCK REPAIR TABLE t")
     assert athena("SELECT v, d, k FROM t ORDER BY v").data == [
         ["1", "2026-11-01", "a b/c=d%"], ["2", "2026-11-01", None], ["3", "2026-11-02", "Zürich"],
     ]  # fmt: skip
-    order = f"UNLOAD (SELECT k, v FROM {rows}) TO 's3://{athena.bucket}/x/' WITH (partitioned_by = ARRAY['k'])"
-    assert athena.fails(order).startswith("HIVE_COLUMN_ORDER_MISMATCH: Partition keys must be the last columns in the table")
+    order = (
+        f"UNLOAD (SELECT k, v FROM {rows}) TO 's3://{athena.bucket}/x/' WITH (partitioned_by = ARRAY['k'])"
+    )
+    assert athena.fails(order).startswith(
+        "HIVE_COLUMN_ORDER_MISMATCH: Partition keys must be the last columns in the table"
+    )
     many = f"UNLOAD (SELECT x AS v, x AS p FROM UNNEST(sequence(1, 101)) AS t(x)) TO 's3://{athena.bucket}/y/' WITH (partitioned_by = ARRAY['p'])"
     assert athena.fails(many).startswith("HIVE_TOO_MANY_OPEN_PARTITIONS: Exceeded limit of 100 open writers")
     assert written(client, athena, "y/") == {}
@@ -105,18 +134,48 @@ def test_unload_partitioned(athena: Athena, client: Client) -> None:
 @pytest.mark.parametrize(
     ("sql", "reason"),
     [
-        ("UNLOAD (SELECT 1 AS a) TO 's3://{b}/taken/' WITH (format = 'JSON')", "HIVE_PATH_ALREADY_EXISTS: Target directory for table 's3://{b}/taken/' already exists"),
-        ("UNLOAD (SELECT 1 AS a) TO 's3://{b}/out/' WITH (format = 'CSV')", "INVALID_UNLOAD_PROPERTY: Unload format 'CSV' is not one of"),
-        ("UNLOAD (SELECT 1 AS a) TO 's3://{b}/out/' WITH (format = 'AVRO')", "NOT_SUPPORTED: UNLOAD WITH (format = 'AVRO') is not supported by local_aws"),
-        ("UNLOAD (SELECT 1 AS a) TO 's3://{b}/out/' WITH (compression = 'RAR')", "INVALID_UNLOAD_PROPERTY: Compression 'RAR'"),
-        ("UNLOAD (SELECT 1 AS a) TO 's3://{b}/out/' WITH (colour = 'red')", "INVALID_UNLOAD_PROPERTY: Unload property 'colour' does not exist"),
-        ("UNLOAD (SELECT 1 AS a, 2 AS A) TO 's3://{b}/out/'", "DUPLICATE_COLUMN_NAME: Column name 'a' specified more than once"),
-        ("UNLOAD (SELECT 1 AS a) TO 's3://no-such-bucket-here/out/'", "HIVE_UNKNOWN_ERROR: The specified bucket does not exist"),
+        (
+            "UNLOAD (SELECT 1 AS a) TO 's3://{b}/taken/' WITH (format = 'JSON')",
+            "HIVE_PATH_ALREADY_EXISTS: Target directory for table 's3://{b}/taken/' already exists",
+        ),
+        (
+            "UNLOAD (SELECT 1 AS a) TO 's3://{b}/out/' WITH (format = 'CSV')",
+            "INVALID_UNLOAD_PROPERTY: Unload format 'CSV' is not one of",
+        ),
+        (
+            "UNLOAD (SELECT 1 AS a) TO 's3://{b}/out/' WITH (format = 'AVRO')",
+            "NOT_SUPPORTED: UNLOAD WITH (format = 'AVRO') is not supported by local_aws",
+        ),
+        (
+            "UNLOAD (SELECT 1 AS a) TO 's3://{b}/out/' WITH (compression = 'RAR')",
+            "INVALID_UNLOAD_PROPERTY: Compression 'RAR'",
+        ),
+        (
+            "UNLOAD (SELECT 1 AS a) TO 's3://{b}/out/' WITH (colour = 'red')",
+            "INVALID_UNLOAD_PROPERTY: Unload property 'colour' does not exist",
+        ),
+        (
+            "UNLOAD (SELECT 1 AS a, 2 AS A) TO 's3://{b}/out/'",
+            "DUPLICATE_COLUMN_NAME: Column name 'a' specified more than once",
+        ),
+        (
+            "UNLOAD (SELECT 1 AS a) TO 's3://no-such-bucket-here/out/'",
+            "HIVE_UNKNOWN_ERROR: The specified bucket does not exist",
+        ),
         ("UNLOAD (SELECT 1 AS a) TO '/tmp/out'", "INVALID_UNLOAD_PROPERTY: UNLOAD location '/tmp/out'"),
-        ("UNLOAD (SELECT now() AS a) TO 's3://{b}/out/'", "NOT_SUPPORTED: Unsupported Hive type: timestamp(3) with time zone"),
-        ("UNLOAD (SELECT b FROM (VALUES 1) AS t(a)) TO 's3://{b}/out/'", "COLUMN_NOT_FOUND: line 1:16: Column 'b'"),
+        (
+            "UNLOAD (SELECT now() AS a) TO 's3://{b}/out/'",
+            "NOT_SUPPORTED: Unsupported Hive type: timestamp(3) with time zone",
+        ),
+        (
+            "UNLOAD (SELECT b FROM (VALUES 1) AS t(a)) TO 's3://{b}/out/'",
+            "COLUMN_NOT_FOUND: line 1:16: Column 'b'",
+        ),
         ("UNLOAD SELECT 1 AS a TO 's3://{b}/out/'", "line 1:8: mismatched input 'SELECT'. Expecting: '('"),
-        ("UNLOAD (SELECT 1 AS a) INTO 's3://{b}/out/'", "line 1:24: mismatched input 'INTO'. Expecting: 'TO'"),
+        (
+            "UNLOAD (SELECT 1 AS a) INTO 's3://{b}/out/'",
+            "line 1:24: mismatched input 'INTO'. Expecting: 'TO'",
+        ),
     ],
 )
 def test_unload_refused(athena: Athena, put: Put, client: Client, sql: str, reason: str) -> None:
@@ -128,39 +187,60 @@ def test_unload_refused(athena: Athena, put: Put, client: Client, sql: str, reas
 def test_unload_of_nothing_and_in_order(athena: Athena, client: Client) -> None:
     athena(f"UNLOAD (SELECT 1 AS a WHERE false) TO 's3://{athena.bucket}/none/'")
     assert written(client, athena, "none/") == {}
-    athena(f"UNLOAD (SELECT x FROM UNNEST(sequence(1, 200000)) AS t(x) ORDER BY (x * 7919) % 200003) TO 's3://{athena.bucket}/o/' WITH (format = 'JSON')")
+    athena(
+        f"UNLOAD (SELECT x FROM UNNEST(sequence(1, 200000)) AS t(x) ORDER BY (x * 7919) % 200003) TO 's3://{athena.bucket}/o/' WITH (format = 'JSON')"
+    )
     lines = gzip.decompress(only(written(client, athena, "o/"))[1]).splitlines()
     values = [json.loads(line)["x"] for line in lines]
     assert values == sorted(range(1, 200001), key=lambda x: (x * 7919) % 200003)
 
 
 def test_a_semicolon_comments_and_parentheses_in_unload(athena: Athena, client: Client) -> None:
-    athena(f"UNLOAD (SELECT ')' AS a -- not the end )\n /* nor ( this */) TO 's3://{athena.bucket}/o/' WITH (format='JSON', compression='NONE');\n")
+    athena(
+        f"UNLOAD (SELECT ')' AS a -- not the end )\n /* nor ( this */) TO 's3://{athena.bucket}/o/' WITH (format='JSON', compression='NONE');\n"
+    )
     assert only(written(client, athena, "o/"))[1] == b'{"a":")"}\n'
 
 
-@pytest.mark.supports("Writing", "CREATE TABLE AS: PARQUET, JSON, TEXTFILE, external_location, partitioned_by, IF NOT EXISTS, WITH NO DATA")
+@pytest.mark.supports(
+    "Writing",
+    "CREATE TABLE AS: PARQUET, JSON, TEXTFILE, external_location, partitioned_by, IF NOT EXISTS, WITH NO DATA",
+)
 def test_create_table_as(athena: Athena, client: Client) -> None:
-    result = athena("CREATE TABLE c AS SELECT 1 AS a, 'x' AS b, CAST(ROW(1) AS row(n integer)) AS r UNION ALL SELECT 2, NULL, NULL")
+    result = athena(
+        "CREATE TABLE c AS SELECT 1 AS a, 'x' AS b, CAST(ROW(1) AS row(n integer)) AS r UNION ALL SELECT 2, NULL, NULL"
+    )
     assert athena("SELECT * FROM c ORDER BY a").data == [["1", "x", "{n=1}"], ["2", None, None]]
     query_id = result.execution["QueryExecutionId"]
     table = client("glue").get_table(DatabaseName=athena.database, Name="c")["Table"]
     assert table["StorageDescriptor"]["Location"] == f"s3://{athena.bucket}/results/tables/{query_id}"
-    assert [(c["Name"], c["Type"]) for c in table["StorageDescriptor"]["Columns"]] == [("a", "int"), ("b", "varchar(1)"), ("r", "struct<n:int>")]
+    assert [(c["Name"], c["Type"]) for c in table["StorageDescriptor"]["Columns"]] == [
+        ("a", "int"),
+        ("b", "varchar(1)"),
+        ("r", "struct<n:int>"),
+    ]
     assert result.execution["SubstatementType"] == "CREATE_TABLE_AS_SELECT"
     assert client("athena").get_query_results(QueryExecutionId=query_id)["UpdateCount"] == 2
     for kind in ("JSON", "TEXTFILE"):
-        athena(f"CREATE TABLE {kind} WITH (format = '{kind}', external_location = 's3://{athena.bucket}/{kind}/', partitioned_by = ARRAY['d']) AS SELECT x AS v, 'n' || CAST(x % 2 AS varchar) AS d FROM UNNEST(ARRAY[1, 2, 3]) AS t(x)")
+        athena(
+            f"CREATE TABLE {kind} WITH (format = '{kind}', external_location = 's3://{athena.bucket}/{kind}/', partitioned_by = ARRAY['d']) AS SELECT x AS v, 'n' || CAST(x % 2 AS varchar) AS d FROM UNNEST(ARRAY[1, 2, 3]) AS t(x)"
+        )
         assert athena(f"SELECT v, d FROM {kind} WHERE d = 'n1' ORDER BY v").data == [["1", "n1"], ["3", "n1"]]
     assert "TABLE_ALREADY_EXISTS" in athena.fails("CREATE TABLE c AS SELECT 1 AS a")
     athena("CREATE TABLE IF NOT EXISTS c AS SELECT 5 AS a")
-    assert athena.fails(f"CREATE TABLE d WITH (external_location = 's3://{athena.bucket}/JSON/') AS SELECT 1 AS a").startswith("HIVE_PATH_ALREADY_EXISTS")
+    assert athena.fails(
+        f"CREATE TABLE d WITH (external_location = 's3://{athena.bucket}/JSON/') AS SELECT 1 AS a"
+    ).startswith("HIVE_PATH_ALREADY_EXISTS")
     athena("CREATE TABLE e AS SELECT 1 AS a WITH NO DATA")
     assert athena("SELECT * FROM e").data == []
-    assert "is not supported by local_aws" in athena.fails("CREATE TABLE f WITH (table_type = 'ICEBERG') AS SELECT 1 AS a")
+    assert "is not supported by local_aws" in athena.fails(
+        "CREATE TABLE f WITH (table_type = 'ICEBERG') AS SELECT 1 AS a"
+    )
 
 
-@pytest.mark.supports("Writing", "INSERT INTO ... SELECT/VALUES, also into partitioned tables, in the table's format")
+@pytest.mark.supports(
+    "Writing", "INSERT INTO ... SELECT/VALUES, also into partitioned tables, in the table's format"
+)
 def test_insert(athena: Athena) -> None:
     formats = {
         "p": "STORED AS PARQUET",
@@ -169,9 +249,15 @@ def test_insert(athena: Athena) -> None:
         "c": "ROW FORMAT SERDE 'org.apache.hadoop.hive.serde2.OpenCSVSerde'",
     }
     for name, form in formats.items():
-        athena(f"CREATE EXTERNAL TABLE {name} (a {'string' if name == 'c' else 'bigint'}, b string) PARTITIONED BY (d string) {form} LOCATION 's3://{athena.bucket}/{name}/'")
+        athena(
+            f"CREATE EXTERNAL TABLE {name} (a {'string' if name == 'c' else 'bigint'}, b string) PARTITIONED BY (d string) {form} LOCATION 's3://{athena.bucket}/{name}/'"
+        )
         one = "'1'" if name == "c" else "1"
-        athena(f"INSERT INTO {name} VALUES ({one}, 'x,\"y', 'k1'), ({one}, 'z', 'k2')" if name != "t" else f"INSERT INTO {name} VALUES (1, 'xy', 'k1'), (1, 'z', 'k2')")
+        athena(
+            f"INSERT INTO {name} VALUES ({one}, 'x,\"y', 'k1'), ({one}, 'z', 'k2')"
+            if name != "t"
+            else f"INSERT INTO {name} VALUES (1, 'xy', 'k1'), (1, 'z', 'k2')"
+        )
         athena(f"INSERT INTO {name} (d, a) SELECT 'k1', a FROM {name} WHERE d = 'k2'")
         rows = athena(f"SELECT a, b, d FROM {name} ORDER BY d, b").data
         assert [r[2] for r in rows] == ["k1", "k1", "k2"], name
@@ -179,5 +265,7 @@ def test_insert(athena: Athena) -> None:
         if name in ("p", "j"):
             assert rows == [["1", 'x,"y', "k1"], ["1", None, "k1"], ["1", "z", "k2"]]
         assert athena(f"SHOW PARTITIONS {name}").rows == [["d=k1"], ["d=k2"]]
-    assert athena.fails("INSERT INTO p VALUES ('x', 'y', 'z')").startswith("TYPE_MISMATCH: line 1:1: Insert query has mismatched column types: Table: [bigint, varchar, varchar]")
+    assert athena.fails("INSERT INTO p VALUES ('x', 'y', 'z')").startswith(
+        "TYPE_MISMATCH: line 1:1: Insert query has mismatched column types: Table: [bigint, varchar, varchar]"
+    )
     assert athena.fails("INSERT INTO nowhere VALUES 1").startswith("TABLE_NOT_FOUND")
