@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import re
 import shutil
 import uuid
+import zlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +17,7 @@ from urllib.parse import unquote
 from local_aws.athena import types as ty
 from local_aws.athena.ddl import escape_path
 from local_aws.athena.engine import Session
-from local_aws.athena.errors import QueryError, not_supported
+from local_aws.athena.errors import Cancelled, QueryError, not_supported
 from local_aws.athena.expressions import to_varchar
 from local_aws.athena.scan import DEFAULT_PARTITION, split_location, text
 from local_aws.athena.types import Type, quote
@@ -278,6 +281,8 @@ class Writer:
         folder.mkdir(parents=True)
         try:
             rows = self._copy(sql, columns, target, folder, ordered)
+            if target.compression == "gzip" and target.format != "PARQUET":
+                self._compress(folder, ordered)
             return self._publish(folder, target, rows)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -299,20 +304,22 @@ class Writer:
             items = [f'to_json({{{", ".join(items)}}}) AS "$line"']
         items += keys
         options = []
+        # gzip is done afterwards, see _compress.
+        compression = "uncompressed" if target.compression == "gzip" else target.compression
         if target.format == "PARQUET":
             options.append(f"FORMAT parquet, COMPRESSION {target.compression}")
         elif target.format == "JSON":
             options.append(
-                f"FORMAT csv, HEADER false, DELIMITER '\x01', QUOTE '', ESCAPE '', COMPRESSION {target.compression}"
+                f"FORMAT csv, HEADER false, DELIMITER '\x01', QUOTE '', ESCAPE '', COMPRESSION {compression}"
             )
         elif target.csv is not None:
             c = target.csv
             options.append(
-                f"FORMAT csv, HEADER false, DELIMITER {text(c['separator'])}, QUOTE {text(c['quote'])}, ESCAPE {text(c['escape'])}, FORCE_QUOTE *, NULLSTR '', COMPRESSION {target.compression}"
+                f"FORMAT csv, HEADER false, DELIMITER {text(c['separator'])}, QUOTE {text(c['quote'])}, ESCAPE {text(c['escape'])}, FORCE_QUOTE *, NULLSTR '', COMPRESSION {compression}"
             )
         else:
             options.append(
-                f"FORMAT csv, HEADER false, DELIMITER {text(target.delimiter)}, QUOTE '', ESCAPE '', NULLSTR '\\N', COMPRESSION {target.compression}"
+                f"FORMAT csv, HEADER false, DELIMITER {text(target.delimiter)}, QUOTE '', ESCAPE '', NULLSTR '\\N', COMPRESSION {compression}"
             )
         source = f"(SELECT {', '.join(items)} FROM ({sql}) AS q)"
         if target.partitioned_by:
@@ -320,12 +327,38 @@ class Writer:
             options.append(f"PARTITION_BY ({names}), FILENAME_PATTERN '{{uuid}}'")
             path = folder
         elif not ordered and target.format != "PARQUET" and target.compression != "uncompressed":
-            # Compression is what takes the time: one file a thread.
+            # Compression is what takes the time, so there should be a file for each processor.
             options.append("PER_THREAD_OUTPUT true, FILENAME_PATTERN '{uuid}'")
             path = folder / "parts"
         else:
             path = folder / "data"
         return int(self.session.rows(f"COPY {source} TO {text(str(path))} ({', '.join(options)})")[0][0])
+
+    def _compress(self, folder: Path, ordered: bool) -> None:
+        """Gzips files in place, fast and several at once: DuckDB's own gzip takes several times as long.
+
+        A large file becomes one for each PIECE of whole lines, unless their order matters.
+        """
+
+        def one(piece: tuple[Path, int, int]) -> None:
+            path, start, end = piece
+            gzip = zlib.compressobj(level=1, wbits=31)
+            packed = path.with_name(f"{path.name}-{start:015d}")
+            with path.open("rb", buffering=0) as source, packed.open("wb", buffering=0) as out:
+                source.seek(start)
+                while start < end and (block := source.read(min(1 << 20, end - start))):
+                    if self.session.cancelled:
+                        raise Cancelled
+                    out.write(gzip.compress(block))
+                    start += len(block)
+                out.write(gzip.flush())
+
+        files = [p for p in folder.rglob("*") if p.is_file()]
+        pieces = [p for f in files for p in _pieces(f, None if ordered else PIECE)]
+        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            list(pool.map(one, pieces))
+        for f in files:
+            f.unlink()
 
     def _publish(self, folder: Path, target: Target, rows: int) -> Written:
         bucket, prefix = split_location(target.location)
@@ -363,6 +396,23 @@ class Writer:
                 raise missing_bucket(bucket) from e
             urls.append(f"s3://{bucket}/{key}")
         return Written(urls, partitions, rows)
+
+
+# Bytes of text in one gzipped file, about.
+PIECE = 64 << 20
+
+
+def _pieces(path: Path, size: int | None) -> list[tuple[Path, int, int]]:
+    """Ranges of whole lines."""
+    total = path.stat().st_size
+    out, start = [], 0
+    with path.open("rb") as f:
+        while size is not None and total - start > size * 3 // 2:
+            f.seek(start + size)
+            f.readline()
+            out.append((path, start, f.tell()))
+            start = f.tell()
+    return [*out, (path, start, total)]
 
 
 def _is_null(part: str) -> bool:

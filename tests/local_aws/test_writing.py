@@ -269,3 +269,19 @@ def test_insert(athena: Athena) -> None:
         "TYPE_MISMATCH: line 1:1: Insert query has mismatched column types: Table: [bigint, varchar, varchar]"
     )
     assert athena.fails("INSERT INTO nowhere VALUES 1").startswith("TABLE_NOT_FOUND")
+
+
+def test_a_large_file_becomes_several_of_whole_lines(
+    athena: Athena, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("local_aws.athena.write.PIECE", 100_000)
+    query = "SELECT x, lpad(CAST(x AS varchar), 50, '0') AS s, 'k' AS d FROM UNNEST(sequence(1, 20000)) AS t(x)"
+    athena(
+        f"UNLOAD ({query}) TO 's3://{athena.bucket}/o/' WITH (format = 'JSON', partitioned_by = ARRAY['d'])"
+    )
+    files = written(client, athena, "o/d=k/")
+    assert len(files) > 5
+    values = [json.loads(line)["x"] for data in files.values() for line in gzip.decompress(data).splitlines()]
+    assert sorted(values) == list(range(1, 20001))
+    athena(f"UNLOAD ({query} ORDER BY x) TO 's3://{athena.bucket}/p/' WITH (format = 'JSON')")
+    assert len(gzip.decompress(only(written(client, athena, "p/"))[1]).splitlines()) == 20000
