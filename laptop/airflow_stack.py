@@ -9,12 +9,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from http import HTTPStatus
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import httpx
+import tenacity
 
 from laptop.stack import DEFAULT_HOME, Stack
 
@@ -25,7 +28,15 @@ _ENDED = ("success", "failed")
 
 
 class AirflowError(RuntimeError):
-    """Airflow refused a request, or a command of it failed."""
+    """Airflow refused a request, or a command of it failed; ``status`` of the HTTP answer."""
+
+    def __init__(self, message: str, status: int | None = None):
+        super().__init__(message)
+        self.status = status
+
+
+class AirflowBusy(AirflowError):
+    """Airflow could not answer a request; another attempt may succeed."""
 
 
 # --- the database ----------------------------------------------------------------------------------
@@ -104,14 +115,22 @@ class Airflow:
     def get(self, path: str, **params: Any) -> Any:
         return self._ask("GET", path, params=params)
 
+    # SQLite lets one process write at a time and gives up on the others after a while.
+    @tenacity.retry(
+        retry=tenacity.retry_if_exception_type((httpx.TransportError, AirflowBusy)),
+        stop=tenacity.stop_after_attempt(6),
+        wait=tenacity.wait_exponential(multiplier=0.2, max=3),
+        reraise=True,
+    )
     def _ask(self, method: str, path: str, **options: Any) -> Any:
         if self._token is None:
-            self._token = self._http.get("/auth/token").json()["access_token"]
+            self._token = self._http.get("/auth/token").raise_for_status().json()["access_token"]
         answer = self._http.request(
             method, f"/api/v2{path}", headers={"Authorization": f"Bearer {self._token}"}, **options
         )
         if answer.is_error:
-            raise AirflowError(f"{method} {path}: {answer.status_code} {answer.text[:500]}")
+            kind = AirflowBusy if answer.is_server_error else AirflowError
+            raise kind(f"{method} {path}: {answer.status_code} {answer.text[:500]}", answer.status_code)
         return answer.json() if answer.content else None
 
     def import_errors(self) -> dict[str, str]:
@@ -124,8 +143,15 @@ class Airflow:
 
     def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None) -> str:
         """Start a run of a DAG; returns its id."""
-        body = {"logical_date": None, "conf": dict(conf or {})}
-        return self._ask("POST", f"/dags/{dag_id}/dagRuns", json=body)["dag_run_id"]
+        # The name is ours, so that asking again after a lost answer does not start a second run.
+        run_id = f"manual__{datetime.now(UTC).isoformat()}"
+        body = {"dag_run_id": run_id, "logical_date": None, "conf": dict(conf or {})}
+        try:
+            self._ask("POST", f"/dags/{dag_id}/dagRuns", json=body)
+        except AirflowError as error:
+            if error.status != HTTPStatus.CONFLICT:
+                raise
+        return run_id
 
     def runs(self, dag_id: str) -> list[dict[str, Any]]:
         """The runs of a DAG, newest first."""
