@@ -25,6 +25,15 @@ log = logging.getLogger("local_aws")
 
 # Kept by themselves, or nothing to keep.
 _SEPARATE = {"s3", "glue", "athena", "moto_api", "instance_metadata", "s3control", "sts"}
+# Services whose requests are signed with a name other than moto's.
+_SIGNED_AS = {
+    "monitoring": "cloudwatch",
+    "states": "stepfunctions",
+    "email": "ses",
+    "elasticloadbalancing": "elbv2",
+    "elasticfilesystem": "efs",
+    "elasticmapreduce": "emr",
+}
 # Seconds between a change and its being saved.
 DELAY = 0.5
 
@@ -226,7 +235,7 @@ class Moto:
             self.backends.changed("sqs", "sns", "events")
         elif request.method != "GET":
             # A request may change other services too: SNS delivers to SQS, IAM is asked by all.
-            self.backends.changed(service, "sqs", "sns", "events", "logs")
+            self.backends.changed(_SIGNED_AS.get(service, service), "sqs", "sns", "events", "logs")
         return response
 
 

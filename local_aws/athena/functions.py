@@ -280,7 +280,7 @@ _TRINO_ONLY = {
     "bing_tile", "bit_count", "bitwise_left_shift", "bitwise_right_shift",
     "bitwise_right_shift_arithmetic", "char2hexint", "checksum", "classify", "color", "combinations",
     "convex_hull_agg", "cosine_similarity", "crc32", "date_format_joda",
-    "evaluate_classifier_predictions", "format_number", "from_big_endian_64", "from_encoded_polyline",
+    "evaluate_classifier_predictions", "format_number", "format", "from_big_endian_64", "from_encoded_polyline",
     "from_geojson_geometry", "geometric_mean", "hash_counts", "hmac_md5", "hmac_sha1", "hmac_sha256",
     "hmac_sha512", "human_readable_seconds", "inverse_beta_cdf", "inverse_normal_cdf",
     "json_array_contains", "json_array_get", "json_exists", "json_object", "json_query", "json_value",
@@ -1751,7 +1751,12 @@ def _aggregate_function(
             raise not_supported("approx_percentile with weights")
         if args[1].type.base == "array":
             return "approx_quantile", [a.sql for a in args], ty.array(t), f"CAST({{}} AS {duckdb_type(t)}[])"
-        return "approx_quantile", [e.sql, cast(args[1], ty.DOUBLE).sql], t, f"CAST({{}} AS {duckdb_type(t)})"
+        return (
+            "approx_quantile",
+            [e.sql, f"CAST({args[1].sql} AS FLOAT)"],
+            t,
+            f"CAST({{}} AS {duckdb_type(t)})",
+        )
     raise not_supported(f"Aggregate function '{name}'")
 
 

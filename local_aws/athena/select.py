@@ -440,7 +440,11 @@ class Compiler:
         sql, relation = self._relation(join.this, scope)
         using = [c.name.lower() for c in join.args.get("using") or []]
         if method == "NATURAL":
-            raise not_supported("NATURAL JOIN", position(self.source, join))
+            theirs = [f.name.lower() for f in relation.fields if f.name and not f.hidden]
+            ours = [f.name.lower() for r in before for f in r.fields if f.name and not f.hidden]
+            using = [n for n in ours if n in theirs]
+            if not using:
+                raise self.fail("SYNTAX_ERROR", "Natural join has no common columns", join)
         if kind == "CROSS" or (not kind and not side and not join.args.get("on") and not using):
             scope.relations.append(relation)
             return f"{left} CROSS JOIN {sql}"
@@ -744,13 +748,16 @@ class Compiler:
                         e,
                     )
                 sql = value.sql
+                if index is None and value.const:
+                    # Orders nothing, and a number would be taken for a position.
+                    continue
             t = outputs[index][0].type if index is not None else value.type
             if t.base in ("map", "json"):
                 raise self.fail(
                     "TYPE_MISMATCH", f"Type {t} is not orderable, and therefore cannot be used in ORDER BY", e
                 )
             keys.append((str(index + 1) if index is not None else sql) + _direction(ordered))
-        return " ORDER BY " + ", ".join(keys)
+        return " ORDER BY " + ", ".join(keys) if keys else ""
 
     def _limit(self, node: exp.Expression) -> str:
         sql = ""
@@ -1102,6 +1109,7 @@ class Compiler:
                 e = self._dereference(e, name, node)
             return e
         if len(parts) == 1 and scope.outputs is not None and parts[0].lower() in scope.outputs:
+            self._variable += 1
             return scope.outputs[parts[0].lower()]
         found = self._lookup(scope, parts, node)
         f = found[0] if found is not None else self._find(scope, parts, node)

@@ -275,7 +275,9 @@ def test_a_large_file_becomes_several_of_whole_lines(
     athena: Athena, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("local_aws.athena.write.PIECE", 100_000)
-    query = "SELECT x, lpad(CAST(x AS varchar), 50, '0') AS s, 'k' AS d FROM UNNEST(sequence(1, 20000)) AS t(x)"
+    query = (
+        "SELECT x, lpad(CAST(x AS varchar), 50, '0') AS s, 'k' AS d FROM UNNEST(sequence(1, 20000)) AS t(x)"
+    )
     athena(
         f"UNLOAD ({query}) TO 's3://{athena.bucket}/o/' WITH (format = 'JSON', partitioned_by = ARRAY['d'])"
     )

@@ -1,0 +1,45 @@
+"""The table of what is supported in local_aws/README.md, from the tests that prove it.
+
+``python -m tests.local_aws.supported`` writes it.
+"""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+README = Path(__file__).parents[2] / "local_aws" / "README.md"
+BEGIN, END = "<!-- supported: begin -->", "<!-- supported: end -->"
+
+
+def features() -> list[tuple[str, str, str]]:
+    """(area, feature, test) of each test that is marked with `supports`, in the order of the files."""
+    found = []
+    for path in sorted(Path(__file__).parent.glob("test_*.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if not isinstance(node, ast.FunctionDef):
+                continue
+            for decorator in node.decorator_list:
+                if isinstance(decorator, ast.Call) and ast.unparse(decorator.func) == "pytest.mark.supports":
+                    area, feature = (ast.literal_eval(a) for a in decorator.args)
+                    found.append((area, feature, f"{path.name}::{node.name}"))
+    return found
+
+
+def table() -> str:
+    order = ["DDL", "Formats", "Partitions", "Expressions", "Writing", "API", "S3", "State", "Clients"]
+    rows = sorted(features(), key=lambda f: order.index(f[0]))
+    lines = ["| area | what works | proven by |", "|---|---|---|"]
+    lines += [f"| {a} | {f.replace('|', chr(92) + '|')} | `{t}` |" for a, f, t in rows]
+    return "\n".join(lines)
+
+
+def rendered(text: str) -> str:
+    """README.md with the table as it should be."""
+    head, _, rest = text.partition(BEGIN)
+    _, _, tail = rest.partition(END)
+    return f"{head}{BEGIN}\n{table()}\n{END}{tail}"
+
+
+if __name__ == "__main__":
+    README.write_text(rendered(README.read_text(encoding="utf-8")), encoding="utf-8")
