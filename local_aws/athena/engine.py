@@ -27,19 +27,22 @@ class Session:
         self._connection = connection
         self._cancelled = threading.Event()
 
-    def execute(self, sql: str, parameters: list[Any] | None = None) -> duckdb.DuckDBPyConnection:
-        """Runs SQL. Raises Cancelled after cancel(), QueryError for what DuckDB refuses."""
+    def execute(self, sql: str) -> duckdb.DuckDBPyConnection:
+        """Runs SQL. Raises Cancelled after cancel(), QueryError for what DuckDB refuses.
+
+        There are no parameters on purpose: DuckDB imports pandas to bind one, which takes a second.
+        """
         if self._cancelled.is_set():
             raise Cancelled
         try:
-            return self._connection.execute(sql, parameters)
+            return self._connection.execute(sql)
         except duckdb.Error as e:
             if self._cancelled.is_set():
                 raise Cancelled from e
             raise translate(e) from e
 
-    def rows(self, sql: str, parameters: list[Any] | None = None) -> list[tuple[Any, ...]]:
-        return self.execute(sql, parameters).fetchall()
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        return self.execute(sql).fetchall()
 
     def cancel(self) -> None:
         self._cancelled.set()

@@ -199,12 +199,12 @@ class Reader:
         if scan is None or not scan.filters or not found:
             return found
         columns = []
-        values: list[Any] = [list(range(len(found)))]
         for i, (n, t) in enumerate(keys):
-            values.append([p.values[i] for p in found])
-            columns.append(f"CAST(unnest(CAST(? AS VARCHAR[])) AS {duckdb_type(t)}) AS {quote(n)}")
-        sql = f"SELECT p.i FROM (SELECT unnest(CAST(? AS INTEGER[])) AS i, {', '.join(columns)}) AS p WHERE {' AND '.join(scan.filters)}"
-        return [found[i] for (i,) in self.session.rows(sql, values)]
+            values = ", ".join("NULL" if p.values[i] is None else text(str(p.values[i])) for p in found)
+            columns.append(f"CAST(unnest(CAST([{values}] AS VARCHAR[])) AS {duckdb_type(t)}) AS {quote(n)}")
+        source = f"SELECT unnest(range({len(found)})) AS i, {', '.join(columns)}"
+        sql = f"SELECT p.i FROM ({source}) AS p WHERE {' AND '.join(scan.filters)} ORDER BY p.i"
+        return [found[i] for (i,) in self.session.rows(sql)]
 
     def _bounds(self, table: Table, scan: Scan) -> dict[str, list[tuple[str, list[str | None]]]]:
         """The constants of each column's bounds, as text."""
