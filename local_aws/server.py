@@ -26,7 +26,7 @@ from local_aws.athena.api import Api
 from local_aws.athena.catalog import Catalog
 from local_aws.athena.engine import Engine
 from local_aws.athena.errors import ApiError
-from local_aws.athena.executions import Execution, Executor, Region, WorkGroup, dump, load
+from local_aws.athena.executions import HISTORY, Execution, Executor, Region, WorkGroup, dump, load
 from local_aws.athena.parser import parse_query
 from local_aws.http import HttpServer, Request, Response
 from local_aws.objects import Bodies
@@ -181,6 +181,11 @@ class Server:
                 workgroups={w["name"]: WorkGroup(**w) for w in saved["workgroups"]},
                 named=saved["named"],
                 prepared={(a, b): v for a, b, v in saved["prepared"]},
+            )
+        with self.state.transaction() as db:
+            db.execute(
+                "DELETE FROM executions WHERE id NOT IN (SELECT id FROM executions ORDER BY submitted DESC LIMIT ?)",
+                (HISTORY,),
             )
         for region, text in self.state.rows("SELECT region, state FROM executions ORDER BY submitted"):
             execution = load(text)

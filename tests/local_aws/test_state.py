@@ -220,3 +220,24 @@ def test_a_port_in_use_is_named(start: Start) -> None:
     port = start().url.rsplit(":", 1)[1]
     with pytest.raises(RuntimeError, match=f"cannot listen on 127.0.0.1:{port}"):
         start("--port", port)
+
+
+def test_stopped_while_a_query_runs(start: Start, tmp_path: Path) -> None:
+    """SIGTERM cancels queries and ends at once; afterwards their state says so."""
+    server = start("--state", str(tmp_path / "s"))
+    server.client("s3").create_bucket(Bucket="lake")
+    athena = Athena(server.client("athena"), "lake", "default")
+    running = athena.start(
+        "WITH t AS (SELECT x FROM UNNEST(sequence(1, 1000)) AS s(x)) "
+        "SELECT count(*) FROM t AS a, t AS b, t AS c, t AS d, t AS e WHERE (a.x * b.x + c.x * d.x + e.x) % 7 = 3"
+    )
+    pause = threading.Event()
+    while (
+        athena.client.get_query_execution(QueryExecutionId=running)["QueryExecution"]["Status"]["State"]
+        == "QUEUED"
+    ):
+        pause.wait(0.01)
+    assert server.stop() == 0
+    client = start("--state", str(tmp_path / "s")).client("athena")
+    status = client.get_query_execution(QueryExecutionId=running)["QueryExecution"]["Status"]
+    assert status["State"] == "CANCELLED"
