@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import concurrent.futures
 import hashlib
 import http.client
@@ -405,3 +406,25 @@ def test_connections_stay_open_even_after_a_refused_upload(aws_url: str) -> None
     assert json.loads(connection.getresponse().read())["status"] == "healthy"
     assert connection.sock is socket
     connection.close()
+
+
+def test_expect_without_a_body_is_told_to_go_on(s3: Any, lake: str) -> None:
+    """botocore waits for 100 Continue even with nothing to send; the connection stays usable after it."""
+    for i in range(3):
+        s3.put_object(Bucket=lake, Key=f"empty/{i}", Body=b"")
+        assert body(s3, lake, f"empty/{i}") == b""
+    assert code(s3.put_object, Bucket=lake, Key="empty/0", Body=b"", IfNoneMatch="*") == (
+        "PreconditionFailed",
+        412,
+    )
+    assert s3.list_objects_v2(Bucket=lake)["KeyCount"] == 3
+
+
+def test_a_copy_gets_the_checksum_that_was_asked_for(s3: Any, lake: str) -> None:
+    s3.put_object(Bucket=lake, Key="a", Body=b"hello", ChecksumAlgorithm="CRC32")
+    copied = s3.copy_object(
+        Bucket=lake, Key="b", CopySource={"Bucket": lake, "Key": "a"}, ChecksumAlgorithm="SHA256"
+    )
+    expected = base64.b64encode(hashlib.sha256(b"hello").digest()).decode()
+    assert copied["CopyObjectResult"]["ChecksumSHA256"] == expected
+    assert s3.head_object(Bucket=lake, Key="b", ChecksumMode="ENABLED")["ChecksumSHA256"] == expected
