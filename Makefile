@@ -9,7 +9,7 @@ PY := $(VENV)/bin/python
 UV_VERSION := 0.13.8
 # A copy of the lock that is installed, so that the environment follows requirements.lock.
 INSTALLED := $(VENV)/installed.lock
-ROOMS := dags plugins local_aws sample_data laptop benchmarks docs tests
+ROOMS := dags plugins local_aws sample_data laptop deploy benchmarks docs tests
 
 LOCAL_AWS_PORT ?= 4566
 AIRFLOW_PORT ?= 8080
@@ -20,6 +20,8 @@ AS_OF ?=
 EXPIRY_WINDOW ?=
 FILE ?=
 SNAPSHOT ?=
+ENV ?= dev
+OUTPUTS ?=
 ARGS ?=
 export LOCAL_AWS_PORT AIRFLOW_PORT UPLOADS AS_OF EXPIRY_WINDOW FILE SNAPSHOT
 # Rooms and the library are found as in Airflow.
@@ -27,7 +29,7 @@ export PYTHONPATH := $(CURDIR):$(CURDIR)/plugins
 
 .PHONY: help
 help: ## List these commands
-	@awk 'BEGIN {FS = ":.*## "} /^## / {printf "\n%s\n", substr($$0, 4)} /^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^## / {printf "\n%s\n", substr($$0, 4)} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 
 ## Look at it
@@ -67,11 +69,21 @@ down: $(INSTALLED) ## Stop it; the lake is kept in .local
 aws: $(INSTALLED) ## Run local AWS alone, in this terminal
 	@$(PY) -m local_aws --port $(LOCAL_AWS_PORT) --state .local/aws
 
+## Run it on AWS
+
+.PHONY: package
+package: $(INSTALLED) ## Build dist/mwaa, what Amazon MWAA reads: ENV=dev OUTPUTS=stack-outputs.json
+	@$(PY) -m deploy package --env "$(ENV)" $(if $(OUTPUTS),--outputs "$(OUTPUTS)")
+
 ## Work on it
 
 .PHONY: test
 test: $(INSTALLED) ## Run all tests: ARGS="-k name"
 	@$(PY) -m pytest $(ARGS)
+
+.PHONY: test-package
+test-package: $(INSTALLED) ## Prove dist/mwaa with what MWAA's image has: MWAA_CONSTRAINTS=copy-of-constraints.txt
+	@$(PY) -m pytest -p no:cacheprovider tests/deploy/proof_package.py $(ARGS)
 
 .PHONY: lint
 lint: $(INSTALLED) ## Check style, formatting, types and SQL; changes nothing
@@ -98,6 +110,7 @@ docs: $(INSTALLED) ## Write the generated pages of docs/
 .PHONY: lock
 lock: $(INSTALLED) ## Resolve the dependencies of pyproject.toml anew
 	$(VENV)/bin/uv pip compile pyproject.toml --group local --group dev --universal --python-version 3.11 --generate-hashes --no-header -o requirements.lock -q
+	$(VENV)/bin/uv pip compile pyproject.toml --no-deps --no-strip-extras --no-annotate --python-version 3.12 --custom-compile-command "make lock" -o requirements.txt -q
 	@$(MAKE) setup
 
 .PHONY: clean

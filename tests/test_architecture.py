@@ -9,7 +9,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-OURS = {"medlaunch", "local_aws", "sample_data", "laptop", "dashboard", "infra", "benchmarks", "tests"}
+OURS = {
+    *(
+        "medlaunch",
+        "local_aws",
+        "sample_data",
+        "laptop",
+        "dashboard",
+        "infra",
+        "deploy",
+        "benchmarks",
+        "tests",
+    )
+}
 PURE = ("accreditation", "staffing", "clinical")
 
 # Room -> what of ours it may import.
@@ -19,6 +31,7 @@ ALLOWED = {
     "local_aws": {"local_aws"},
     "sample_data": {"sample_data"},
     "laptop": {"laptop", "medlaunch", "local_aws", "sample_data"},
+    "deploy": {"deploy", "medlaunch"},
     "benchmarks": {"benchmarks", "medlaunch", "local_aws", "sample_data", "laptop", "tests"},
 }
 

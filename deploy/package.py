@@ -1,0 +1,108 @@
+"""``dist/mwaa/``: what Amazon MWAA reads, laid out as it wants it, the same bytes from the same commit.
+
+dags/               DAG files, with the library and include/ beside them: synced within a minute
+plugins.zip         the Airflow plugin alone: a change of it is an update of the environment, many minutes
+requirements.txt    what the DAGs import, held by MWAA's own constraints
+startup.sh          exports the MEDLAUNCH_ variables of one environment
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+from deploy.environment import startup_script
+
+ROOT = Path(__file__).resolve().parents[1]
+DIST = ROOT / "dist" / "mwaa"
+MWAA_PYTHON = "3.12"
+
+# What belongs to each part, as patterns below the repository's root: nothing else gets in by accident.
+_DAGS = ("dags/*.py",)
+_LIBRARY = ("plugins/medlaunch/**/*.py",)
+_INCLUDE = ("include/**/*.sql", "include/**/*.csv", "include/**/*.json")
+_PLUGINS = ("plugins/*.py",)
+
+# The DAG processor must not take the library's modules for DAG files.
+_IGNORE = "medlaunch/\ninclude/\n"
+
+
+def build(settings: Mapping[str, str], target: Path = DIST, root: Path = ROOT) -> list[Path]:
+    """Lay out the package anew; returns its files, relative to ``target``, sorted.
+
+    Args:
+        settings: ``MEDLAUNCH_*`` variables that ``startup.sh`` exports.
+        target: emptied first.
+    """
+    shutil.rmtree(target, ignore_errors=True)
+    for source, name in _layout(root):
+        file = target / "dags" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(source.read_bytes())
+    _write(target / "dags" / ".airflowignore", _IGNORE)
+    _zip(target / "plugins.zip", root)
+    _write(target / "requirements.txt", requirements(root))
+    _write(target / "startup.sh", startup_script(settings))
+    return files(target)
+
+
+def files(target: Path) -> list[Path]:
+    """The files of a package, relative to its folder, sorted."""
+    return sorted(path.relative_to(target) for path in target.rglob("*") if path.is_file())
+
+
+def digest(target: Path) -> str:
+    """One SHA-256 over the names and bytes of a package's files."""
+    whole = hashlib.sha256()
+    for name in files(target):
+        content = hashlib.sha256((target / name).read_bytes()).hexdigest()
+        whole.update(f"{content}  {name.as_posix()}\n".encode())
+    return whole.hexdigest()
+
+
+def requirements(root: Path = ROOT) -> str:
+    """The repository's requirements under the constraints of MWAA's Airflow and Python.
+
+    Without a ``--constraint`` line MWAA would use its own copy of the same file and warn.
+    Source: https://docs.aws.amazon.com/mwaa/latest/userguide/working-dags-dependencies.html
+    """
+    text = (root / "requirements.txt").read_text(encoding="utf-8")
+    wanted = [Requirement(line) for line in text.splitlines() if line and not line.startswith("#")]
+    airflow = next(one for one in wanted if one.name == "apache-airflow")
+    version = str(airflow.specifier).removeprefix("==")
+    constraints = (
+        "https://raw.githubusercontent.com/apache/airflow/"
+        f"constraints-{version}/constraints-{MWAA_PYTHON}.txt"
+    )
+    return f'--constraint "{constraints}"\n\n{text}'
+
+
+def _layout(root: Path) -> Iterator[tuple[Path, Path]]:
+    """Each file of ``dags/`` in the package: where it comes from, and its name there."""
+    for patterns, base in ((_DAGS, "dags"), (_LIBRARY, "plugins"), (_INCLUDE, ".")):
+        for file in _matching(root, patterns):
+            yield file, file.relative_to(root / base)
+
+
+def _matching(root: Path, patterns: tuple[str, ...]) -> list[Path]:
+    found = {file for pattern in patterns for file in root.glob(pattern) if file.is_file()}
+    return sorted(found)
+
+
+def _zip(target: Path, root: Path) -> None:
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
+        for file in _matching(root, _PLUGINS):
+            # Neither the time nor the mode of the file here; stored, as compressors differ between machines.
+            entry = zipfile.ZipInfo(file.relative_to(root / "plugins").as_posix(), (1980, 1, 1, 0, 0, 0))
+            entry.create_system = 3  # Unix, wherever it is made
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, file.read_bytes())
+
+
+def _write(file: Path, text: str) -> None:
+    file.write_bytes(text.encode())
