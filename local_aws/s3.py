@@ -362,22 +362,27 @@ class S3:
         return _info(current) if isinstance(current, FileKey) else None
 
     def put_file(self, bucket: str, key: str, path: Path) -> None:
+        self.put_files(bucket, [(key, path)])
+
+    def put_files(self, bucket: str, files: list[tuple[str, Path]]) -> None:
         found = self.bucket(bucket)
         if found is None:
             raise NoSuchBucket(bucket)
-        target = bodies().new()
-        try:
-            path.rename(target)
-        except OSError:
-            import shutil
+        moved = []
+        for key, path in files:
+            target = bodies().new()
+            try:
+                path.rename(target)
+            except OSError:
+                import shutil
 
-            shutil.move(path, target)
-        size = target.stat().st_size
-        etag = _file_etag(target, size)
-        with self.lock(bucket):
-            self._store(
-                found, key, BodyFile(target, size), etag, {}, None, None, Event.OBJECT_CREATED_PUT_EVENT
-            )
+                shutil.move(path, target)
+            size = target.stat().st_size
+            moved.append((key, BodyFile(target, size), _file_etag(target, size)))
+        with self.lock(bucket), self.state.transaction():
+            for key, body, etag in moved:
+                self._store(found, key, body, etag, {}, None, None, Event.OBJECT_CREATED_PUT_EVENT)
+        discard_doomed()
 
     def put_bytes(self, bucket: str, key: str, data: bytes) -> None:
         found = self.bucket(bucket)

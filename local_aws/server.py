@@ -10,6 +10,7 @@ import shutil
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict
 from importlib.metadata import version
@@ -78,7 +79,9 @@ class Server:
         # On the file system of the bodies, so that results become objects by a rename.
         scratch = self.folder / "scratch"
         shutil.rmtree(scratch, ignore_errors=True)
-        self.executor = Executor(self.engine, self.s3, scratch, self.catalog, self._save_execution)
+        self.executor = Executor(
+            self.engine, self.s3, scratch, self.catalog, DEFAULT_ACCOUNT_ID, self._save_execution
+        )
         self._load_athena()
         self.api = Api(self.executor, self.catalog, DEFAULT_ACCOUNT_ID, self._save_athena)
         self._started = time.time()
@@ -130,8 +133,11 @@ class Server:
 
     def health(self) -> dict[str, Any]:
         """What GET /_local_aws/health answers."""
-        region = self.executor.regions.get("us-east-1")
-        executions = list(region.executions.values()) if region is not None else []
+        states = Counter(
+            e.state
+            for region in list(self.executor.regions.values())
+            for e in list(region.executions.values())
+        )
         return {
             "status": "healthy",
             "url": self.url,
@@ -141,8 +147,9 @@ class Server:
             "moto": version("moto"),
             "buckets": len(self.s3.backend.buckets),
             "queries": {
-                "total": len(executions),
-                "active": sum(e.state in ("QUEUED", "RUNNING") for e in executions),
+                "total": states.total(),
+                "queued": states["QUEUED"],
+                "running": states["RUNNING"],
             },
         }
 
@@ -164,12 +171,13 @@ class Server:
 
     def _save_athena(self) -> None:
         with self.state.transaction() as db:
-            for name, region in self.executor.regions.items():
+            for name, region in list(self.executor.regions.items()):
                 text = json.dumps(
                     {
                         "workgroups": [asdict(w) for w in region.workgroups.values()],
                         "named": region.named,
                         "prepared": [[*k, v] for k, v in region.prepared.items()],
+                        "catalogs": region.catalogs,
                     }
                 )
                 db.execute("INSERT OR REPLACE INTO athena VALUES (?, ?)", (name, text))
@@ -181,6 +189,7 @@ class Server:
                 workgroups={w["name"]: WorkGroup(**w) for w in saved["workgroups"]},
                 named=saved["named"],
                 prepared={(a, b): v for a, b, v in saved["prepared"]},
+                catalogs=saved.get("catalogs", {}),
             )
         with self.state.transaction() as db:
             db.execute(

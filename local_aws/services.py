@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
 import logging
@@ -93,6 +94,29 @@ class Glue:
             blob = _pickled(lambda: entry.__dict__)
             if blob is not None:
                 db.execute("INSERT OR REPLACE INTO glue VALUES (?, ?, ?, ?)", (region, database, table, blob))
+
+    def search(self, region: str, request: dict[str, Any]) -> dict[str, Any]:
+        """SearchTables, which moto lacks: tables whose names, columns, comments or properties hold a text.
+
+        https://docs.aws.amazon.com/glue/latest/webapi/API_SearchTables.html. Raises NotImplementedError for filters
+        and orders that are not supported.
+        """
+        for name in ("Filters", "SortCriteria"):
+            if request.get(name):
+                raise NotImplementedError(f"{name} of SearchTables is not supported")
+        text = str(request.get("SearchText") or "").strip('"').lower()
+        found = []
+        for database in list(glue_backends[DEFAULT_ACCOUNT_ID][region].databases.values()):
+            for table in list(database.tables.values()):
+                entry = {k: v for k, v in table.as_dict().items() if k != "VersionId"}
+                searched = json.dumps(entry, default=str).lower()
+                if text in searched:
+                    found.append({**entry, "DatabaseName": database.name, "CatalogId": DEFAULT_ACCOUNT_ID})
+        start, size = int(request.get("NextToken") or 0), int(request.get("MaxResults") or 100)
+        answer: dict[str, Any] = {"TableList": found[start : start + size]}
+        if start + size < len(found):
+            answer["NextToken"] = str(start + size)
+        return answer
 
     def after(self, region: str, operation: str, body: bytes) -> None:
         """Saves what an API call changed, before it is answered."""
@@ -210,6 +234,16 @@ class Backends:
         self.save()
 
 
+_JSON = [("Content-Type", "application/x-amz-json-1.1")]
+
+
+def _timestamp(value: Any) -> Any:
+    """JSON for times, which moto keeps as datetime: seconds since 1970."""
+    if isinstance(value, dt.datetime):
+        return value.timestamp()
+    raise TypeError(f"{value!r} is no JSON")
+
+
 class Moto:
     """Hands requests to moto and saves what they changed."""
 
@@ -224,7 +258,17 @@ class Moto:
         service = service_of(request)
         operation = request.headers.get("x-amz-target", "").rpartition(".")[2]
         body = request.data() if service != "s3" else b""
-        response = self._handle(request)
+        try:
+            if service == "glue" and operation == "SearchTables":
+                found = self.glue.search(region_of(request), json.loads(body or b"{}"))
+                return Response(200, _JSON, json.dumps(found, default=_timestamp).encode())
+            response = self._handle(request)
+        except NotImplementedError as e:
+            # Not a failure of the server's, which SDKs would try again.
+            text = f"local_aws: {service or 'the service'} has no {operation or request.method}: {e}"
+            log.warning(text)
+            answer = {"__type": "NotImplementedException", "Message": text, "message": text}
+            return Response(501, _JSON, json.dumps(answer).encode())
         if response.status >= 400:
             return response
         if service == "glue":

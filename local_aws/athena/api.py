@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import re
+import threading
 import time
 import uuid
 from collections.abc import Callable
@@ -11,7 +13,7 @@ from typing import Any
 
 from local_aws.athena.catalog import Catalog, Table
 from local_aws.athena.errors import ApiError, QueryError
-from local_aws.athena.executions import Executor, WorkGroup, invalid
+from local_aws.athena.executions import ENGINE_VERSION, Executor, WorkGroup, invalid
 from local_aws.athena.results import read_csv_page
 
 Request = dict[str, Any]
@@ -33,11 +35,18 @@ def _untoken(token: str | None) -> Any:
 def _page(
     items: list[Any], request: Request, default: int = 50, limit: int = 50
 ) -> tuple[list[Any], str | None]:
-    start = int(_untoken(request.get("NextToken")) or 0)
-    size = int(request.get("MaxResults") or default)
-    if not 1 <= size <= max(limit, 1):
-        raise invalid(f"MaxResults {size} must be between 1 and {limit}")
+    start = _untoken(request.get("NextToken")) or 0
+    if not isinstance(start, int):
+        raise invalid(f"NextToken '{request['NextToken']}' is not valid")
+    size = _size(request, default, limit)
     return items[start : start + size], _token(start + size) if start + size < len(items) else None
+
+
+def _size(request: Request, default: int, limit: int = 50) -> int:
+    size = int(request["MaxResults"]) if request.get("MaxResults") is not None else default
+    if not 1 <= size <= limit:
+        raise invalid(f"MaxResults {size} must be between 1 and {limit}")
+    return size
 
 
 def _paged(name: str, page: tuple[list[Any], str | None]) -> dict[str, Any]:
@@ -47,8 +56,12 @@ def _paged(name: str, page: tuple[list[Any], str | None]) -> dict[str, Any]:
     return out
 
 
+# Operations that change what all requests see: one at a time.
+_CHANGES = ("Create", "Update", "Delete", "Tag", "Untag")
+
+
 class Api:
-    """Dispatches Athena's operations. changed: called after workgroups or named queries changed."""
+    """Dispatches Athena's operations. changed: called after workgroups, named queries and the like changed."""
 
     def __init__(
         self,
@@ -61,12 +74,18 @@ class Api:
         self.catalog = catalog
         self.account = account
         self.changed = changed
+        self._lock = threading.Lock()
 
     def call(self, operation: str, region: str, request: Request) -> dict[str, Any]:
         """Raises ApiError for what Athena refuses with a 400."""
         handler = getattr(self, f"_{operation}", None)
         if handler is None:
             raise ApiError("UnknownOperationException", f"Athena's {operation} is not supported by local_aws")
+        if operation.startswith(_CHANGES):
+            with self._lock:
+                answer = handler(region, request)
+                self.changed()
+                return answer
         return handler(region, request)
 
     # -------------------------------------------------------------------------------- executions
@@ -102,7 +121,17 @@ class Api:
         self._workgroup(region, group)
         executions = list(self.executor.region(region).executions.values())
         ids = [e.id for e in reversed(executions) if e.workgroup == group]
-        return _paged("QueryExecutionIds", _page(ids, r))
+        # Continued after an execution, not after a number of them: new ones come in at the front.
+        after = _untoken(r.get("NextToken"))
+        if after is not None:
+            if after not in ids:
+                raise invalid(f"NextToken '{r['NextToken']}' is not valid")
+            ids = ids[ids.index(after) + 1 :]
+        size = _size(r, 50)
+        out: dict[str, Any] = {"QueryExecutionIds": ids[:size]}
+        if len(ids) > size:
+            out["NextToken"] = _token(ids[size - 1])
+        return out
 
     def _GetQueryResults(self, region: str, r: Request) -> dict[str, Any]:  # noqa: N802
         e = self.executor.get(region, _required(r, "QueryExecutionId"))
@@ -115,17 +144,16 @@ class Api:
                 f"Query did not finish successfully. Final query state: {e.state}",
                 "INVALID_QUERY_EXECUTION_STATE",
             )
-        size = int(r.get("MaxResults") or 1000)
-        if not 1 <= size <= 1000:
-            raise invalid("MaxResults is more than maximum allowed length 1000.")
-        out: dict[str, Any] = {
-            "ResultSet": {"Rows": [], "ResultSetMetadata": {"ColumnInfo": e.columns, "ResultRows": []}},
-        }
+        if r.get("QueryResultType") not in (None, "DATA_ROWS"):
+            raise invalid(
+                f"QueryResultType {r['QueryResultType']} is not supported by local_aws: DATA_ROWS is"
+            )
+        size = _size(r, 1000, 1000)
+        out: dict[str, Any] = {"ResultSet": {"Rows": [], "ResultSetMetadata": {"ColumnInfo": e.columns}}}
         if e.update_count is not None:
             out["UpdateCount"] = e.update_count
-        elif e.statement_type != "DML" or e.substatement != "SELECT":
+        elif e.substatement != "SELECT":
             out["UpdateCount"] = 0
-        del out["ResultSet"]["ResultSetMetadata"]["ResultRows"]
         if not e.kind:
             return out
         bucket, key = e.output_location[len("s3://") :].split("/", 1)
@@ -135,7 +163,9 @@ class Api:
                 f"Could not find results of {e.id} at {e.output_location}: the object is gone",
                 "INVALID_QUERY_EXECUTION_STATE",
             )
-        offset = int(_untoken(r.get("NextToken")) or 0)
+        offset = _untoken(r.get("NextToken")) or 0
+        if not isinstance(offset, int):
+            raise invalid(f"NextToken '{r['NextToken']}' is not valid")
         if e.kind == "csv":
             rows, following = read_csv_page(body.path, offset, size)
         else:
@@ -149,20 +179,9 @@ class Api:
 
     def _GetQueryRuntimeStatistics(self, region: str, r: Request) -> dict[str, Any]:  # noqa: N802
         e = self.executor.get(region, _required(r, "QueryExecutionId"))
-        described = e.describe()["Statistics"]
-        return {
-            "QueryRuntimeStatistics": {
-                "Timeline": {
-                    "QueryQueueTimeInMillis": described["QueryQueueTimeInMillis"],
-                    "QueryPlanningTimeInMillis": described["QueryPlanningTimeInMillis"],
-                    "EngineExecutionTimeInMillis": described["EngineExecutionTimeInMillis"],
-                    "ServiceProcessingTimeInMillis": 0,
-                    "ServicePreProcessingTimeInMillis": 0,
-                    "TotalExecutionTimeInMillis": described["TotalExecutionTimeInMillis"],
-                },
-                "Rows": {"InputRows": 0, "InputBytes": e.scanned, "OutputBytes": 0, "OutputRows": e.rows},
-            }
-        }
+        # The number of rows read is not known here, and left out.
+        rows = {"InputBytes": e.scanned, "OutputBytes": e.result_bytes, "OutputRows": e.rows}
+        return {"QueryRuntimeStatistics": {"Timeline": e.timeline(), "Rows": rows}}
 
     # -------------------------------------------------------------------------------- workgroups
 
@@ -173,7 +192,11 @@ class Api:
         return found
 
     def _CreateWorkGroup(self, region: str, r: Request) -> dict[str, Any]:  # noqa: N802
-        name = _required(r, "Name")
+        name = str(_required(r, "Name"))
+        if not re.fullmatch(r"[a-zA-Z0-9._-]{1,128}", name):
+            raise invalid(
+                f"1 validation error detected: Value '{name}' at 'name' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z0-9._-]{{1,128}}"
+            )
         groups = self.executor.region(region).workgroups
         if name in groups:
             raise invalid(f"WorkGroup {name} is already created")
@@ -184,11 +207,10 @@ class Api:
             **(r.get("Configuration") or {}),
         }
         _check_configuration(configuration)
-        tags = {t["Key"]: t.get("Value", "") for t in r.get("Tags") or []}
+        tags = _tags(r)
         groups[name] = WorkGroup(
             name, r.get("Description") or "", configuration, created=time.time(), tags=tags
         )
-        self.changed()
         return {}
 
     def _GetWorkGroup(self, region: str, r: Request) -> dict[str, Any]:  # noqa: N802
@@ -210,10 +232,8 @@ class Api:
 
     def _UpdateWorkGroup(self, region: str, r: Request) -> dict[str, Any]:  # noqa: N802
         group = self._workgroup(region, _required(r, "WorkGroup"))
-        if r.get("Description") is not None:
-            group.description = r["Description"]
-        if r.get("State"):
-            group.state = r["State"]
+        if r.get("State") not in (None, "ENABLED", "DISABLED"):
+            raise invalid(f"State {r['State']} must be ENABLED or DISABLED")
         updates = r.get("ConfigurationUpdates") or {}
         configuration = dict(group.configuration)
         result = dict(configuration.get("ResultConfiguration") or {})
@@ -230,7 +250,9 @@ class Api:
         configuration |= {k: v for k, v in updates.items() if k not in special}
         _check_configuration(configuration)
         group.configuration = configuration
-        self.changed()
+        group.state = r.get("State") or group.state
+        if r.get("Description") is not None:
+            group.description = r["Description"]
         return {}
 
     def _DeleteWorkGroup(self, region: str, r: Request) -> dict[str, Any]:  # noqa: N802
@@ -249,7 +271,6 @@ class Api:
             del state.named[k]
         for key in [k for k in state.prepared if k[0] == name]:
             del state.prepared[key]
-        self.changed()
         return {}
 
     # --------------------------------------------------------------------- named queries, prepared
@@ -266,7 +287,6 @@ class Api:
             "NamedQueryId": query_id,
             "WorkGroup": group,
         }
-        self.changed()
         return {"NamedQueryId": query_id}
 
     def _GetNamedQuery(self, region: str, r: Request) -> dict[str, Any]:  # noqa: N802
@@ -280,7 +300,11 @@ class Api:
         return {
             "NamedQueries": [named[i] for i in ids if i in named],
             "UnprocessedNamedQueryIds": [
-                {"NamedQueryId": i, "ErrorCode": "INVALID_INPUT", "ErrorMessage": "not found"}
+                {
+                    "NamedQueryId": i,
+                    "ErrorCode": "INVALID_INPUT",
+                    "ErrorMessage": f"NamedQuery {i} was not found",
+                }
                 for i in ids
                 if i not in named
             ],
@@ -291,15 +315,25 @@ class Api:
         ids = [k for k, v in self.executor.region(region).named.items() if v["WorkGroup"] == group]
         return _paged("NamedQueryIds", _page(ids, r))
 
+    def _UpdateNamedQuery(self, region: str, r: Request) -> dict[str, Any]:  # noqa: N802
+        found = self._GetNamedQuery(region, r)["NamedQuery"]
+        found.update(Name=_required(r, "Name"), QueryString=_required(r, "QueryString"))
+        if r.get("Description") is not None:
+            found["Description"] = r["Description"]
+        return {}
+
     def _DeleteNamedQuery(self, region: str, r: Request) -> dict[str, Any]:  # noqa: N802
         self._GetNamedQuery(region, r)
         del self.executor.region(region).named[r["NamedQueryId"]]
-        self.changed()
         return {}
 
     def _CreatePreparedStatement(self, region: str, r: Request) -> dict[str, Any]:  # noqa: N802
-        group, name = _required(r, "WorkGroup"), _required(r, "StatementName")
+        group, name = _required(r, "WorkGroup"), str(_required(r, "StatementName"))
         self._workgroup(region, group)
+        if not re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_@:]{0,255}", name):
+            raise invalid(
+                f"1 validation error detected: Value '{name}' at 'statementName' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z_][a-zA-Z0-9_@:]{{1,256}}"
+            )
         prepared = self.executor.region(region).prepared
         if (group, name) in prepared:
             raise invalid(f"Prepared statement {name} already exists in workgroup {group}")
@@ -310,7 +344,6 @@ class Api:
             "Description": r.get("Description") or "",
             "LastModifiedTime": time.time(),
         }
-        self.changed()
         return {}
 
     def _prepared(self, region: str, r: Request) -> dict[str, Any]:
@@ -323,6 +356,22 @@ class Api:
     def _GetPreparedStatement(self, region: str, r: Request) -> dict[str, Any]:  # noqa: N802
         return {"PreparedStatement": self._prepared(region, r)}
 
+    def _BatchGetPreparedStatement(self, region: str, r: Request) -> dict[str, Any]:  # noqa: N802
+        group, names = _required(r, "WorkGroup"), _required(r, "PreparedStatementNames")
+        prepared = self.executor.region(region).prepared
+        return {
+            "PreparedStatements": [prepared[group, n] for n in names if (group, n) in prepared],
+            "UnprocessedPreparedStatementNames": [
+                {
+                    "StatementName": n,
+                    "ErrorCode": "STATEMENT_NOT_FOUND",
+                    "ErrorMessage": f"PreparedStatement {n} was not found in workgroup {group}",
+                }
+                for n in names
+                if (group, n) not in prepared
+            ],
+        }
+
     def _UpdatePreparedStatement(self, region: str, r: Request) -> dict[str, Any]:  # noqa: N802
         found = self._prepared(region, r)
         found.update(
@@ -330,13 +379,11 @@ class Api:
             Description=r.get("Description") or "",
             LastModifiedTime=time.time(),
         )
-        self.changed()
         return {}
 
     def _DeletePreparedStatement(self, region: str, r: Request) -> dict[str, Any]:  # noqa: N802
         self._prepared(region, r)
         del self.executor.region(region).prepared[(r["WorkGroup"], r["StatementName"])]
-        self.changed()
         return {}
 
     def _ListPreparedStatements(self, region: str, r: Request) -> dict[str, Any]:  # noqa: N802
@@ -351,23 +398,88 @@ class Api:
     # ---------------------------------------------------------------------------------- metadata
 
     def _GetDataCatalog(self, region: str, r: Request) -> dict[str, Any]:  # noqa: N802
-        return {"DataCatalog": self._catalog_entry(_required(r, "Name"))}
+        return {"DataCatalog": self._data_catalog(region, _required(r, "Name"))}
 
-    def _catalog_entry(self, name: str) -> dict[str, Any]:
-        if name.lower() != "awsdatacatalog":
+    def _data_catalog(self, region: str, name: str) -> dict[str, Any]:
+        if name.lower() == "awsdatacatalog":
+            return {
+                "Name": "AwsDataCatalog",
+                "Description": "AWS Glue Data Catalog",
+                "Type": "GLUE",
+                "Parameters": {"catalog-id": self.account},
+                "Status": "CREATE_COMPLETE",
+            }
+        entry = self.executor.region(region).catalogs.get(name.lower())
+        if entry is None:
             raise invalid(f"Data catalog {name} was not found")
+        return {k: v for k, v in entry.items() if k != "Tags"}
+
+    def _CreateDataCatalog(self, region: str, r: Request) -> dict[str, Any]:  # noqa: N802
+        name, kind = str(_required(r, "Name")), _required(r, "Type")
+        catalogs = self.executor.region(region).catalogs
+        if name.lower() == "awsdatacatalog" or name.lower() in catalogs:
+            raise invalid(f"Data catalog {name} already exists")
+        # Connectors are functions and stacks of AWS: what they would read is not here.
+        if kind not in ("GLUE", "LAMBDA", "HIVE"):
+            raise invalid(
+                f"Data catalogs of type {kind} are not supported by local_aws: GLUE, LAMBDA, HIVE are"
+            )
+        if kind == "GLUE" and not (r.get("Parameters") or {}).get("catalog-id"):
+            raise invalid(
+                "Parameters of a data catalog of type GLUE need catalog-id: the account that has it"
+            )
+        catalogs[name.lower()] = {
+            "Name": name,
+            "Description": r.get("Description") or "",
+            "Type": kind,
+            "Parameters": dict(r.get("Parameters") or {}),
+            "Status": "CREATE_COMPLETE",
+            "Tags": _tags(r),
+        }
+        return {"DataCatalog": self._data_catalog(region, name)}
+
+    def _own_data_catalog(self, region: str, name: str) -> dict[str, Any]:
+        if name.lower() == "awsdatacatalog":
+            raise invalid("The data catalog AwsDataCatalog cannot be changed")
+        self._data_catalog(region, name)
+        return self.executor.region(region).catalogs[name.lower()]
+
+    def _UpdateDataCatalog(self, region: str, r: Request) -> dict[str, Any]:  # noqa: N802
+        entry = self._own_data_catalog(region, _required(r, "Name"))
+        if _required(r, "Type") != entry["Type"]:
+            raise invalid(
+                f"The type of data catalog {entry['Name']} is {entry['Type']} and cannot be changed"
+            )
+        entry["Description"] = r.get("Description", entry["Description"])
+        entry["Parameters"] = dict(r.get("Parameters") or entry["Parameters"])
+        return {}
+
+    def _DeleteDataCatalog(self, region: str, r: Request) -> dict[str, Any]:  # noqa: N802
+        entry = self._own_data_catalog(region, _required(r, "Name"))
+        del self.executor.region(region).catalogs[entry["Name"].lower()]
         return {
-            "Name": "AwsDataCatalog",
-            "Description": "AWS Glue Data Catalog",
-            "Type": "GLUE",
-            "Parameters": {"catalog-id": self.account},
+            "DataCatalog": {k: v for k, v in entry.items() if k != "Tags"} | {"Status": "DELETE_COMPLETE"}
         }
 
     def _ListDataCatalogs(self, region: str, r: Request) -> dict[str, Any]:  # noqa: N802
-        return {"DataCatalogsSummary": [{"CatalogName": "AwsDataCatalog", "Type": "GLUE"}]}
+        entries = [
+            self._data_catalog(region, "AwsDataCatalog"),
+            *sorted(self.executor.region(region).catalogs.values(), key=lambda c: c["Name"]),
+        ]
+        items = [{"CatalogName": c["Name"], "Type": c["Type"], "Status": c["Status"]} for c in entries]
+        return _paged("DataCatalogsSummary", _page(items, r))
+
+    def _ListEngineVersions(self, region: str, r: Request) -> dict[str, Any]:  # noqa: N802
+        version = ENGINE_VERSION["EffectiveEngineVersion"]
+        items = [{"SelectedEngineVersion": "AUTO", "EffectiveEngineVersion": version}]
+        items.append({"SelectedEngineVersion": version, "EffectiveEngineVersion": version})
+        return _paged("EngineVersions", _page(items, r, default=10, limit=10))
+
+    def _readable(self, region: str, r: Request) -> None:
+        self.executor.require_catalog(self.executor.region(region), _required(r, "CatalogName"))
 
     def _GetDatabase(self, region: str, r: Request) -> dict[str, Any]:  # noqa: N802
-        self._catalog_entry(_required(r, "CatalogName"))
+        self._readable(region, r)
         try:
             return {"Database": _database(self.catalog(region).database(_required(r, "DatabaseName")))}
         except QueryError as e:
@@ -376,11 +488,11 @@ class Api:
             ) from e
 
     def _ListDatabases(self, region: str, r: Request) -> dict[str, Any]:  # noqa: N802
-        self._catalog_entry(_required(r, "CatalogName"))
+        self._readable(region, r)
         return _paged("DatabaseList", _page([_database(d) for d in self.catalog(region).databases()], r))
 
     def _GetTableMetadata(self, region: str, r: Request) -> dict[str, Any]:  # noqa: N802
-        self._catalog_entry(_required(r, "CatalogName"))
+        self._readable(region, r)
         database, name = _required(r, "DatabaseName"), _required(r, "TableName")
         table = self.catalog(region).find(database, name)
         if table is None:
@@ -390,45 +502,54 @@ class Api:
         return {"TableMetadata": _table(table)}
 
     def _ListTableMetadata(self, region: str, r: Request) -> dict[str, Any]:  # noqa: N802
-        import re
-
-        self._catalog_entry(_required(r, "CatalogName"))
+        self._readable(region, r)
         database = _required(r, "DatabaseName")
         if not self.catalog(region).has_database(database):
             raise ApiError("MetadataException", f"EntityNotFoundException: Database {database} not found.")
-        expression = r.get("Expression")
         tables = sorted(self.catalog(region).tables(database.lower()), key=lambda t: t.name)
-        kept = [
-            _table(t)
-            for t in tables
-            if not expression
-            or re.fullmatch(expression.replace("*", ".*") if ".*" not in expression else expression, t.name)
-        ]
-        return _paged("TableMetadataList", _page(kept, r))
+        expression = r.get("Expression")
+        if expression:
+            # A regular expression; Glue's * alone, which many clients send, is taken too.
+            pattern = expression if ".*" in expression else expression.replace("*", ".*")
+            try:
+                tables = [t for t in tables if re.fullmatch(pattern, t.name, re.IGNORECASE)]
+            except re.error as e:
+                raise invalid(f"Expression '{expression}' is not a regular expression: {e}") from e
+        return _paged("TableMetadataList", _page([_table(t) for t in tables], r))
 
     # -------------------------------------------------------------------------------------- tags
 
-    def _tagged(self, region: str, r: Request) -> WorkGroup:
+    def _tagged(self, region: str, r: Request) -> dict[str, str]:
+        """The tags of what an ARN names, to be changed in place."""
         arn = str(_required(r, "ResourceARN"))
         kind, _, name = arn.rpartition(":")[2].partition("/")
-        if kind != "workgroup":
-            raise invalid(f"Resource {arn} is not supported by local_aws: only workgroups have tags")
-        return self._workgroup(region, name)
+        if kind == "workgroup":
+            return self._workgroup(region, name).tags
+        if kind == "datacatalog":
+            return self._own_data_catalog(region, name)["Tags"]
+        raise ApiError(
+            "ResourceNotFoundException",
+            f"Resource {arn} was not found: workgroups and data catalogs have tags",
+        )
 
     def _TagResource(self, region: str, r: Request) -> dict[str, Any]:  # noqa: N802
-        self._tagged(region, r).tags.update({t["Key"]: t.get("Value", "") for t in _required(r, "Tags")})
-        self.changed()
+        _required(r, "Tags")
+        self._tagged(region, r).update(_tags(r))
         return {}
 
     def _UntagResource(self, region: str, r: Request) -> dict[str, Any]:  # noqa: N802
-        group = self._tagged(region, r)
+        tags = self._tagged(region, r)
         for key in _required(r, "TagKeys"):
-            group.tags.pop(key, None)
-        self.changed()
+            tags.pop(key, None)
         return {}
 
     def _ListTagsForResource(self, region: str, r: Request) -> dict[str, Any]:  # noqa: N802
-        return {"Tags": [{"Key": k, "Value": v} for k, v in self._tagged(region, r).tags.items()]}
+        items = [{"Key": k, "Value": v} for k, v in self._tagged(region, r).items()]
+        return _paged("Tags", _page(items, r, default=75, limit=1000))
+
+
+def _tags(r: Request) -> dict[str, str]:
+    return {t["Key"]: t.get("Value", "") for t in r.get("Tags") or []}
 
 
 def _required(r: Request, name: str) -> Any:
@@ -441,13 +562,22 @@ def _required(r: Request, name: str) -> Any:
 
 
 def _check_configuration(c: dict[str, Any]) -> None:
+    """https://docs.aws.amazon.com/athena/latest/APIReference/API_WorkGroupConfiguration.html"""
     limit = c.get("BytesScannedCutoffPerQuery")
-    # https://docs.aws.amazon.com/athena/latest/APIReference/API_WorkGroupConfiguration.html
     if limit is not None and int(limit) < 10_000_000:
         raise invalid("BytesScannedCutoffPerQuery must be at least 10000000 (10 MB)")
     location = (c.get("ResultConfiguration") or {}).get("OutputLocation")
     if location and not location.startswith("s3://"):
         raise invalid(f"outputLocation is not a valid S3 path. Provided: {location}")
+    version = (c.get("EngineVersion") or {}).get("SelectedEngineVersion", "AUTO")
+    if version not in ("AUTO", ENGINE_VERSION["EffectiveEngineVersion"]):
+        raise invalid(
+            f"{version} is not supported by local_aws: AUTO and {ENGINE_VERSION['EffectiveEngineVersion']} are"
+        )
+    if (c.get("ManagedQueryResultsConfiguration") or {}).get("Enabled"):
+        raise invalid(
+            "ManagedQueryResultsConfiguration is not supported by local_aws: name an OutputLocation"
+        )
 
 
 def _database(d: dict[str, Any]) -> dict[str, Any]:

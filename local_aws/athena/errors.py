@@ -8,33 +8,47 @@ from __future__ import annotations
 
 from typing import Any
 
-USER = 2
 SYSTEM = 1
+USER = 2
 
-# AthenaError.ErrorType of a failure's code
-# (https://docs.aws.amazon.com/athena/latest/ug/error-reference.html).
+# AthenaError.ErrorType of a failure's code, by the meanings in Athena's error catalog
+# (https://docs.aws.amazon.com/athena/latest/ug/error-reference.html). Which code gets which type is published for
+# Iceberg only, whose clients try again on it; the others follow the catalog's descriptions.
+DATA, DDL_FAILED, SCHEMA, SYNTAX, FAILED = 1001, 1003, 1004, 1006, 1009
+INVALID_ARGUMENT, INVALID_TABLE_PROPERTY, INVALID_FUNCTION_ARGUMENT = 1100, 1103, 1106
+NO_SUCH_TABLE, NOT_SUPPORTED, NO_SUCH_FUNCTION, NO_SUCH_BUCKET = 1110, 1200, 1303, 1306
+ICEBERG, METASTORE, ENGINE, EXHAUSTED = 233, 204, 200, 0
 ERROR_TYPES = {
-    "SYNTAX_ERROR": 1006,
-    "TABLE_NOT_FOUND": 1003,
-    "SCHEMA_NOT_FOUND": 1003,
-    "COLUMN_NOT_FOUND": 1006,
-    "TYPE_MISMATCH": 1006,
-    "FUNCTION_NOT_FOUND": 1006,
-    "NOT_SUPPORTED": 1006,
-    "CONSTRAINT_VIOLATION": 1001,
-    "DIVISION_BY_ZERO": 1001,
-    "INVALID_CAST_ARGUMENT": 1001,
-    "INVALID_FUNCTION_ARGUMENT": 1001,
-    "NUMERIC_VALUE_OUT_OF_RANGE": 1001,
-    "SUBQUERY_MULTIPLE_ROWS": 1001,
-    "EXCEEDED_MEMORY_LIMIT": 204,
-    "HIVE_BAD_DATA": 401,
-    "HIVE_CURSOR_ERROR": 401,
-    "HIVE_CANNOT_OPEN_SPLIT": 401,
-    "HIVE_METASTORE_ERROR": 1300,
-    "HIVE_INVALID_METADATA": 1300,
-    "HIVE_PATH_ALREADY_EXISTS": 1200,
-    "INVALID_TABLE_PROPERTY": 1006,
+    "SYNTAX_ERROR": SYNTAX,
+    "TABLE_NOT_FOUND": NO_SUCH_TABLE,
+    "SCHEMA_NOT_FOUND": NO_SUCH_TABLE,
+    "CATALOG_NOT_FOUND": NO_SUCH_TABLE,
+    "TABLE_ALREADY_EXISTS": SCHEMA,
+    "COLUMN_NOT_FOUND": SYNTAX,
+    "AMBIGUOUS_NAME": SYNTAX,
+    "TYPE_MISMATCH": SYNTAX,
+    "MISSING_COLUMN_NAME": SYNTAX,
+    "DUPLICATE_COLUMN_NAME": SYNTAX,
+    "FUNCTION_NOT_FOUND": NO_SUCH_FUNCTION,
+    "NOT_SUPPORTED": NOT_SUPPORTED,
+    "CONSTRAINT_VIOLATION": DATA,
+    "DIVISION_BY_ZERO": DATA,
+    "INVALID_CAST_ARGUMENT": DATA,
+    "NUMERIC_VALUE_OUT_OF_RANGE": DATA,
+    "SUBQUERY_MULTIPLE_ROWS": DATA,
+    "INVALID_FUNCTION_ARGUMENT": INVALID_FUNCTION_ARGUMENT,
+    "INVALID_PARAMETER_USAGE": INVALID_ARGUMENT,
+    "INVALID_UNLOAD_PROPERTY": INVALID_ARGUMENT,
+    "INVALID_TABLE_PROPERTY": INVALID_TABLE_PROPERTY,
+    "HIVE_BAD_DATA": DATA,
+    "HIVE_CURSOR_ERROR": DATA,
+    "HIVE_CANNOT_OPEN_SPLIT": DATA,
+    "HIVE_METASTORE_ERROR": METASTORE,
+    "HIVE_INVALID_METADATA": SCHEMA,
+    "HIVE_UNKNOWN_ERROR": NO_SUCH_BUCKET,
+    "FAILED": DDL_FAILED,
+    "EXCEEDED_LOCAL_MEMORY_LIMIT": EXHAUSTED,
+    "GENERIC_INTERNAL_ERROR": ENGINE,
 }
 
 
@@ -53,12 +67,17 @@ class QueryError(Exception):
         where = f"line {self.position[0]}:{self.position[1]}: " if self.position else ""
         return f"{self.code}: {where}{self.message}" if self.code else f"{where}{self.message}"
 
-    def athena_error(self) -> dict[str, Any]:
-        """The AthenaError structure of GetQueryExecution."""
+    def athena_error(self, *, retryable: bool = False) -> dict[str, Any]:
+        """The AthenaError structure of GetQueryExecution. retryable: whether the same query might succeed."""
+        if self.code.startswith("ICEBERG_"):
+            kind = ICEBERG
+        else:
+            # Without a code: what the parser refused.
+            kind = ERROR_TYPES.get(self.code, FAILED if self.code else SYNTAX)
         return {
             "ErrorCategory": USER if self.code != "GENERIC_INTERNAL_ERROR" else SYSTEM,
-            "ErrorType": ERROR_TYPES.get(self.code, 1),
-            "Retryable": False,
+            "ErrorType": kind,
+            "Retryable": retryable,
             "ErrorMessage": self.reason,
         }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import logging
 import shutil
@@ -21,7 +20,7 @@ from local_aws.athena.catalog import Catalog
 from local_aws.athena.engine import Engine, Session
 from local_aws.athena.errors import ApiError, Cancelled, QueryError
 from local_aws.athena.results import column_info, metadata_bytes
-from local_aws.athena.run import Outcome, Runner, classify
+from local_aws.athena.run import Outcome, Runner, check_syntax, classify
 from local_aws.objects import NoSuchBucket, ObjectStore
 
 log = logging.getLogger("local_aws.athena")
@@ -32,6 +31,8 @@ ENGINE_VERSION = {"SelectedEngineVersion": "AUTO", "EffectiveEngineVersion": "At
 # https://docs.aws.amazon.com/athena/latest/ug/service-limits.html
 CONCURRENCY = 20
 HISTORY = 50_000
+# Bytes of SQL (https://docs.aws.amazon.com/athena/latest/APIReference/API_StartQueryExecution.html).
+MAX_QUERY = 262_144
 
 
 def invalid(message: str, code: str = "INVALID_INPUT") -> ApiError:
@@ -51,6 +52,8 @@ class Execution:
     workgroup: str
     output_location: str
     region: str
+    # Where the request (or its workgroup) wants results; output_location is the file there.
+    output_folder: str = ""
     token: str | None = None
     parameters: list[str] = field(default_factory=list)
     encryption: dict[str, Any] | None = None
@@ -60,10 +63,17 @@ class Execution:
     submitted: float = 0.0
     started: float = 0.0
     completed: float | None = None
+    # Milliseconds: the request until it was queued, planning, planning and running, writing the result files.
+    preparing_ms: int = 0
     planning_ms: int = 0
     execution_ms: int = 0
+    publishing_ms: int = 0
     scanned: int = 0
     rows: int = 0
+    result_bytes: int = 0
+    # ResultReuseConfiguration's MaxAgeInMinutes, None where reuse is not asked for; the execution reused.
+    reuse_minutes: int | None = None
+    reused: str | None = None
     update_count: int | None = None
     manifest: str | None = None
     columns: list[dict[str, Any]] = field(default_factory=list)
@@ -78,23 +88,19 @@ class Execution:
             status["StateChangeReason"] = self.reason
         if self.error:
             status["AthenaError"] = self.error
-        queue_ms = max(0, round(((self.started or time.time()) - self.submitted) * 1000))
-        end = self.completed if self.completed is not None else time.time()
-        statistics: dict[str, Any] = {
-            "EngineExecutionTimeInMillis": self.execution_ms,
-            "DataScannedInBytes": self.scanned,
-            "TotalExecutionTimeInMillis": max(0, round((end - self.submitted) * 1000)),
-            "QueryQueueTimeInMillis": queue_ms,
-            "ServicePreProcessingTimeInMillis": 0,
-            "QueryPlanningTimeInMillis": self.planning_ms,
-            "ServiceProcessingTimeInMillis": 0,
-            "ResultReuseInformation": {"ReusedPreviousResult": False},
-        }
-        if self.manifest:
-            statistics["DataManifestLocation"] = self.manifest
         configuration: dict[str, Any] = {"OutputLocation": self.output_location}
         if self.encryption:
             configuration["EncryptionConfiguration"] = self.encryption
+        reuse: dict[str, Any] = {"Enabled": self.reuse_minutes is not None}
+        if self.reuse_minutes is not None:
+            reuse["MaxAgeInMinutes"] = self.reuse_minutes
+        statistics: dict[str, Any] = {
+            **self.timeline(),
+            "DataScannedInBytes": self.scanned,
+            "ResultReuseInformation": {"ReusedPreviousResult": self.reused is not None},
+        }
+        if self.manifest:
+            statistics["DataManifestLocation"] = self.manifest
         out: dict[str, Any] = {
             "QueryExecutionId": self.id,
             "Query": self.query,
@@ -102,7 +108,7 @@ class Execution:
             "SubstatementType": self.substatement,
             "ManagedQueryResultsConfiguration": {"Enabled": False},
             "ResultConfiguration": configuration,
-            "ResultReuseConfiguration": {"ResultReuseByAgeConfiguration": {"Enabled": False}},
+            "ResultReuseConfiguration": {"ResultReuseByAgeConfiguration": reuse},
             "QueryExecutionContext": {"Database": self.database, "Catalog": self.catalog},
             "Status": status,
             "Statistics": statistics,
@@ -112,6 +118,23 @@ class Execution:
         if self.parameters:
             out["ExecutionParameters"] = self.parameters
         return out
+
+    def timeline(self) -> dict[str, int]:
+        """QueryRuntimeStatisticsTimeline, in milliseconds, as far as the query has got."""
+        queued_until = self.started or self.completed or time.time()
+        end = self.completed if self.completed is not None else time.time()
+        return {
+            "QueryQueueTimeInMillis": max(0, round((queued_until - self.submitted) * 1000)),
+            "ServicePreProcessingTimeInMillis": self.preparing_ms,
+            "QueryPlanningTimeInMillis": self.planning_ms,
+            "EngineExecutionTimeInMillis": self.execution_ms,
+            "ServiceProcessingTimeInMillis": self.publishing_ms,
+            "TotalExecutionTimeInMillis": max(0, round((end - self.submitted) * 1000)) + self.preparing_ms,
+        }
+
+    def asked(self) -> tuple[Any, ...]:
+        """What a request with the same ClientRequestToken must ask for again."""
+        return (self.query, self.database, self.catalog, self.output_folder, self.parameters)
 
 
 @dataclass
@@ -151,6 +174,8 @@ class Region:
     workgroups: dict[str, WorkGroup] = field(default_factory=dict)
     named: dict[str, dict[str, Any]] = field(default_factory=dict)
     prepared: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    # Data catalogs other than AwsDataCatalog, by lower-case name: the DataCatalog structure, and "Tags".
+    catalogs: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if "primary" not in self.workgroups:
@@ -168,6 +193,7 @@ class Executor:
         store: ObjectStore,
         scratch: Path,
         catalog: Callable[[str], Catalog],
+        account: str,
         saved: Callable[[str, Execution], None] = lambda region, execution: None,
         concurrency: int = CONCURRENCY,
     ) -> None:
@@ -175,11 +201,11 @@ class Executor:
         self.store = store
         self.scratch = scratch
         self.catalog = catalog
+        self.account = account
         self.saved = saved
         self.regions: dict[str, Region] = {}
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="athena")
         self._sessions: dict[str, Session] = {}
-        self._stopped: set[str] = set()
         self._lock = threading.RLock()
         scratch.mkdir(parents=True, exist_ok=True)
 
@@ -190,64 +216,106 @@ class Executor:
     # ------------------------------------------------------------------------------------- start
 
     def start(self, region_name: str, request: dict[str, Any]) -> str:
-        """StartQueryExecution: the new (or, for a known token, the old) execution's id."""
+        """StartQueryExecution: the new (or, for a known token, the old) execution's id.
+
+        What cannot be parsed and an output bucket that does not exist are refused here, as by Athena; all else
+        fails while it runs.
+        """
+        began = time.monotonic()
         region = self.region(region_name)
         query = request.get("QueryString")
         if not isinstance(query, str) or not query.strip():
             raise invalid(
-                "QueryString must not be empty"
-                if query == ""
-                else "1 validation error detected: Value at 'queryString' failed to satisfy constraint: Member must have length greater than or equal to 1"
+                "1 validation error detected: Value at 'queryString' failed to satisfy constraint: Member must have length greater than or equal to 1"
             )
-        if len(query.encode()) > 262_144:
-            raise invalid("Query string is longer than the maximum of 262144 bytes", "QUERY_STRING_TOO_LONG")
+        if len(query.encode()) > MAX_QUERY:
+            raise invalid(
+                f"1 validation error detected: Value at 'queryString' failed to satisfy constraint: Member must have length less than or equal to {MAX_QUERY}"
+            )
         workgroup = region.workgroups.get(request.get("WorkGroup") or "primary")
         if workgroup is None:
             raise invalid(f"WorkGroup {request.get('WorkGroup')} is not found.")
         if workgroup.state != "ENABLED":
             raise invalid(f"WorkGroup {workgroup.name} is disabled.")
         token = request.get("ClientRequestToken")
-        with self._lock:
-            if token is not None:
-                if not 32 <= len(token) <= 128:
-                    raise invalid(
-                        f"1 validation error detected: Value '{token}' at 'clientRequestToken' failed to satisfy constraint: Member must have length between 32 and 128"
-                    )
-                known = region.tokens.get((workgroup.name, token))
-                if known is not None and known in region.executions:
-                    if region.executions[known].query != query:
-                        raise invalid("Idempotent parameters do not match", "INVALID_INPUT")
-                    return known
-            location, encryption = self._location(workgroup, request)
-            context = request.get("QueryExecutionContext") or {}
-            catalog = context.get("Catalog") or "AwsDataCatalog"
-            if catalog.lower() != "awsdatacatalog":
-                raise invalid(f"Data catalog {catalog} is not found; local_aws has AwsDataCatalog only")
-            kind, sub = classify(query)
-            execution = Execution(
-                id=str(uuid.uuid4()),
-                query=query,
-                statement_type=kind,
-                substatement=sub,
-                database=(context.get("Database") or "default").lower(),
-                catalog=catalog.lower(),
-                workgroup=workgroup.name,
-                output_location=location,
-                region=region_name,
-                token=token,
-                parameters=list(request.get("ExecutionParameters") or []),
-                encryption=encryption,
-                submitted=time.time(),
+        if token is not None and not 32 <= len(token) <= 128:
+            raise invalid(
+                f"1 validation error detected: Value '{token}' at 'clientRequestToken' failed to satisfy constraint: Member must have length between 32 and 128"
             )
-            execution.output_location = _result_location(location, execution)
+        location, encryption = self._location(workgroup, request)
+        context = request.get("QueryExecutionContext") or {}
+        catalog = context.get("Catalog") or "AwsDataCatalog"
+        self.require_catalog(region, catalog)
+        kind, sub = classify(query)
+        reuse = (request.get("ResultReuseConfiguration") or {}).get("ResultReuseByAgeConfiguration") or {}
+        execution = Execution(
+            id=str(uuid.uuid4()),
+            query=query,
+            statement_type=kind,
+            substatement=sub,
+            # awswrangler quotes it as in DDL.
+            database=(context.get("Database") or "default").strip("`").lower(),
+            catalog=catalog.lower(),
+            workgroup=workgroup.name,
+            output_location="",
+            region=region_name,
+            output_folder=location,
+            token=token,
+            parameters=list(request.get("ExecutionParameters") or []),
+            encryption=encryption,
+            # https://docs.aws.amazon.com/athena/latest/APIReference/API_ResultReuseByAgeConfiguration.html
+            reuse_minutes=int(reuse.get("MaxAgeInMinutes", 60)) if reuse.get("Enabled") else None,
+        )
+        execution.output_location = _result_location(execution)
+        with self._lock:
+            known = self._known(region, execution)
+            if known is not None:
+                return known
+        try:
+            check_syntax(query)
+        except QueryError as e:
+            raise invalid(e.reason, "MALFORMED_QUERY") from e
+        bucket = location[len("s3://") :].split("/", 1)[0]
+        if not self.store.has_bucket(bucket):
+            raise invalid(f"Unable to verify/create output bucket {bucket}")
+        execution.preparing_ms = round((time.monotonic() - began) * 1000)
+        with self._lock:
+            # Another request with the token may have come in between.
+            known = self._known(region, execution)
+            if known is not None:
+                return known
+            execution.submitted = time.time()
             region.executions[execution.id] = execution
-            while len(region.executions) > HISTORY:
-                region.executions.popitem(last=False)
             if token is not None:
                 region.tokens[(workgroup.name, token)] = execution.id
-        self.saved(region_name, execution)
-        self._pool.submit(self._run, execution, location, workgroup)
+            while len(region.executions) > HISTORY:
+                _, old = region.executions.popitem(last=False)
+                region.tokens.pop((old.workgroup, old.token or ""), None)
+            # Under the lock, so that nobody is told of an execution that a killed server would not know.
+            self.saved(region_name, execution)
+        self._pool.submit(self._run, execution, workgroup)
         return execution.id
+
+    def _known(self, region: Region, asked: Execution) -> str | None:
+        """The execution that the same token started before. Raises ApiError if that asked for something else."""
+        known = region.executions.get(region.tokens.get((asked.workgroup, asked.token or ""), ""))
+        if known is None:
+            return None
+        if known.asked() != asked.asked():
+            raise invalid("Idempotent parameters do not match", "INVALID_INPUT")
+        return known.id
+
+    def require_catalog(self, region: Region, name: str) -> None:
+        """Raises ApiError for a data catalog that does not exist, or holds no tables of this account's Glue."""
+        if name.lower() == "awsdatacatalog":
+            return
+        entry = region.catalogs.get(name.lower())
+        if entry is None:
+            raise invalid(f"Data catalog {name} was not found")
+        if entry["Type"] != "GLUE" or entry["Parameters"].get("catalog-id") != self.account:
+            raise invalid(
+                f"Data catalog {name} ({entry['Type']}) cannot be queried: local_aws reads the Glue catalog of account {self.account} only"
+            )
 
     def _location(self, workgroup: WorkGroup, request: dict[str, Any]) -> tuple[str, dict[str, Any] | None]:
         """Where results go: the client's choice, unless the workgroup enforces its own."""
@@ -266,22 +334,20 @@ class Executor:
 
     # --------------------------------------------------------------------------------------- run
 
-    def _run(self, execution: Execution, location: str, workgroup: WorkGroup) -> None:
+    def _run(self, execution: Execution, workgroup: WorkGroup) -> None:
         try:
-            self._run_checked(execution, location, workgroup)
+            self._run_checked(execution, workgroup)
         except Exception as e:
             log.exception("query %s: internal failure", execution.id)
             self._finish(
                 execution, "FAILED", QueryError("GENERIC_INTERNAL_ERROR", f"{type(e).__name__}: {e}")
             )
 
-    def _run_checked(self, execution: Execution, location: str, workgroup: WorkGroup) -> None:
+    def _run_checked(self, execution: Execution, workgroup: WorkGroup) -> None:
         scratch = self.scratch / execution.id
         with self.engine.session() as session:
             with self._lock:
-                if execution.id in self._stopped or execution.state in TERMINAL:
-                    self._stopped.discard(execution.id)
-                    self._finish(execution, "CANCELLED", None)
+                if execution.state in TERMINAL:
                     return
                 self._sessions[execution.id] = session
                 execution.started = time.time()
@@ -289,12 +355,9 @@ class Executor:
             scratch.mkdir()
             began = time.monotonic()
             try:
-                bucket = location[len("s3://") :].split("/", 1)[0]
-                if not self.store.has_bucket(bucket):
-                    raise QueryError(
-                        "",
-                        f"Unable to verify/create output bucket {bucket}. Check that it exists in this region and may be written",
-                    )
+                if self._reuse(execution):
+                    self._finish(execution, "SUCCEEDED", None)
+                    return
                 with self.store.pinned():
                     runner = Runner(
                         self.catalog(execution.region),
@@ -303,7 +366,7 @@ class Executor:
                         scratch,
                         query_id=execution.id,
                         database=execution.database,
-                        output_location=location,
+                        output_location=execution.output_folder,
                         parameters=execution.parameters,
                     )
                     limit = workgroup.configuration.get("BytesScannedCutoffPerQuery")
@@ -316,10 +379,12 @@ class Executor:
                             execution.planning_ms = max(
                                 0, round((runner.planned_at - runner.now).total_seconds() * 1000)
                             )
-                    if session.cancelled:
+                    # What has written its files already is not taken back.
+                    if session.cancelled and execution.substatement == "SELECT":
                         raise Cancelled
+                    execution.execution_ms = round((time.monotonic() - began) * 1000)
                     self._publish(execution, outcome)
-                execution.execution_ms = round((time.monotonic() - began) * 1000)
+                execution.publishing_ms = round((time.monotonic() - began) * 1000) - execution.execution_ms
                 self._finish(execution, "SUCCEEDED", None)
             except Cancelled:
                 execution.execution_ms = round((time.monotonic() - began) * 1000)
@@ -331,8 +396,42 @@ class Executor:
             finally:
                 with self._lock:
                     self._sessions.pop(execution.id, None)
-                    self._stopped.discard(execution.id)
                 shutil.rmtree(scratch, ignore_errors=True)
+
+    def _reuse(self, execution: Execution) -> bool:
+        """Answers with the result of the same query in the same workgroup, if it is young enough and still there.
+
+        What changed in the tables since then does not matter, as in Athena:
+        https://docs.aws.amazon.com/athena/latest/ug/reusing-query-results.html
+        """
+        if execution.reuse_minutes is None or execution.substatement != "SELECT":
+            return False
+        oldest = execution.submitted - 60 * execution.reuse_minutes
+        with self._lock:
+            candidates = [
+                e
+                for e in reversed(self.region(execution.region).executions.values())
+                if e.state == "SUCCEEDED"
+                and e.reused is None
+                and e.submitted >= oldest
+                and (e.workgroup, e.catalog, e.database, e.query, e.parameters)
+                == (
+                    execution.workgroup,
+                    execution.catalog,
+                    execution.database,
+                    execution.query,
+                    execution.parameters,
+                )
+            ]
+        for earlier in candidates:
+            bucket, key = earlier.output_location[len("s3://") :].split("/", 1)
+            if self.store.get(bucket, key) is not None:
+                execution.reused = earlier.id
+                execution.output_location = earlier.output_location
+                execution.kind, execution.columns = earlier.kind, earlier.columns
+                execution.rows, execution.result_bytes = earlier.rows, earlier.result_bytes
+                return True
+        return False
 
     def _publish(self, execution: Execution, outcome: Outcome) -> None:
         """Puts the result files on S3, in the order in which Athena makes them."""
@@ -340,6 +439,7 @@ class Executor:
         execution.rows = outcome.rows
         execution.update_count = outcome.update_count
         execution.columns = [column_info(n, t) for n, t in outcome.columns]
+        execution.result_bytes = outcome.path.stat().st_size if outcome.kind else 0
         bucket, key = execution.output_location[len("s3://") :].split("/", 1)
         try:
             if outcome.manifest is not None:
@@ -367,8 +467,6 @@ class Executor:
             if execution.state in TERMINAL:
                 return
             execution.completed = time.time()
-            if not execution.started:
-                execution.started = execution.completed
             if error is not None:
                 execution.reason = error.reason
                 execution.error = error.athena_error()
@@ -404,9 +502,7 @@ class Executor:
                 return
             session = self._sessions.get(query_id)
             if session is None:
-                self._stopped.add(query_id)
-                if execution.state == "QUEUED":
-                    self._finish(execution, "CANCELLED", None)
+                self._finish(execution, "CANCELLED", None)
                 return
         session.cancel()
 
@@ -419,17 +515,14 @@ class Executor:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _result_location(location: str, execution: Execution) -> str:
-    if execution.substatement in ("CREATE_TABLE_AS_SELECT", "INSERT"):
-        return (
-            f"{location}tables/{execution.id}"
-            if execution.substatement != "INSERT"
-            else f"{location}{execution.id}"
-        )
-    if execution.substatement == "UNLOAD":
-        return location + execution.id
+def _result_location(execution: Execution) -> str:
+    """https://docs.aws.amazon.com/athena/latest/ug/querying-finding-output-files.html"""
+    if execution.substatement == "CREATE_TABLE_AS_SELECT":
+        return f"{execution.output_folder}tables/{execution.id}"
+    if execution.substatement in ("INSERT", "UNLOAD"):
+        return f"{execution.output_folder}{execution.id}"
     extension = "csv" if execution.statement_type == "DML" else "txt"
-    return f"{location}{execution.id}.{extension}"
+    return f"{execution.output_folder}{execution.id}.{extension}"
 
 
 def dump(execution: Execution) -> str:
@@ -437,12 +530,11 @@ def dump(execution: Execution) -> str:
 
 
 def load(text: str) -> Execution:
-    """An execution as it was saved; what ran then has failed with the server."""
+    """An execution as it was saved; what was queued or ran then has failed with the server."""
     execution = Execution(**json.loads(text))
     if execution.state not in TERMINAL:
         execution.state = "FAILED"
-        execution.completed = dt.datetime.now(dt.UTC).timestamp()
-        execution.started = execution.started or execution.completed
+        execution.completed = time.time()
         error = QueryError("GENERIC_INTERNAL_ERROR", "local_aws was stopped while the query ran")
-        execution.reason, execution.error = error.reason, {**error.athena_error(), "Retryable": True}
+        execution.reason, execution.error = error.reason, error.athena_error(retryable=True)
     return execution

@@ -6,6 +6,7 @@ meaning of a function is decided by types, in one place (`functions`), so calls 
 
 from __future__ import annotations
 
+import re
 from typing import Any, ClassVar
 
 import sqlglot
@@ -59,17 +60,31 @@ def parse_query(sql: str) -> Any:
     except ParseError as e:
         raise syntax_error(sql, e) from e
     except TokenError as e:
-        raise QueryError("", f"mismatched input. {e}", (1, 1)) from e
+        raise QueryError("", "mismatched input. A quote or comment is not closed", _unclosed(sql)) from e
     if len(statements) != 1:
         raise QueryError("", "Only one sql statement is allowed. Got: " + sql, None)
     return statements[0]
 
 
+def _unclosed(sql: str) -> tuple[int, int]:
+    """Where the quote or the comment begins that nothing closes."""
+    m = re.match(r"""(?:'(?:[^']|'')*+'|"(?:[^"]|"")*+"|--[^\n]*|/\*.*?\*/|(?!/\*)[^'"])*""", sql, re.S)
+    return offset_position(sql, m.end() if m is not None else 0)
+
+
 def syntax_error(sql: str, e: ParseError) -> QueryError:
+    """sqlglot's failure in the form of Trino's."""
     detail = e.errors[0] if e.errors else {}
     line, col = detail.get("line"), detail.get("col")
-    token = detail.get("highlight") or ""
-    message = f"mismatched input '{token}'. {detail.get('description', e)}".strip()
+    token, description = detail.get("highlight") or "", str(detail.get("description", ""))
+    # What sqlglot misses it describes in terms of its own classes, or by the token that it expects.
+    m = re.fullmatch(r"Expecting (\S+)", description)
+    expecting = f" Expecting: '{m.group(1)}'" if m else ""
+    if not (detail.get("end_context") or "").strip() and "Unexpected token" not in description:
+        return QueryError(
+            "", f"mismatched input '<EOF>'.{expecting}", offset_position(sql, len(sql.rstrip()))
+        )
+    message = f"mismatched input '{token}'.{expecting}"
     if line and col:
         # sqlglot counts to the end of the token.
         return QueryError("", message, (line, max(1, col - max(len(token), 1) + 1)))

@@ -31,7 +31,7 @@ from local_aws.athena.ddl import Ddl
 from local_aws.athena.engine import Session
 from local_aws.athena.errors import QueryError, not_supported
 from local_aws.athena.expressions import E, _castable, cast, coerce
-from local_aws.athena.parser import parse_query
+from local_aws.athena.parser import offset_position, parse_query
 from local_aws.athena.results import write_csv
 from local_aws.athena.scan import Reader, split_location
 from local_aws.athena.select import Compiler, Query
@@ -160,11 +160,7 @@ class Runner:
             raise not_supported(f"{first} as a statement (ExecutionParameters are)")
         if first in ("CREATE", "DROP", "ALTER", "MSCK", "SHOW", "DESCRIBE", "DESC"):
             return self._ddl(sql)
-        raise QueryError(
-            "",
-            f"mismatched input '{words[0].lower()}'. Expecting: 'ALTER', 'CREATE', 'DESCRIBE', 'DROP', 'EXPLAIN', 'INSERT', 'SELECT', 'SHOW', 'UNLOAD', 'VALUES', 'WITH', <query>",
-            (1, 1),
-        )
+        raise unknown_statement(sql)
 
     # ----------------------------------------------------------------------------------- queries
 
@@ -552,6 +548,66 @@ class Runner:
             written.files,
             self.planned_at,
         )
+
+
+def check_syntax(sql: str) -> None:
+    """Raises QueryError (without a code) for what Athena's parser would refuse. Looks at no table and no file.
+
+    What is not supported passes here, and fails by name when it runs.
+    """
+    sql = st.strip(sql)
+    words = st.first_words(sql, 4)
+    try:
+        if not words:
+            raise QueryError("", "mismatched input '<EOF>'. Expecting: <query>", (1, 1))
+        if words[0] in ("SELECT", "WITH", "VALUES", "TABLE", "(", "INSERT"):
+            parse_query(sql)
+        elif words[0] == "UNLOAD":
+            parse_query(parse_unload(sql).query)
+        elif words[0] == "CREATE" and ("VIEW" in words[1:4] or is_ctas(sql)):
+            ts = tokens(sql)
+            start = next((t[3] for t in ts if t[0] == "word" and t[1].upper() == "AS"), None)
+            tail = [t[1].upper() for t in ts[-3:]]
+            end = len(sql)
+            if tail[-2:] == ["WITH", "DATA"]:
+                end = ts[-2][2]
+            elif tail == ["WITH", "NO", "DATA"]:
+                end = ts[-3][2]
+            if start is not None:
+                parse_query(padded(sql, start, end))
+        elif words[0] in ("CREATE", "DROP", "ALTER", "MSCK", "SHOW", "DESCRIBE", "DESC"):
+            st.parse_ddl(sql)
+        elif words[0] not in _STATEMENTS:
+            raise unknown_statement(sql)
+    except QueryError as e:
+        if not e.code:
+            raise
+
+
+# Statements that are checked when they run.
+_STATEMENTS = (
+    "EXPLAIN",
+    "UPDATE",
+    "DELETE",
+    "MERGE",
+    "OPTIMIZE",
+    "VACUUM",
+    "PREPARE",
+    "EXECUTE",
+    "DEALLOCATE",
+)
+
+
+def unknown_statement(sql: str) -> QueryError:
+    m = re.search(
+        r"\S+", re.sub(r"--[^\n]*|/\*.*?\*/", lambda c: re.sub(r"[^\n]", " ", c.group()), sql, flags=re.S)
+    )
+    word, at = (m.group(), m.start()) if m is not None else ("<EOF>", 0)
+    return QueryError(
+        "",
+        f"mismatched input '{word}'. Expecting: 'ALTER', 'CREATE', 'DELETE', 'DESCRIBE', 'DROP', 'EXECUTE', 'EXPLAIN', 'INSERT', 'MERGE', 'OPTIMIZE', 'PREPARE', 'SHOW', 'UNLOAD', 'UPDATE', 'VACUUM', <query>",
+        offset_position(sql, at),
+    )
 
 
 def _assignable(a: Type, b: Type) -> bool:

@@ -367,7 +367,6 @@ class Writer:
         )
         found = sorted(p for p in folder.rglob("*") if p.is_file())
         partitions: dict[tuple[str | None, ...], str] = {}
-        urls = []
         if not rows:
             found = []
         plan = []
@@ -389,13 +388,11 @@ class Writer:
                 "HIVE_TOO_MANY_OPEN_PARTITIONS",
                 f"Exceeded limit of {MAX_PARTITIONS} open writers for partitions/buckets",
             )
-        for path, key in plan:
-            try:
-                self.store.put_file(bucket, key, path)
-            except NoSuchBucket as e:
-                raise missing_bucket(bucket) from e
-            urls.append(f"s3://{bucket}/{key}")
-        return Written(urls, partitions, rows)
+        try:
+            self.store.put_files(bucket, [(key, path) for path, key in plan])
+        except NoSuchBucket as e:
+            raise missing_bucket(bucket) from e
+        return Written([f"s3://{bucket}/{key}" for _, key in plan], partitions, rows)
 
 
 # Bytes of text in one gzipped file, about.

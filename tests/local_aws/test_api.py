@@ -56,7 +56,8 @@ def test_execution(athena: Athena) -> None:
     runtime = athena.client.get_query_runtime_statistics(QueryExecutionId=e["QueryExecutionId"])[
         "QueryRuntimeStatistics"
     ]
-    assert runtime["Rows"]["OutputRows"] == 1
+    assert runtime["Rows"] == {"InputBytes": 0, "OutputBytes": 8, "OutputRows": 1}
+    assert runtime["Timeline"] == {k: v for k, v in e["Statistics"].items() if k.endswith("InMillis")}
 
 
 @pytest.mark.supports("API", "Result files: quoted CSV with NULL as nothing, .metadata, .txt of DDL")
@@ -112,25 +113,84 @@ def test_result_pages_and_types(athena: Athena) -> None:
     assert athena("SELECT 1, 2 AS x, 3").header == ["_col0", "x", "_col2"]
 
 
-@pytest.mark.supports("API", "ClientRequestToken, BatchGetQueryExecution, ListQueryExecutions")
-def test_tokens_and_lists(athena: Athena) -> None:
+@pytest.mark.supports("API", "ClientRequestToken: the same request once, another refused, also under races")
+def test_tokens(athena: Athena, aws_url: str) -> None:
     token = uuid.uuid4().hex
     first = athena.start("SELECT 1", ClientRequestToken=token)
     assert athena.start("SELECT 1", ClientRequestToken=token) == first
     location = {"OutputLocation": f"s3://{athena.bucket}/r/"}
-    start = athena.client.start_query_execution
-    assert "Idempotent parameters do not match" in refused(
-        start, QueryString="SELECT 2", ClientRequestToken=token, ResultConfiguration=location
-    )
-    athena.wait(first)
+    for other in (
+        {"QueryString": "SELECT 2"},
+        {"QueryString": "SELECT 1", "QueryExecutionContext": {"Database": "default"}},
+        {"QueryString": "SELECT 1", "ResultConfiguration": location},
+    ):
+        context = {"QueryExecutionContext": {"Database": athena.database}, "ResultConfiguration": {"OutputLocation": f"s3://{athena.bucket}/results/"}}  # fmt: skip
+        assert "Idempotent parameters do not match" in refused(
+            athena.client.start_query_execution, **{**context, **other}, ClientRequestToken=token
+        )
+    token = uuid.uuid4().hex
+    barrier = threading.Barrier(8)
+
+    def race(_: int) -> str:
+        mine = Athena(make_client(aws_url, "athena"), athena.bucket, athena.database)
+        barrier.wait(30)
+        return mine.start("SELECT 3", ClientRequestToken=token)
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        ids = set(pool.map(race, range(8)))
+    assert len(ids) == 1
+    ran = [
+        e
+        for e in athena.client.batch_get_query_execution(
+            QueryExecutionIds=athena.client.list_query_executions()["QueryExecutionIds"]
+        )["QueryExecutions"]
+        if e["Query"] == "SELECT 3" and e["QueryExecutionContext"]["Database"] == athena.database
+    ]
+    assert {e["QueryExecutionId"] for e in ran} == ids
+
+
+@pytest.mark.supports(
+    "API", "BatchGetQueryExecution, ListQueryExecutions page by page while others start queries"
+)
+def test_lists(athena: Athena) -> None:
+    client, group = athena.client, f"wg-{uuid.uuid4().hex[:8]}"
+    client.create_work_group(Name=group, Configuration={"EnforceWorkGroupConfiguration": False})
+    ids = [athena.start(f"SELECT {i}", WorkGroup=group) for i in range(7)]
     missing = str(uuid.uuid4())
-    batch = athena.client.batch_get_query_execution(QueryExecutionIds=[first, missing])
-    assert [e["QueryExecutionId"] for e in batch["QueryExecutions"]] == [first]
+    batch = client.batch_get_query_execution(QueryExecutionIds=[ids[0], missing])
+    assert [e["QueryExecutionId"] for e in batch["QueryExecutions"]] == [ids[0]]
     assert [u["QueryExecutionId"] for u in batch["UnprocessedQueryExecutionIds"]] == [missing]
-    assert athena.client.list_query_executions(MaxResults=1)["QueryExecutionIds"] == [first]
+    seen = []
+    for page in client.get_paginator("list_query_executions").paginate(
+        WorkGroup=group, PaginationConfig={"PageSize": 3}
+    ):
+        seen += page["QueryExecutionIds"]
+        athena.start("SELECT 99", WorkGroup=group)
+    assert seen == ids[::-1]
     assert f"QueryExecution {missing} was not found" in refused(
-        athena.client.get_query_execution, QueryExecutionId=missing
+        client.get_query_execution, QueryExecutionId=missing
     )
+
+
+@pytest.mark.supports(
+    "API", "ResultReuseConfiguration: the result of the same query, while it is young enough"
+)
+def test_result_reuse(athena: Athena, put: Put) -> None:
+    put("t/1.json", [{"a": 1}])
+    athena(f"CREATE EXTERNAL TABLE t (a int) {OPENX} LOCATION 's3://{athena.bucket}/t/'")
+    reuse = {"ResultReuseByAgeConfiguration": {"Enabled": True, "MaxAgeInMinutes": 5}}
+    first = athena("SELECT a FROM t", ResultReuseConfiguration=reuse).execution
+    assert first["Statistics"]["ResultReuseInformation"] == {"ReusedPreviousResult": False}
+    put("t/1.json", [{"a": 2}])
+    again = athena("SELECT a FROM t", ResultReuseConfiguration=reuse)
+    assert again.data == [["1"]]
+    assert again.execution["QueryExecutionId"] != first["QueryExecutionId"]
+    assert again.execution["Statistics"]["ResultReuseInformation"] == {"ReusedPreviousResult": True}
+    assert again.execution["ResultConfiguration"] == first["ResultConfiguration"]
+    assert (again.scanned, again.execution["ResultReuseConfiguration"]) == (0, reuse)
+    assert athena("SELECT a FROM t").data == [["2"]]
+    now = {"ResultReuseByAgeConfiguration": {"Enabled": True, "MaxAgeInMinutes": 0}}
+    assert athena("SELECT a FROM t", ResultReuseConfiguration=now).data == [["2"]]
 
 
 @pytest.mark.supports("API", "Requests that Athena refuses are InvalidRequestExceptions")
@@ -147,7 +207,7 @@ def test_refused_requests(athena: Athena, client: Client) -> None:
     assert "length greater than or equal to 1" in refused(
         start, QueryString=" ", ResultConfiguration=location
     )
-    assert "Data catalog other is not found" in refused(
+    assert "Data catalog other was not found" in refused(
         start,
         QueryString="SELECT 1",
         QueryExecutionContext={"Catalog": "other"},
@@ -157,12 +217,81 @@ def test_refused_requests(athena: Athena, client: Client) -> None:
     assert "Query did not finish successfully. Final query state: FAILED" in refused(
         athena.client.get_query_results, QueryExecutionId=failed
     )
-    gone = athena.wait(
-        athena.start("SELECT 1", ResultConfiguration={"OutputLocation": "s3://no-such-bucket-here/x/"})
+    assert (
+        refused(
+            start, QueryString="SELECT 1", ResultConfiguration={"OutputLocation": "s3://no-such-bucket/x/"}
+        )
+        == "Unable to verify/create output bucket no-such-bucket"
     )
-    assert gone["Status"]["StateChangeReason"].startswith(
-        "Unable to verify/create output bucket no-such-bucket-here"
+    before = athena.client.list_query_executions(MaxResults=1)["QueryExecutionIds"]
+    with pytest.raises(ClientError) as e:
+        start(QueryString="SELECT 1 FORM t", ResultConfiguration=location)
+    answer: Any = e.value.response
+    assert (answer["Error"]["Code"], answer["AthenaErrorCode"]) == (
+        "InvalidRequestException",
+        "MALFORMED_QUERY",
     )
+    # What is refused leaves no trace.
+    assert athena.client.list_query_executions(MaxResults=1)["QueryExecutionIds"] == before
+
+
+@pytest.mark.supports("API", "What cannot be parsed is refused at once with line and column, as by Athena")
+@pytest.mark.parametrize(
+    ("sql", "message"),
+    [
+        ("SELEC 1", "line 1:1: mismatched input 'SELEC'. Expecting: 'ALTER', 'CREATE'"),
+        ("-- a comment\n  FOO", "line 2:3: mismatched input 'FOO'. Expecting:"),
+        ("SELECT a b c FROM t", "line 1:12: mismatched input 'c'."),
+        ("SELECT 1 FROM", "line 1:14: mismatched input '<EOF>'."),
+        ("SELECT (1", "line 1:10: mismatched input '<EOF>'. Expecting: ')'"),
+        ("SELECT 1 -- it's\n, 'a''b", "line 2:3: mismatched input. A quote or comment is not closed"),
+        ("SELECT 1; SELECT 2", "Only one sql statement is allowed. Got: SELECT 1; SELECT 2"),
+        ("CREATE TABL x (a int)", "line 1:8: mismatched input 'TABL'"),
+        ("CREATE VIEW v AS SELECT * FROM", "line 1:31: mismatched input '<EOF>'."),
+        ("CREATE TABLE c AS SELECT * FROM", "line 1:32: mismatched input '<EOF>'."),
+        ("UNLOAD (SELECT 1 +) TO 's3://x/'", "line 1:19: mismatched input '<EOF>'."),
+    ],
+)
+def test_syntax_errors(athena: Athena, sql: str, message: str) -> None:
+    text = refused(
+        athena.client.start_query_execution,
+        QueryString=sql,
+        ResultConfiguration={"OutputLocation": f"s3://{athena.bucket}/r/"},
+    )
+    assert text.startswith(message)
+
+
+# https://docs.aws.amazon.com/athena/latest/ug/error-reference.html
+FAILURES = [
+    ("SELECT * FROM nowhere", "TABLE_NOT_FOUND: line 1:15: ", 1110),
+    ("SELECT nope", "COLUMN_NOT_FOUND: line 1:8: ", 1006),
+    ("SELECT 'a' + 1", "TYPE_MISMATCH: line 1:8: ", 1006),
+    ("SELECT nofunction(1)", "FUNCTION_NOT_FOUND: line 1:8: ", 1303),
+    ("SELECT 1 / 0", "DIVISION_BY_ZERO: ", 1001),
+    ("SELECT CAST('x' AS integer)", "INVALID_CAST_ARGUMENT: ", 1001),
+    ("SELECT st_point(1, 2)", "NOT_SUPPORTED: ", 1200),
+    ("SELECT * FROM bad", "HIVE_BAD_DATA: ", 1001),
+    ("UNLOAD (SELECT 1 AS a) TO 's3://{bucket}/bad/' WITH (format = 'PARQUET')", "HIVE_PATH_ALREADY_EXISTS: ", 1009),
+    ("UNLOAD (SELECT 1 AS a) TO 's3://no-such-bucket/x/' WITH (format = 'PARQUET')", "HIVE_UNKNOWN_ERROR: The specified bucket does not exist", 1306),
+]  # fmt: skip
+
+
+@pytest.mark.supports(
+    "API", "Failures: StateChangeReason and AthenaError with category, type of the catalog, Retryable"
+)
+def test_failures(athena: Athena, put: Put) -> None:
+    put("bad/1.json", '{"a": "x"}\n')
+    athena(f"CREATE EXTERNAL TABLE bad (a int) {OPENX} LOCATION 's3://{athena.bucket}/bad/'")
+    for sql, reason, kind in FAILURES:
+        status = athena.wait(athena.start(sql.replace("{bucket}", athena.bucket)))["Status"]
+        assert status["State"] == "FAILED", sql
+        assert status["StateChangeReason"].startswith(reason)
+        assert status["AthenaError"] == {
+            "ErrorCategory": 2,
+            "ErrorType": kind,
+            "Retryable": False,
+            "ErrorMessage": status["StateChangeReason"],
+        }
 
 
 @pytest.mark.supports("API", "StopQueryExecution interrupts at once, also what is queued")
@@ -222,6 +351,12 @@ def test_workgroups(athena: Athena, put: Put) -> None:
         Tags=[{"Key": "k", "Value": "v"}],
     )
     assert "already created" in refused(client.create_work_group, Name=name)
+    assert "regular expression pattern" in refused(client.create_work_group, Name="a b")
+    assert "PySpark engine version 3 is not supported by local_aws" in refused(
+        client.create_work_group,
+        Name=name + "s",
+        Configuration={"EngineVersion": {"SelectedEngineVersion": "PySpark engine version 3"}},
+    )
     result = athena("SELECT 1 AS a", WorkGroup=name)
     assert result.execution["ResultConfiguration"]["OutputLocation"].startswith(own)
     assert client.list_query_executions(WorkGroup=name)["QueryExecutionIds"] == [
@@ -262,6 +397,10 @@ def test_named_prepared_parameters(athena: Athena) -> None:
     named = client.create_named_query(Name="n", Database="d", QueryString="SELECT 1")["NamedQueryId"]
     assert client.get_named_query(NamedQueryId=named)["NamedQuery"]["QueryString"] == "SELECT 1"
     assert named in client.list_named_queries()["NamedQueryIds"]
+    client.update_named_query(NamedQueryId=named, Name="n2", QueryString="SELECT 2")
+    found = client.batch_get_named_query(NamedQueryIds=[named, str(uuid.uuid4())])
+    assert [(q["Name"], q["QueryString"]) for q in found["NamedQueries"]] == [("n2", "SELECT 2")]
+    assert len(found["UnprocessedNamedQueryIds"]) == 1
     client.delete_named_query(NamedQueryId=named)
     client.create_prepared_statement(StatementName="p", WorkGroup="primary", QueryStatement="SELECT ?")
     assert (
@@ -270,7 +409,19 @@ def test_named_prepared_parameters(athena: Athena) -> None:
         ]
         == "SELECT ?"
     )
+    client.update_prepared_statement(StatementName="p", WorkGroup="primary", QueryStatement="SELECT ?, 2")
+    batch = client.batch_get_prepared_statement(PreparedStatementNames=["p", "q"], WorkGroup="primary")
+    assert [s["QueryStatement"] for s in batch["PreparedStatements"]] == ["SELECT ?, 2"]
+    assert [s["StatementName"] for s in batch["UnprocessedPreparedStatementNames"]] == ["q"]
+    assert "p" in [
+        s["StatementName"] for s in client.list_prepared_statements(WorkGroup="primary")["PreparedStatements"]
+    ]
+    assert "already exists" in refused(
+        client.create_prepared_statement, StatementName="p", WorkGroup="primary", QueryStatement="SELECT 1"
+    )
     client.delete_prepared_statement(StatementName="p", WorkGroup="primary")
+    with pytest.raises(client.exceptions.ResourceNotFoundException):
+        client.get_prepared_statement(StatementName="p", WorkGroup="primary")
     sql = (
         "SELECT x FROM (VALUES (1, 'a'), (2, 'it''s')) AS t(x, s) WHERE s = ? AND x > ? AND '?' = '?' LIMIT ?"
     )
@@ -303,9 +454,7 @@ def test_metadata(athena: Athena) -> None:
     assert client.get_database(CatalogName="AwsDataCatalog", DatabaseName=db)["Database"]["Name"] == db
     pages = client.get_paginator("list_databases").paginate(CatalogName="AwsDataCatalog")
     assert {db, "default"} <= {d["Name"] for p in pages for d in p["DatabaseList"]}
-    assert client.list_data_catalogs()["DataCatalogsSummary"] == [
-        {"CatalogName": "AwsDataCatalog", "Type": "GLUE"}
-    ]
+    assert client.list_data_catalogs()["DataCatalogsSummary"][0]["CatalogName"] == "AwsDataCatalog"
     assert client.get_data_catalog(Name="AwsDataCatalog")["DataCatalog"]["Type"] == "GLUE"
     with pytest.raises(ClientError) as e:
         client.get_table_metadata(CatalogName="AwsDataCatalog", DatabaseName=db, TableName="nope")
@@ -317,6 +466,38 @@ def test_metadata(athena: Athena) -> None:
     assert athena(
         f"SELECT table_name, table_type FROM information_schema.tables WHERE table_schema = '{db}' ORDER BY 1"
     ).data == [["t", "BASE TABLE"], ["v", "VIEW"]]
+
+
+@pytest.mark.supports(
+    "API", "Data catalogs: other names for the Glue catalog; others can be kept, not queried"
+)
+def test_data_catalogs(athena: Athena) -> None:
+    client, name = athena.client, f"Catalog_{uuid.uuid4().hex[:8]}"
+    account = client.get_data_catalog(Name="awsdatacatalog")["DataCatalog"]["Parameters"]["catalog-id"]
+    client.create_data_catalog(
+        Name=name, Type="GLUE", Parameters={"catalog-id": account}, Tags=[{"Key": "a", "Value": "b"}]
+    )
+    assert "already exists" in refused(
+        client.create_data_catalog, Name=name, Type="GLUE", Parameters={"catalog-id": account}
+    )
+    names = [c["CatalogName"] for c in client.list_data_catalogs()["DataCatalogsSummary"]]
+    assert (names[0], name in names) == ("AwsDataCatalog", True)
+    arn = f"arn:aws:athena:us-east-1:{account}:datacatalog/{name}"
+    assert client.list_tags_for_resource(ResourceARN=arn)["Tags"] == [{"Key": "a", "Value": "b"}]
+    result = athena("SELECT 1 AS a", QueryExecutionContext={"Catalog": name, "Database": athena.database})
+    assert result.data == [["1"]]
+    database = client.get_database(CatalogName=name, DatabaseName=athena.database)["Database"]
+    assert database["Name"] == athena.database
+    client.update_data_catalog(Name=name, Type="GLUE", Parameters={"catalog-id": "999999999999"})
+    assert f"local_aws reads the Glue catalog of account {account} only" in refused(
+        client.start_query_execution, QueryString="SELECT 1", QueryExecutionContext={"Catalog": name},
+        ResultConfiguration={"OutputLocation": f"s3://{athena.bucket}/r/"},
+    )  # fmt: skip
+    client.delete_data_catalog(Name=name)
+    assert "was not found" in refused(client.get_data_catalog, Name=name)
+    assert "cannot be changed" in refused(client.delete_data_catalog, Name="AwsDataCatalog")
+    versions = client.list_engine_versions()["EngineVersions"]
+    assert {v["EffectiveEngineVersion"] for v in versions} == {"Athena engine version 3"}
 
 
 def test_unknown_operation_is_named(athena: Athena) -> None:

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import boto3.session
-import pytest
 from botocore.config import Config
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SESSION: Any = boto3.session.Session(
     aws_access_key_id="local", aws_secret_access_key="local", region_name="us-east-1"
 )
@@ -89,12 +88,17 @@ class Athena:
         return Result(execution, rows, answer["ResultSetMetadata"]["ColumnInfo"])
 
     def fails(self, sql: str, **more: Any) -> str:
-        """The reason for which a statement fails."""
-        with pytest.raises(QueryFailedError) as e:
-            self(sql, **more)
-        assert e.value.execution["Status"]["State"] == "FAILED", e.value.execution
-        assert e.value.execution["Status"]["AthenaError"]["ErrorMessage"] == str(e.value)
-        return str(e.value)
+        """The reason for which a statement fails, or is refused because it cannot be parsed."""
+        try:
+            query_id = self.start(sql, **more)
+        except self.client.exceptions.InvalidRequestException as e:
+            if e.response["AthenaErrorCode"] != "MALFORMED_QUERY":
+                raise
+            return str(e.response["Error"]["Message"])
+        status = self.wait(query_id)["Status"]
+        assert status["State"] == "FAILED", status
+        assert status["AthenaError"]["ErrorMessage"] == status["StateChangeReason"]
+        return str(status["StateChangeReason"])
 
 
 @dataclass
