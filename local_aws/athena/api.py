@@ -73,7 +73,7 @@ class Api:
         self.executor = executor
         self.catalog = catalog
         self.account = account
-        self.changed = changed
+        self.changed = executor.changed = changed
         self._lock = threading.Lock()
 
     def call(self, operation: str, region: str, request: Request) -> dict[str, Any]:

@@ -28,6 +28,11 @@ JSON_SERDES = (
 CSV_SERDE = "org.apache.hadoop.hive.serde2.OpenCSVSerde"
 LAZY_SERDE = "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe"
 PARQUET_SERDE = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
+REGEX_SERDES = (
+    "org.apache.hadoop.hive.serde2.RegexSerDe",
+    "org.apache.hadoop.hive.contrib.serde2.RegexSerDe",
+)
+AVRO_SERDE = "org.apache.hadoop.hive.serde2.avro.AvroSerDe"
 ORC_SERDE = "org.apache.hadoop.hive.ql.io.orc.OrcSerde"
 TEXT_INPUT = "org.apache.hadoop.mapred.TextInputFormat"
 TEXT_OUTPUT = "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat"
@@ -35,6 +40,16 @@ PARQUET_INPUT = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat"
 PARQUET_OUTPUT = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat"
 ORC_INPUT = "org.apache.hadoop.hive.ql.io.orc.OrcInputFormat"
 ORC_OUTPUT = "org.apache.hadoop.hive.ql.io.orc.OrcOutputFormat"
+AVRO_INPUT = "org.apache.hadoop.hive.ql.io.avro.AvroContainerInputFormat"
+AVRO_OUTPUT = "org.apache.hadoop.hive.ql.io.avro.AvroContainerOutputFormat"
+# STORED AS and CTAS' format: SerDe, input format, output format.
+STORAGE_FORMATS = {
+    "PARQUET": (PARQUET_SERDE, PARQUET_INPUT, PARQUET_OUTPUT),
+    "ORC": (ORC_SERDE, ORC_INPUT, ORC_OUTPUT),
+    "AVRO": (AVRO_SERDE, AVRO_INPUT, AVRO_OUTPUT),
+    "TEXTFILE": (LAZY_SERDE, TEXT_INPUT, TEXT_OUTPUT),
+    "JSON": (JSON_SERDES[1], TEXT_INPUT, TEXT_OUTPUT),
+}
 
 
 @dataclass(frozen=True)
@@ -86,7 +101,7 @@ class Table:
 
     @property
     def format(self) -> str:
-        """parquet, json, csv, text or orc."""
+        """parquet, orc, avro, json, csv, text, regex or iceberg; the SerDe's name if it is another."""
         if self.parameters.get("table_type", "").upper() == "ICEBERG":
             return "iceberg"
         if self.serde in JSON_SERDES[:2]:
@@ -97,6 +112,10 @@ class Table:
             return "parquet"
         if self.serde == ORC_SERDE:
             return "orc"
+        if self.serde == AVRO_SERDE:
+            return "avro"
+        if self.serde in REGEX_SERDES:
+            return "regex"
         if self.serde in (LAZY_SERDE, ""):
             return "text"
         return self.serde
@@ -288,13 +307,24 @@ class Catalog:
 
         if name == "schemata":
             columns = ["catalog_name", "schema_name"]
-            rows = [[CATALOG, d["Name"]] for d in self.databases()]
+            rows = [
+                [CATALOG, n]
+                for n in sorted([*[str(d["Name"]) for d in self.databases()], "information_schema"])
+            ]
         elif name == "tables":
             columns = ["table_catalog", "table_schema", "table_name", "table_type"]
             rows = [
                 [CATALOG, d["Name"], t.name, "VIEW" if t.is_view else "BASE TABLE"]
                 for d in self.databases()
                 for t in self.tables(d["Name"])
+            ]
+        elif name == "views":
+            columns = ["table_catalog", "table_schema", "table_name", "view_definition"]
+            rows = [
+                [CATALOG, d["Name"], t.name, parse_view(t).sql]
+                for d in self.databases()
+                for t in self.tables(d["Name"])
+                if t.is_view
             ]
         elif name == "columns":
             columns = [

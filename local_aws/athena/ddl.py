@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -10,8 +11,8 @@ from local_aws.athena import catalog as cat
 from local_aws.athena import statements as st
 from local_aws.athena.catalog import Catalog, Partition, Table
 from local_aws.athena.errors import QueryError, not_supported
-from local_aws.athena.scan import Reader, split_location
-from local_aws.athena.types import parse_hive_type
+from local_aws.athena.scan import DEFAULT_PARTITION, Reader, split_location, text
+from local_aws.athena.types import duckdb_type, hive_type, parse_hive_type, quote
 from local_aws.objects import NoSuchBucket, ObjectStore
 
 # One tab-separated line a row, as in Athena's .txt results.
@@ -42,10 +43,12 @@ class Ddl:
             st.RenamePartition: self._rename_partition,
             st.SetLocation: self._set_location,
             st.AddColumns: self._add_columns,
+            st.ChangeColumn: self._change_column,
             st.SetProperties: self._set_properties,
             st.Repair: self._repair,
             st.Show: self._show,
             st.Describe: self._describe,
+            st.DescribeDatabase: self._describe_database,
         }
         return handlers[type(statement)](statement)
 
@@ -125,6 +128,11 @@ class Ddl:
         twice = next((n for n in names if names.count(n) > 1), None)
         if twice is not None:
             raise QueryError("", f"{_FAILED}[Error 10036]: Duplicate column name: {twice}")
+        missing = [n for n in [*s.clustered_by, *[n for n, _ in s.sorted_by]] if n not in names]
+        if missing:
+            raise QueryError(
+                "", f"{_FAILED}[Error 10002]: Invalid column reference {missing[0]} in CLUSTERED BY"
+            )
         if any(c.name in names for c in s.partitioned_by):
             raise QueryError("", f"{_FAILED}[Error 10035]: Column repeated in partitioning columns")
         for c in [*s.columns, *s.partitioned_by]:
@@ -178,6 +186,35 @@ class Ddl:
         self.catalog.update_table(table, entry)
         return [], []
 
+    def _change_column(self, s: st.ChangeColumn) -> tuple[Rows, list[str]]:
+        """https://docs.aws.amazon.com/athena/latest/ug/alter-table-change-column.html"""
+        table = self.table(s.name)
+        entry = _entry(table)
+        parse_hive_type(s.new.type)
+        columns = list(entry["StorageDescriptor"].get("Columns") or [])
+        names = [c["Name"].lower() for c in columns]
+        for wanted in [s.old, *([s.after] if s.after else [])]:
+            if wanted not in names:
+                raise QueryError(
+                    "",
+                    f"{_FAILED}[Error 10002]: Invalid column reference {wanted} of {table.database}.{table.name}",
+                )
+        taken = [n for n in names if n != s.old] + [n for n, _ in table.partition_keys]
+        if s.new.name in taken:
+            raise QueryError("", f"{_FAILED}[Error 10036]: Duplicate column name: {s.new.name}")
+        at = names.index(s.old)
+        new = _glue_column(s.new)
+        if "Comment" not in new and columns[at].get("Comment"):
+            new["Comment"] = columns[at]["Comment"]
+        columns[at] = new
+        if s.after is not None and s.after != s.old:
+            columns.pop(at)
+            names.pop(at)
+            columns.insert(names.index(s.after) + 1 if s.after else 0, new)
+        entry["StorageDescriptor"] = {**entry["StorageDescriptor"], "Columns": columns}
+        self.catalog.update_table(table, entry)
+        return [], []
+
     def _set_properties(self, s: st.SetProperties) -> tuple[Rows, list[str]]:
         table = self.table(s.name)
         entry = _entry(table)
@@ -222,21 +259,46 @@ class Ddl:
     def _drop_partitions(self, s: st.DropPartitions) -> tuple[Rows, list[str]]:
         table = self.table(s.name)
         have = self.catalog.partitions(table)
-        keys = [n for n, _ in table.partition_keys]
+        keys = dict(table.partition_keys)
         for spec in s.partitions:
-            matching = [
-                p
-                for p in have
-                if all(k in keys and p.values[keys.index(k)] == v for k, v in spec.values.items())
-            ]
+            conditions = [*[(k, "=", v) for k, v in spec.values.items()], *spec.conditions]
+            unknown = next((k for k, _, _ in conditions if k not in keys), None)
+            if unknown is not None:
+                raise QueryError(
+                    "",
+                    f"{_FAILED}[Error 10098]: {unknown} is no partition column ({', '.join(keys)}) of {table.database}.{table.name}",
+                )
+            matching = self._matching(table, have, conditions)
             if not matching and not s.if_exists:
                 raise QueryError(
                     "",
-                    f"{_FAILED}[Error 10006]: Partition not found ({', '.join(f'{k} = {v}' for k, v in spec.values.items())})",
+                    f"{_FAILED}[Error 10006]: Partition not found ({', '.join(f'{k} {op} {v}' for k, op, v in conditions)})",
                 )
             for p in matching:
                 self.catalog.drop_partition(table, p)
         return [], []
+
+    def _matching(
+        self, table: Table, have: list[Partition], conditions: list[tuple[str, str, str]]
+    ) -> list[Partition]:
+        """The partitions for which all conditions hold, compared as values of their columns' types."""
+        if not have:
+            return []
+        columns = []
+        for i, (n, t) in enumerate(table.partition_keys):
+            values = ", ".join("NULL" if p.values[i] is None else text(str(p.values[i])) for p in have)
+            columns.append(
+                f"TRY_CAST(unnest(CAST([{values}] AS VARCHAR[])) AS {duckdb_type(t)}) AS {quote(n)}"
+            )
+        types = dict(table.partition_keys)
+        tests = [
+            f"{quote(k)} IS NULL"
+            if op == "=" and v == DEFAULT_PARTITION
+            else f"{quote(k)} {op} CAST({text(v)} AS {duckdb_type(types[k])})"
+            for k, op, v in conditions
+        ]
+        sql = f"SELECT i FROM (SELECT unnest(range({len(have)})) AS i, {', '.join(columns)}) WHERE {' AND '.join(tests)}"
+        return [have[i] for (i,) in self.reader.session.rows(sql)]
 
     def _rename_partition(self, s: st.RenamePartition) -> tuple[Rows, list[str]]:
         table = self.table(s.name)
@@ -319,13 +381,14 @@ class Ddl:
                     "",
                     f"{_FAILED}[Error 10241]: Table {table.database}.{table.name} is not a partitioned table",
                 )
-            listed = self.reader.partitions(table) if table.projected else self.catalog.partitions(table)
+            # What is projected only is not listed
+            # (https://docs.aws.amazon.com/athena/latest/ug/partition-projection.html#partition-projection-considerations-and-limitations).
             lines = [
                 "/".join(
                     f"{k}={v if v is not None else '__HIVE_DEFAULT_PARTITION__'}"
                     for k, v in zip(keys, p.values, strict=True)
                 )
-                for p in listed
+                for p in self.catalog.partitions(table)
             ]
             return [[line] for line in sorted(lines)], ["partition"]
         if s.what == "tblproperties":
@@ -354,18 +417,38 @@ class Ddl:
             ], ["Create View"]
         return [[line] for line in create_statement(table).split("\n")], ["createtab_stmt"]
 
+    def _describe_database(self, s: st.DescribeDatabase) -> tuple[Rows, list[str]]:
+        d = self.catalog.database(self._database(s.name))
+        parameters = d.get("Parameters") or {}
+        shown = "{" + ", ".join(f"{k}={v}" for k, v in sorted(parameters.items())) + "}" if parameters else ""
+        row = [d["Name"], d.get("Description") or "", d.get("LocationUri") or "", "hadoop", "USER"]
+        names = ["db_name", "comment", "location", "owner_name", "owner_type", "parameters"]
+        return [[*row, shown if s.extended else ""]], names
+
     def _describe(self, s: st.Describe) -> tuple[Rows, list[str]]:
+        """https://docs.aws.amazon.com/athena/latest/ug/describe-table.html"""
         table = self.table(s.name)
         described = table.storage.get("Columns") or []
         keys = table.description.get("PartitionKeys") or []
+        names = ["col_name", "data_type", "comment"]
 
         def line(c: dict[str, Any]) -> list[str]:
             return [f"{c['Name']:<20}", f"{c.get('Type', ''):<20}", f"{c.get('Comment') or '':<20}"]
 
-        rows: Rows = [line(c) for c in [*described, *keys]] if not s.formatted else []
+        location, parameters = table.location, table.parameters
+        if s.partition is not None:
+            values = self._values(table, s.partition)
+            partition = next((p for p in self.catalog.partitions(table) if p.values == values), None)
+            if partition is None:
+                raise QueryError("", f"{_FAILED}[Error 10006]: Partition not found {s.partition.values}")
+            location, parameters = partition.location, {}
+        if s.column:
+            return [line(c) for c in _inside(table, s.column, [*described, *keys])], names
         header = ["# col_name            ", "data_type           ", "comment             "]
-        if s.formatted:
+        if s.detail == "FORMATTED":
             rows = [header, ["", "", ""], *[line(c) for c in described]]
+        else:
+            rows = [line(c) for c in [*described, *keys]]
         if keys:
             rows += [
                 ["\t \t "],
@@ -374,22 +457,69 @@ class Ddl:
                 ["\t \t "],
                 *[line(c) for c in keys],
             ]
-        if s.formatted:
+        if s.detail == "EXTENDED":
+            detail = {
+                "tableName": table.name,
+                "dbName": table.database,
+                "sd": {"cols": described, "location": location, "serdeInfo": table.storage.get("SerdeInfo")},
+                "partitionKeys": keys,
+                "parameters": parameters,
+                "tableType": table.description.get("TableType"),
+            }
+            title = (
+                "Detailed Partition Information" if s.partition is not None else "Detailed Table Information"
+            )
+            rows += [["", "", ""], [title, json.dumps(detail), ""]]
+        if s.detail == "FORMATTED":
+            rows += [["", "", ""]]
+            if s.partition is not None:
+                rows += [
+                    ["# Detailed Partition Information", "", ""],
+                    ["Partition Value:    ", f"[{', '.join(values)}]", ""],
+                ]
+            else:
+                rows += [["# Detailed Table Information", "", ""]]
             rows += [
-                ["", "", ""],
-                ["# Detailed Table Information", "", ""],
                 ["Database:           ", table.database, ""],
-                ["Location:           ", table.location, ""],
+                ["Location:           ", location, ""],
                 ["Table Type:         ", str(table.description.get("TableType") or ""), ""],
                 ["Table Parameters:", "", ""],
-                *[["", k, v] for k, v in sorted(table.parameters.items())],
+                *[["", k, v] for k, v in sorted(parameters.items())],
                 ["", "", ""],
                 ["# Storage Information", "", ""],
                 ["SerDe Library:      ", table.serde, ""],
                 ["InputFormat:        ", str(table.storage.get("InputFormat") or ""), ""],
                 ["OutputFormat:       ", str(table.storage.get("OutputFormat") or ""), ""],
+                ["Num Buckets:        ", str(table.storage.get("NumberOfBuckets") or -1), ""],
+                ["Bucket Columns:     ", f"[{', '.join(table.storage.get('BucketColumns') or [])}]", ""],
             ]
-        return rows, ["col_name", "data_type", "comment"]
+        return rows, names
+
+
+def _inside(table: Table, path: list[str], columns: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What DESCRIBE table column.field.'$elem$' shows: the column itself, or what its type is made of."""
+    found = next((c for c in columns if c["Name"].lower() == path[0]), None)
+    if found is None:
+        raise QueryError(
+            "", f"{_FAILED}[Error 10002]: Invalid column reference {path[0]} of {table.database}.{table.name}"
+        )
+    if len(path) == 1:
+        return [found]
+    t = parse_hive_type(found["Type"])
+    for step in path[1:]:
+        parts = {
+            "array": {"$elem$": 0},
+            "map": {"$key$": 0, "$value$": 1},
+            "row": {(n or ""): i for i, n in enumerate(t.names)},
+        }.get(t.base, {})
+        if step not in parts:
+            raise QueryError(
+                "", f"{_FAILED}Error in getting fields from serde. Unknown field {step} of {hive_type(t)}"
+            )
+        t = t.args[parts[step]]
+    if t.base == "row":
+        return [{"Name": n, "Type": hive_type(a)} for n, a in zip(t.names, t.args, strict=True)]
+    return [{"Name": path[-1], "Type": hive_type(t), "Comment": "from deserializer"}]
 
 
 def _entry(table: Table) -> dict[str, Any]:
@@ -442,27 +572,26 @@ def _matches(name: str, pattern: str | None) -> bool:
     return any(re.fullmatch(p.replace("*", ".*"), name, re.I) for p in pattern.split("|"))
 
 
-_STORED = {
-    "PARQUET": (cat.PARQUET_SERDE, cat.PARQUET_INPUT, cat.PARQUET_OUTPUT),
-    "ORC": (cat.ORC_SERDE, cat.ORC_INPUT, cat.ORC_OUTPUT),
-    "TEXTFILE": (cat.LAZY_SERDE, cat.TEXT_INPUT, cat.TEXT_OUTPUT),
-    "JSON": (cat.JSON_SERDES[1], cat.TEXT_INPUT, cat.TEXT_OUTPUT),
-}
-_SERDES = (*cat.JSON_SERDES[:2], cat.CSV_SERDE, cat.LAZY_SERDE, cat.PARQUET_SERDE, cat.ORC_SERDE)
+_SERDES = (
+    *cat.JSON_SERDES[:2], cat.CSV_SERDE, cat.LAZY_SERDE, cat.PARQUET_SERDE, cat.ORC_SERDE, cat.AVRO_SERDE,
+    *cat.REGEX_SERDES,
+)  # fmt: skip
 
 
 def table_input(s: st.CreateTable) -> dict[str, Any]:
     """The Glue TableInput of CREATE EXTERNAL TABLE, as Athena writes it."""
     stored = s.stored_as or "TEXTFILE"
-    if stored not in _STORED:
+    if stored not in cat.STORAGE_FORMATS:
         raise not_supported(f"STORED AS {stored}")
-    serde, input_format, output_format = _STORED[stored]
+    serde, input_format, output_format = cat.STORAGE_FORMATS[stored]
     if s.serde is not None:
         if s.serde not in _SERDES:
             raise not_supported(f"ROW FORMAT SERDE '{s.serde}'")
         serde = s.serde
-        if serde == cat.PARQUET_SERDE:
-            input_format, output_format = cat.PARQUET_INPUT, cat.PARQUET_OUTPUT
+        if s.stored_as is None:
+            # The formats that go with the SerDe.
+            formats = (f[1:] for f in cat.STORAGE_FORMATS.values() if f[0] == serde)
+            input_format, output_format = next(formats, (input_format, output_format))
     properties = dict(s.serde_properties)
     if s.delimited is not None:
         properties.update(s.delimited)
@@ -487,10 +616,10 @@ def table_input(s: st.CreateTable) -> dict[str, Any]:
             "InputFormat": s.input_format or input_format,
             "OutputFormat": s.output_format or output_format,
             "Compressed": False,
-            "NumberOfBuckets": -1,
+            "NumberOfBuckets": s.buckets or -1,
             "SerdeInfo": {"SerializationLibrary": serde, "Parameters": properties},
-            "BucketColumns": [],
-            "SortColumns": [],
+            "BucketColumns": s.clustered_by,
+            "SortColumns": [{"Column": n, "SortOrder": 0 if down else 1} for n, down in s.sorted_by],
             "Parameters": {},
             "StoredAsSubDirectories": False,
         },
@@ -515,6 +644,16 @@ def create_statement(table: Table) -> str:
     if table.description.get("PartitionKeys"):
         lines.append("PARTITIONED BY ( ")
         lines.append(", \n".join(column(c) for c in table.description["PartitionKeys"]) + ")")
+    if table.storage.get("BucketColumns"):
+        lines.append("CLUSTERED BY ( ")
+        lines.append(", \n".join(f"  {c}" for c in table.storage["BucketColumns"]) + ") ")
+        if table.storage.get("SortColumns"):
+            lines.append("SORTED BY ( ")
+            order = [
+                f"  {c['Column']} {'ASC' if c['SortOrder'] else 'DESC'}" for c in table.storage["SortColumns"]
+            ]
+            lines.append(", \n".join(order) + ") ")
+        lines.append(f"INTO {table.storage.get('NumberOfBuckets')} BUCKETS")
     lines.append("ROW FORMAT SERDE ")
     lines.append(f"  {quoted(table.serde)} ")
     if table.serde_parameters:

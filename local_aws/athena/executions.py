@@ -19,8 +19,10 @@ from local_aws.athena import types as ty
 from local_aws.athena.catalog import Catalog
 from local_aws.athena.engine import Engine, Session
 from local_aws.athena.errors import ApiError, Cancelled, QueryError
+from local_aws.athena.prepared import PreparedStatements, parse_execute
 from local_aws.athena.results import column_info, metadata_bytes
 from local_aws.athena.run import Outcome, Runner, check_syntax, classify
+from local_aws.athena.statements import first_words, strip
 from local_aws.objects import NoSuchBucket, ObjectStore
 
 log = logging.getLogger("local_aws.athena")
@@ -203,6 +205,8 @@ class Executor:
         self.catalog = catalog
         self.account = account
         self.saved = saved
+        # Called when a statement was prepared or deallocated.
+        self.changed: Callable[[], None] = lambda: None
         self.regions: dict[str, Region] = {}
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="athena")
         self._sessions: dict[str, Session] = {}
@@ -246,7 +250,7 @@ class Executor:
         context = request.get("QueryExecutionContext") or {}
         catalog = context.get("Catalog") or "AwsDataCatalog"
         self.require_catalog(region, catalog)
-        kind, sub = classify(query)
+        kind, sub = classify(self._prepared_text(region, workgroup.name, query))
         reuse = (request.get("ResultReuseConfiguration") or {}).get("ResultReuseByAgeConfiguration") or {}
         execution = Execution(
             id=str(uuid.uuid4()),
@@ -317,6 +321,18 @@ class Executor:
                 f"Data catalog {name} ({entry['Type']}) cannot be queried: local_aws reads the Glue catalog of account {self.account} only"
             )
 
+    def prepared(self, region: Region, workgroup: str) -> PreparedStatements:
+        return PreparedStatements(workgroup, region.prepared, self.changed)
+
+    def _prepared_text(self, region: Region, workgroup: str, sql: str) -> str:
+        """What EXECUTE will run, which decides what kind of statement it is."""
+        if first_words(sql, 1) != ["EXECUTE"]:
+            return sql
+        try:
+            return self.prepared(region, workgroup).get(parse_execute(strip(sql))[0])
+        except QueryError:
+            return "SELECT"
+
     def _location(self, workgroup: WorkGroup, request: dict[str, Any]) -> tuple[str, dict[str, Any] | None]:
         """Where results go: the client's choice, unless the workgroup enforces its own."""
         own = workgroup.configuration.get("ResultConfiguration") or {}
@@ -368,6 +384,7 @@ class Executor:
                         database=execution.database,
                         output_location=execution.output_folder,
                         parameters=execution.parameters,
+                        prepared=self.prepared(self.region(execution.region), execution.workgroup),
                     )
                     limit = workgroup.configuration.get("BytesScannedCutoffPerQuery")
                     runner.reader.limit = int(limit) if limit else None

@@ -34,9 +34,10 @@ class E:
     value: Any = None
 
 
-# The parameter of lambdas that conversions write. The names of a query's own lambda parameters differ
+# The parameter of lambdas that conversions write. A λ is in no column's name: DuckDB takes v.key for a
+# field of the column v, if there is one. The names of a query's own lambda parameters differ
 # (see Compiler.parameter), and the bodies of these lambdas name no other variable, so they may nest.
-V = "v"
+V = "λv"
 
 
 def raise_sql(code: str, message_sql: str, d: str) -> str:
@@ -366,10 +367,16 @@ MACROS = [
     CREATE OR REPLACE MACRO trino_bytes_text(b) AS
         rtrim(regexp_replace(lower(hex(b)), '(..)', '\1 ', 'g'))
     """,
+    # String.hashCode over bytes, given as hex digits; see write._bucket.
+    r"""
+    CREATE OR REPLACE MACRO hive_bytes_hash(h) AS CASE WHEN h IS NOT NULL THEN list_reduce(
+        list_transform(range(CAST(length(h) // 2 AS BIGINT)), lambda λi: (CAST('0x' || substr(h, 2 * λi + 1, 2) AS BIGINT) + 128) % 256 - 128),
+        lambda λa, λb: (λa * 31 + λb) & 4294967295, CAST(0 AS BIGINT)) END
+    """,
     # A map of the entries with a key, the first of each key.
     r"""
     CREATE OR REPLACE MACRO trino_map_of_entries(l) AS
-        map_from_entries(list_filter(l, lambda x, i: x.key IS NOT NULL
-            AND list_position(list_transform(l, lambda y: y.key), x.key) = i))
+        map_from_entries(list_filter(l, lambda λx, λi: λx.key IS NOT NULL
+            AND list_position(list_transform(l, lambda λy: λy.key), λx.key) = λi))
     """,
 ]

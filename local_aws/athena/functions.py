@@ -1199,7 +1199,7 @@ def _array_distinct(c: Compiler, args: list[E], node: exp.Expression) -> E:
 
 def _distinct(a: str) -> str:
     """First occurrences in order, a NULL counting as a value."""
-    return f"list_filter({a}, lambda x, i: list_position({a}, x) = i)"
+    return f"list_filter({a}, lambda λx, λi: list_position({a}, λx) = λi)"
 
 
 @special("array_union")
@@ -1216,7 +1216,7 @@ def _array_intersect(c: Compiler, args: list[E], node: exp.Expression) -> E:
     t = _all_common(c, args, name, node)
     a, b = (cast(x, t).sql for x in args)
     word = "IS NOT NULL" if name == "array_intersect" else "IS NULL"
-    kept = f"list_filter({_distinct(a)}, lambda y: list_position({b}, y) {word})"
+    kept = f"list_filter({_distinct(a)}, lambda λy: list_position({b}, λy) {word})"
     return E(f"CASE WHEN {b} IS NULL THEN NULL ELSE {kept} END", t)
 
 
@@ -1226,7 +1226,7 @@ def _arrays_overlap(c: Compiler, args: list[E], node: exp.Expression) -> E:
     t = _all_common(c, args, "arrays_overlap", node)
     a, b = (cast(x, t).sql for x in args)
     return E(
-        f"CASE WHEN len(list_filter({a}, lambda y: y IS NOT NULL AND list_contains({b}, y))) > 0 THEN true "
+        f"CASE WHEN len(list_filter({a}, lambda λy: λy IS NOT NULL AND list_contains({b}, λy))) > 0 THEN true "
         f"WHEN len({a}) = 0 OR len({b}) = 0 THEN false "
         f"WHEN list_count({a}) < len({a}) OR list_count({b}) < len({b}) THEN NULL "
         f"WHEN {a} IS NULL OR {b} IS NULL THEN NULL ELSE false END",
@@ -1238,12 +1238,12 @@ def _arrays_overlap(c: Compiler, args: list[E], node: exp.Expression) -> E:
 def _array_join(c: Compiler, args: list[E], node: exp.Expression) -> E:
     _arity(c, "array_join", args, node, 2, 3)
     t = _of_array(c, args[0], "array_join", node)
-    text = to_varchar("y", t)
+    text = to_varchar("λy", t)
     if len(args) == 3:
         text = f"coalesce({text}, {args[2].sql})"
     if args[0].type.base == "array" and t.base == "varchar" and len(args) == 2:
         return E(f"array_to_string({args[0].sql}, {args[1].sql})", ty.VARCHAR)
-    return E(f"array_to_string(list_transform({args[0].sql}, lambda y: {text}), {args[1].sql})", ty.VARCHAR)
+    return E(f"array_to_string(list_transform({args[0].sql}, lambda λy: {text}), {args[1].sql})", ty.VARCHAR)
 
 
 @special("array_sort")
@@ -1266,7 +1266,7 @@ def _array_position(c: Compiler, args: list[E], node: exp.Expression) -> E:
 def _array_remove(c: Compiler, args: list[E], node: exp.Expression) -> E:
     a, x, t = _element(c, args, "array_remove", node)
     return E(
-        f"CASE WHEN {x} IS NULL THEN NULL ELSE list_filter({a}, lambda y: y IS DISTINCT FROM {x}) END",
+        f"CASE WHEN {x} IS NULL THEN NULL ELSE list_filter({a}, lambda λy: λy IS DISTINCT FROM {x}) END",
         ty.array(t),
     )
 
@@ -1323,7 +1323,7 @@ def _sequence(c: Compiler, args: list[E], node: exp.Expression) -> E:
         m = args[2].value
         return E(
             f"list_transform(range(0, datesub('month', {a}, {b}) // {m} + 1), "
-            f"lambda y: CAST({a} + to_months(CAST(y * {m} AS INTEGER)) AS {duckdb_type(t)}))",
+            f"lambda λy: CAST({a} + to_months(CAST(λy * {m} AS INTEGER)) AS {duckdb_type(t)}))",
             ty.array(t),
         )
     if t.base in ("date", "timestamp"):
@@ -1339,7 +1339,7 @@ def _sequence(c: Compiler, args: list[E], node: exp.Expression) -> E:
 def _repeat(c: Compiler, args: list[E], node: exp.Expression) -> E:
     _arity(c, "repeat", args, node, 2)
     return E(
-        f"list_transform(range(CAST({args[1].sql} AS BIGINT)), lambda y: {args[0].sql})",
+        f"list_transform(range(CAST({args[1].sql} AS BIGINT)), lambda λy: {args[0].sql})",
         ty.array(args[0].type),
     )
 
@@ -1348,9 +1348,9 @@ def _repeat(c: Compiler, args: list[E], node: exp.Expression) -> E:
 def _zip(c: Compiler, args: list[E], node: exp.Expression) -> E:
     elements = [_of_array(c, a, "zip", node) for a in args]
     t = ty.row(*[(None, e) for e in elements])
-    fields = ", ".join(f"'_{i}': y[{i + 1}]" for i in range(len(args)))
+    fields = ", ".join(f"'_{i}': λy[{i + 1}]" for i in range(len(args)))
     return E(
-        f"list_transform(list_zip({', '.join(a.sql for a in args)}), lambda y: {{{fields}}})", ty.array(t)
+        f"list_transform(list_zip({', '.join(a.sql for a in args)}), lambda λy: {{{fields}}})", ty.array(t)
     )
 
 
@@ -1386,9 +1386,9 @@ def _map_from_entries(c: Compiler, args: list[E], node: exp.Expression) -> E:
             f"Unexpected parameters ({args[0].type}) for function map_from_entries",
             node,
         )
-    k, v = struct_field("y", t, 0), struct_field("y", t, 1)
+    k, v = struct_field("λy", t, 0), struct_field("λy", t, 1)
     return E(
-        f"map_from_entries(list_transform({args[0].sql}, lambda y: {{'key': {k}, 'value': {v}}}))",
+        f"map_from_entries(list_transform({args[0].sql}, lambda λy: {{'key': {k}, 'value': {v}}}))",
         ty.map_of(*t.args),
     )
 
@@ -1397,7 +1397,7 @@ def _map_from_entries(c: Compiler, args: list[E], node: exp.Expression) -> E:
 def _map_entries(c: Compiler, args: list[E], node: exp.Expression) -> E:
     k, v = _of_map(c, args[0], "map_entries", node)
     return E(
-        f"list_transform(map_entries({args[0].sql}), lambda y: {{'_0': y.key, '_1': y.value}})",
+        f"list_transform(map_entries({args[0].sql}), lambda λy: {{'_0': λy.key, '_1': λy.value}})",
         ty.array(ty.row((None, k), (None, v))),
     )
 
@@ -1725,8 +1725,8 @@ def _aggregate_function(
             # Unlike DuckDB's own, with the NULLs among the values.
             direction = "DESC" if name == "max_by" else "ASC"
             pair = f"{{'x': {e.sql}, 'y': {args[1].sql}}} ORDER BY {args[1].sql} {direction} NULLS LAST"
-            kept = f"list_slice(list_filter({{}}, lambda z: z.y IS NOT NULL), 1, {args[2].sql})"
-            return "list", [pair], ty.array(t), f"list_transform({kept}, lambda z: z.x)"
+            kept = f"list_slice(list_filter({{}}, lambda λz: λz.y IS NOT NULL), 1, {args[2].sql})"
+            return "list", [pair], ty.array(t), f"list_transform({kept}, lambda λz: λz.x)"
         if len(args) != 2:
             raise wrong
         return function, [a.sql for a in args], t, "{}"

@@ -59,12 +59,10 @@ def as_text(sql: str, t: Type) -> str:
     if t.base == "varbinary":
         return f"trino_bytes_text({sql})"
     if t.base == "array":
-        return (
-            f"'[' || array_to_string(list_transform({sql}, lambda v: {_inner('v', t.args[0])}), ', ') || ']'"
-        )
+        return f"'[' || array_to_string(list_transform({sql}, lambda λv: {_inner('λv', t.args[0])}), ', ') || ']'"
     if t.base == "map":
-        pair = f"{_inner('v.key', t.args[0])} || '=' || {_inner('v.value', t.args[1])}"
-        return f"'{{' || array_to_string(list_transform(map_entries({sql}), lambda v: {pair}), ', ') || '}}'"
+        pair = f"{_inner('λv.key', t.args[0])} || '=' || {_inner('λv.value', t.args[1])}"
+        return f"'{{' || array_to_string(list_transform(map_entries({sql}), lambda λv: {pair}), ', ') || '}}'"
     if t.base == "row":
         parts = []
         for i, n in enumerate(t.names):

@@ -14,13 +14,7 @@ from local_aws.athena import statements as st
 from local_aws.athena import types as ty
 from local_aws.athena.catalog import (
     CSV_SERDE,
-    JSON_SERDES,
-    LAZY_SERDE,
-    PARQUET_INPUT,
-    PARQUET_OUTPUT,
-    PARQUET_SERDE,
-    TEXT_INPUT,
-    TEXT_OUTPUT,
+    STORAGE_FORMATS,
     Catalog,
     Partition,
     Table,
@@ -32,17 +26,21 @@ from local_aws.athena.engine import Session
 from local_aws.athena.errors import QueryError, not_supported
 from local_aws.athena.expressions import E, _castable, cast, coerce
 from local_aws.athena.parser import offset_position, parse_query
+from local_aws.athena.prepared import PreparedStatements, parse_deallocate, parse_execute, parse_prepare
 from local_aws.athena.results import write_csv
-from local_aws.athena.scan import Reader, split_location
+from local_aws.athena.scan import Reader, delimiters, null_format, split_location
 from local_aws.athena.select import Compiler, Query
 from local_aws.athena.types import Type, hive_type
 from local_aws.athena.write import (
     Target,
     Writer,
     compression_of,
+    hive_folders,
+    level_of,
     padded,
     parse_options,
     parse_unload,
+    set_delimiter,
     tokens,
     unload_target,
 )
@@ -68,6 +66,11 @@ _LITERAL = re.compile(
 )
 
 
+def _as_literal(value: str) -> str:
+    """An ExecutionParameter: a literal in SQL's spelling, or else the text of a string."""
+    return value if _LITERAL.fullmatch(value.strip()) else "'" + value.replace("'", "''") + "'"
+
+
 def classify(sql: str) -> tuple[str, str]:
     """StatementType and SubstatementType of GetQueryExecution."""
     words = st.first_words(sql, 4) or [""]
@@ -81,8 +84,8 @@ def classify(sql: str) -> tuple[str, str]:
         return "UTILITY", "EXPLAIN"
     if first in ("SHOW", "DESCRIBE", "DESC"):
         return "UTILITY", f"{first}_{second}" if first == "SHOW" else "DESCRIBE_TABLE"
-    if first in ("PREPARE", "EXECUTE", "DEALLOCATE"):
-        return "UTILITY", first
+    if first in ("PREPARE", "DEALLOCATE"):
+        return "DDL", first
     if first == "CREATE":
         rest = [w for w in words[1:] if w not in ("OR", "REPLACE", "EXTERNAL")]
         kind = rest[0] if rest else ""
@@ -120,6 +123,7 @@ class Runner:
         database: str,
         output_location: str,
         parameters: list[str],
+        prepared: PreparedStatements | None = None,
     ) -> None:
         self.catalog = catalog
         self.store = store
@@ -128,7 +132,8 @@ class Runner:
         self.query_id = query_id
         self.database = database
         self.output_location = output_location
-        self.parameters = parameters
+        self.parameters = [_as_literal(p) for p in parameters]
+        self.prepared = prepared or PreparedStatements()
         self.now = dt.datetime.now(dt.UTC)
         self.reader = Reader(catalog, store, session, self.now, scratch)
         self.planned_at: dt.datetime | None = None
@@ -136,7 +141,11 @@ class Runner:
     def run(self, sql: str) -> Outcome:
         """Raises QueryError and Cancelled."""
         sql = st.strip(sql)
-        if self.parameters:
+        if st.first_words(sql, 1) == ["EXECUTE"]:
+            name, parameters = parse_execute(sql)
+            self.parameters = parameters or self.parameters
+            sql = self._with_parameters(self.prepared.get(name))
+        elif self.parameters:
             sql = self._with_parameters(sql)
         words = st.first_words(sql, 5)
         if not words:
@@ -156,8 +165,14 @@ class Runner:
             return self._ctas(sql)
         if first in ("UPDATE", "DELETE", "MERGE", "OPTIMIZE", "VACUUM"):
             raise not_supported(f"{first} (Iceberg tables)")
-        if first in ("PREPARE", "EXECUTE", "DEALLOCATE"):
-            raise not_supported(f"{first} as a statement (ExecutionParameters are)")
+        if first == "PREPARE":
+            name, text = parse_prepare(sql)
+            self._check_prepared(name, text)
+            self.prepared.put(name, text)
+            return self._text([], [])
+        if first == "DEALLOCATE":
+            self.prepared.drop(parse_deallocate(sql))
+            return self._text([], [])
         if first in ("CREATE", "DROP", "ALTER", "MSCK", "SHOW", "DESCRIBE", "DESC"):
             return self._ddl(sql)
         raise unknown_statement(sql)
@@ -192,9 +207,31 @@ class Runner:
                 (1, 1),
             )
         for (start, end), value in reversed(list(zip(places, self.parameters, strict=True))):
-            literal = value if _LITERAL.fullmatch(value.strip()) else "'" + value.replace("'", "''") + "'"
-            sql = f"{sql[:start]}{literal}{sql[end:]}"
+            sql = f"{sql[:start]}{value}{sql[end:]}"
         return sql
+
+    def _check_prepared(self, name: str, sql: str) -> None:
+        """https://docs.aws.amazon.com/athena/latest/ug/sql-prepare.html"""
+        allowed = (
+            "SELECT",
+            "WITH",
+            "VALUES",
+            "TABLE",
+            "(",
+            "INSERT",
+            "UNLOAD",
+            "CREATE",
+            "DELETE",
+            "UPDATE",
+            "MERGE",
+        )
+        first = (st.first_words(sql, 1) or [""])[0]
+        if first not in allowed:
+            raise QueryError(
+                "NOT_SUPPORTED", f"Invalid statement type for prepared statement '{name}': {first}", (1, 1)
+            )
+        if first in ("SELECT", "WITH", "VALUES", "TABLE", "(", "INSERT"):
+            parse_query(sql)
 
     def _columns(self, query: Query) -> list[tuple[str, Type]]:
         return [(f.name if f.name is not None else f"_col{i}", f.type) for i, f in enumerate(query.fields)]
@@ -207,14 +244,33 @@ class Runner:
         return Outcome("csv", path, columns, rows, self.reader.scanned, planned_at=self.planned_at)
 
     def _explain(self, sql: str) -> Outcome:
-        m = re.match(r"\s*EXPLAIN(\s+ANALYZE)?(\s+VERBOSE)?(\s*\([^)]*\))?\s+", sql, re.I)
+        """https://docs.aws.amazon.com/athena/latest/ug/athena-explain-statement.html"""
+        m = re.match(
+            r"\s*EXPLAIN(\s+ANALYZE)?(\s+VERBOSE)?(\s*\((?=\s*(?:FORMAT|TYPE)\b)[^)]*\))?", sql, re.I
+        )
         assert m is not None
-        if m.group(1):
-            raise not_supported("EXPLAIN ANALYZE")
-        body, _, _ = self.compile(padded(sql, m.end(), len(sql)))
-        plan = self.session.rows("EXPLAIN " + body)
-        lines = ["Query Plan", *"\n".join(str(r[1]) for r in plan).split("\n")]
-        return self._text([[line] for line in lines], [("Query Plan", ty.VARCHAR)])
+        text = padded(sql, m.end(), len(sql))
+        options = {k: v for k, v in re.findall(r"(FORMAT|TYPE)\s+(\w+)", (m.group(3) or "").upper())}
+        if options.get("TYPE", "LOGICAL") == "VALIDATE":
+            self._plan_only(text)
+            return self._text([["true"]], [("Valid", ty.BOOLEAN)])
+        if options.get("TYPE", "LOGICAL") not in ("LOGICAL", "DISTRIBUTED") or m.group(2):
+            raise not_supported("EXPLAIN" + (m.group(2) or "") + (m.group(3) or ""))
+        form = {"TEXT": "TEXT", "JSON": "JSON", "GRAPHVIZ": "GRAPHVIZ"}.get(options.get("FORMAT", "TEXT"))
+        if form is None or (m.group(1) and form != "TEXT"):
+            raise not_supported(f"EXPLAIN{m.group(1) or ''} {m.group(3)}")
+        body, _, _ = self.compile(text)
+        analyze = "ANALYZE " if m.group(1) else ""
+        # DuckDB's plan, as nobody else's would be true.
+        plan = self.session.rows(
+            f"EXPLAIN {'(' + analyze + 'FORMAT ' + form + ')' if form != 'TEXT' else analyze} {body}"
+        )
+        lines = "\n".join(str(r[1]) for r in plan).rstrip("\n").split("\n")
+        if analyze:
+            # Without the SQL that DuckDB repeats, which names files of this machine.
+            total = next(i for i, line in enumerate(lines) if "Total Time" in line)
+            lines = lines[total - 2 :]
+        return self._text([[line] for line in ["Query Plan", *lines]], [("Query Plan", ty.VARCHAR)])
 
     def _text(self, rows: list[list[str]], columns: list[tuple[str, Type]]) -> Outcome:
         path = self.scratch / f"{self.query_id}.txt"
@@ -368,17 +424,15 @@ class Runner:
             end = ts[-2][2]
         elif tail == ["WITH", "NO", "DATA"]:
             end, with_data = ts[-3][2], False
-        known = {
-            "format",
-            "external_location",
-            "partitioned_by",
-            "write_compression",
-            "parquet_compression",
-            "field_delimiter",
-        }
-        for key in options:
-            if key not in known:
-                raise not_supported(f"CREATE TABLE AS ... WITH ({key} = ...)")
+        unknown = next((key for key in options if key not in _CTAS_PROPERTIES), None)
+        if unknown is not None:
+            raise QueryError(
+                "INVALID_TABLE_PROPERTY",
+                f"Catalog 'awsdatacatalog' table property '{unknown}' does not exist; there are {', '.join(sorted(_CTAS_PROPERTIES))}",
+                (1, 1),
+            )
+        if str(options.get("table_type", "HIVE")).upper() != "HIVE":
+            raise not_supported(f"CREATE TABLE AS ... WITH (table_type = '{options['table_type']}')")
         name = parts[-1]
         database = parts[-2] if len(parts) > 1 else self.database
         if not self.catalog.has_database(database):
@@ -392,17 +446,17 @@ class Runner:
                 (1, 1),
             )
         kind = str(options.get("format", "PARQUET")).upper()
-        if kind not in ("PARQUET", "JSON", "TEXTFILE"):
-            raise not_supported(f"CREATE TABLE AS with format = '{kind}'")
+        if kind not in STORAGE_FORMATS:
+            raise QueryError(
+                "INVALID_TABLE_PROPERTY",
+                f"Unable to set catalog 'awsdatacatalog' table property 'format' to ['{kind}']; there are {', '.join(STORAGE_FORMATS)}",
+                (1, 1),
+            )
         location = str(
             options.get("external_location") or f"{self.output_location.rstrip('/')}/tables/{self.query_id}/"
         )
-        keys = [str(k).lower() for k in options.get("partitioned_by", [])]
-        delimiter = str(options.get("field_delimiter", "\x01"))
-        compression = compression_of(
-            kind, options.get("write_compression") or options.get("parquet_compression")
-        )
-        target = Target(location, kind, compression, keys, delimiter)
+        target = self._ctas_target(kind, location, options)
+        keys = target.partitioned_by
         body, query, _ = self.compile(padded(sql, ts[i][3], end))
         columns = [(n.lower(), t) for n, t in self._columns(query)]
         for n, f in zip([c for c, _ in columns], query.fields, strict=True):
@@ -411,6 +465,13 @@ class Runner:
                     "MISSING_COLUMN_NAME", f"Column name not specified at position {n[4:]}", (1, 1)
                 )
             hive_type(f.type)
+        missing = next((n for n in [*keys, *target.bucketed_by] if n not in dict(columns)), None)
+        if missing is not None:
+            raise QueryError(
+                "INVALID_TABLE_PROPERTY",
+                f"Column '{missing}' of partitioned_by or bucketed_by is not in the query",
+                (1, 1),
+            )
         writer = self._writer()
         writer.require_empty(location)
         written = writer.write(
@@ -420,13 +481,10 @@ class Runner:
             ordered=query.ordered,
         )
         data, parted = columns[: len(columns) - len(keys)], columns[len(columns) - len(keys) :]
-        serde, inp, outp = {
-            "PARQUET": (PARQUET_SERDE, PARQUET_INPUT, PARQUET_OUTPUT),
-            "JSON": (JSON_SERDES[1], TEXT_INPUT, TEXT_OUTPUT),
-            "TEXTFILE": (LAZY_SERDE, TEXT_INPUT, TEXT_OUTPUT),
-        }[kind]
+        serde, inp, outp = STORAGE_FORMATS[kind]
         serde_parameters = {"serialization.format": "1"}
         if kind == "TEXTFILE":
+            delimiter = target.delimiters[0]
             serde_parameters = {"serialization.format": delimiter, "field.delim": delimiter}
         self.catalog.create_table(
             database,
@@ -443,7 +501,8 @@ class Runner:
                     "InputFormat": inp,
                     "OutputFormat": outp,
                     "SerdeInfo": {"SerializationLibrary": serde, "Parameters": serde_parameters},
-                    "NumberOfBuckets": -1,
+                    "NumberOfBuckets": target.bucket_count or -1,
+                    "BucketColumns": target.bucketed_by,
                 },
             },
         )
@@ -464,6 +523,37 @@ class Runner:
             self.planned_at,
         )
 
+    def _ctas_target(self, kind: str, location: str, options: dict[str, Any]) -> Target:
+        given = {
+            k: options[k]
+            for k in ("write_compression", f"{kind.lower()}_compression")
+            if options.get(k) is not None
+        }
+        if len(given) > 1:
+            raise QueryError(
+                "INVALID_TABLE_PROPERTY", f"Only one of {' and '.join(given)} may be set", (1, 1)
+            )
+        compression = compression_of(kind, next(iter(given.values()), None))
+        target = Target(
+            location,
+            kind,
+            compression,
+            [str(k).lower() for k in options.get("partitioned_by", [])],
+            level_of(kind, compression, options.get("compression_level")),
+            [str(k).lower() for k in options.get("bucketed_by", [])],
+            int(options.get("bucket_count", 0)),
+        )
+        if bool(target.bucketed_by) != bool(target.bucket_count):
+            raise QueryError(
+                "INVALID_TABLE_PROPERTY", "bucketed_by and bucket_count must be set together", (1, 1)
+            )
+        if options.get("field_delimiter") is not None and kind != "TEXTFILE":
+            raise QueryError(
+                "INVALID_TABLE_PROPERTY", f"field_delimiter is for format = 'TEXTFILE', not {kind}", (1, 1)
+            )
+        set_delimiter(target, options.get("field_delimiter"))
+        return target
+
     def _insert(self, sql: str) -> Outcome:
         """https://docs.aws.amazon.com/athena/latest/ug/insert-into.html"""
         tree = parse_query(sql)
@@ -478,9 +568,16 @@ class Runner:
         table = self.catalog.resolve(into.catalog or None, database, into.name.lower(), (1, 13))
         if not isinstance(table, Table):
             raise QueryError("NOT_SUPPORTED", "Inserting into views is not supported", (1, 1))
-        formats = {"parquet": "PARQUET", "json": "JSON", "text": "TEXTFILE", "csv": "TEXTFILE"}
-        if table.format not in formats:
+        kind = _INSERTABLE.get(table.format)
+        if kind is None:
             raise not_supported(f"INSERT INTO {table.format} tables")
+        if table.storage.get("BucketColumns"):
+            # https://docs.aws.amazon.com/athena/latest/ug/insert-into.html#insert-into-limitations
+            raise QueryError(
+                "NOT_SUPPORTED",
+                f"INSERT INTO is not supported on bucketed tables ({table.database}.{table.name})",
+                (1, 13),
+            )
         body, query, compiler = self.compile(sql, node=tree.expression)
         wanted = [*table.columns, *table.partition_keys]
         names = columns_given if columns_given is not None else [n for n, _ in wanted]
@@ -509,27 +606,7 @@ class Runner:
                 value = f"CAST(NULL AS {ty.duckdb_type(t)})"
             items.append(f'{value} AS "c{len(items)}"')
         keys = [n for n, _ in table.partition_keys]
-        kind = formats[table.format]
-        compression = "snappy" if kind == "PARQUET" else "gzip"
-        given = (
-            table.parameters.get("parquet.compression")
-            or table.parameters.get("parquet.compress")
-            or table.parameters.get("write.compression")
-            or table.parameters.get("write_compression")
-        )
-        if given:
-            compression = compression_of(kind, given)
-        target = Target(
-            table.location, kind, compression, keys, table.serde_parameters.get("field.delim", "\x01")
-        )
-        if table.serde == CSV_SERDE:
-            p = table.serde_parameters
-            quotation = p.get("quoteChar", '"')
-            target.csv = {"separator": p.get("separatorChar", ","), "quote": quotation, "escape": quotation}
-            target.compression = "uncompressed"
-        if table.projected and keys:
-            raise not_supported("INSERT INTO a table with partition projection")
-        split_location(table.location)
+        target = self._insert_target(table, kind)
         written = self._writer().write(
             f"SELECT {', '.join(items)} FROM ({body}) AS q", wanted, target, ordered=query.ordered
         )
@@ -548,6 +625,50 @@ class Runner:
             written.files,
             self.planned_at,
         )
+
+    def _insert_target(self, table: Table, kind: str) -> Target:
+        compression = "snappy" if kind == "PARQUET" else compression_of(kind, None)
+        for key in (
+            "parquet.compression",
+            "parquet.compress",
+            "orc.compress",
+            "write.compression",
+            "write_compression",
+        ):
+            if table.parameters.get(key):
+                compression = compression_of(kind, table.parameters[key])
+                break
+        target = Target(table.location, kind, compression, [n for n, _ in table.partition_keys])
+        if table.serde == CSV_SERDE:
+            p = table.serde_parameters
+            quotation = p.get("quoteChar", '"')
+            target.csv = {"separator": p.get("separatorChar", ","), "quote": quotation, "escape": quotation}
+            target.compression = "uncompressed"
+        elif kind == "TEXTFILE":
+            target.delimiters, target.null = delimiters(table), null_format(table)
+            target.escape = table.serde_parameters.get("escape.delim", "")
+        split_location(table.location)
+        existing = {p.values: p.location for p in self.catalog.partitions(table)}
+        folders = hive_folders(target)
+
+        def place(values: tuple[str | None, ...]) -> str:
+            """An existing partition grows where it lies."""
+            if table.projected:
+                return self.reader.projected_location(table, values)
+            return existing.get(values) or folders(values)
+
+        target.place = place
+        return target
+
+
+_CTAS_PROPERTIES = {
+    "format", "external_location", "partitioned_by", "bucketed_by", "bucket_count", "write_compression",
+    "parquet_compression", "orc_compression", "compression_level", "field_delimiter", "table_type",
+}  # fmt: skip
+# What INSERT writes into tables of a format.
+_INSERTABLE = {
+    "parquet": "PARQUET", "orc": "ORC", "avro": "AVRO", "json": "JSON", "text": "TEXTFILE", "csv": "TEXTFILE",
+}  # fmt: skip
 
 
 def check_syntax(sql: str) -> None:

@@ -5,24 +5,27 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import gzip
+import io
 import itertools
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from local_aws.athena import formats
 from local_aws.athena import types as ty
 from local_aws.athena.catalog import Catalog, Partition, Table
 from local_aws.athena.engine import Session
 from local_aws.athena.errors import Cancelled, QueryError, not_supported
 from local_aws.athena.expressions import _convert, raise_sql, raise_text
 from local_aws.athena.select import Bound, Scan
-from local_aws.athena.types import Type, duckdb_type, quote
+from local_aws.athena.types import Type, duckdb_type, hive_type, quote
 from local_aws.objects import NoSuchBucket, ObjectInfo, ObjectStore
 
 # More partitions than this are told apart by joining on the file's name instead of by one SELECT each.
@@ -53,27 +56,41 @@ class File:
     path: str
     url: str
     size: int
+    # How a quote inside quotes is written (CSV).
+    escape: str | None = None
 
     @property
     def compression(self) -> str:
         """What the extension says: https://docs.aws.amazon.com/athena/latest/ug/compression-formats.html"""
         name = self.url.rsplit("/", 1)[-1].lower()
-        if name.endswith(".gz"):
-            return "gzip"
-        if name.endswith((".zst", ".zstd")):
-            return "zstd"
-        if name.endswith((".bz2", ".snappy", ".lz4", ".lzo")):
+        if name.endswith(".lzo"):
             raise not_supported(f"Reading {self.url} (compression)")
-        return "uncompressed"
+        return next(
+            (codec for ending, codec in formats.EXTENSIONS.items() if name.endswith(ending)), "uncompressed"
+        )
+
+    @property
+    def longest(self) -> int:
+        """More bytes of text than the file can hold in one line."""
+        return self.size if self.compression == "uncompressed" else self.size * 50
 
 
 @dataclass
-class Cleaned(File):
-    """A copy without malformed lines."""
+class Rewritten(File):
+    """A copy in a form that DuckDB reads; `size` is the original's."""
 
     @property
     def compression(self) -> str:
         return "uncompressed"
+
+    @property
+    def longest(self) -> int:
+        return Path(self.path).stat().st_size
+
+
+@dataclass
+class Quoted(Rewritten):
+    """Text of whose lines DuckDB's CSV reader could not make the same fields, as plain CSV."""
 
 
 @dataclass
@@ -105,11 +122,9 @@ class Reader:
         keys = table.partition_keys
         groups: list[tuple[Partition, list[File]]] = []
         for p in partitions:
-            files = self.files(p.location)
-            if _lenient(table):
-                files = [self._cleaned(f) for f in files]
-            if files:
-                groups.append((p, files))
+            found = self.files(p.location)
+            if found:
+                groups.append((p, [self._readable(table, f, scan.used) for f in found]))
         used = [(n, t) for n, t in table.columns if n in scan.used]
         key_types = [(n, t) for n, t in keys if n in scan.used]
         by_file = bool({"$path", "$file_size"} & scan.used)
@@ -125,7 +140,15 @@ class Reader:
             ]
             items = ", ".join(f"CAST(NULL AS {duckdb_type(t)}) AS {quote(n)}" for n, t in everything)
             return f"(SELECT {items or '1 AS one'} WHERE false)"
-        reads = {"json": self._json, "csv": self._csv, "text": self._text, "parquet": self._parquet}
+        reads = {
+            "json": self._json,
+            "csv": self._csv,
+            "text": self._text,
+            "regex": self._regex,
+            "parquet": self._parquet,
+            "orc": self._parquet,
+            "avro": self._parquet,
+        }
         read = reads.get(table.format)
         if read is None:
             raise not_supported(f"Reading {table.format} tables ('{table.database}.{table.name}')")
@@ -169,6 +192,71 @@ class Reader:
 
     # ----------------------------------------------------------------------------------- files
 
+    def _readable(self, table: Table, f: File, used: set[str]) -> File:
+        """The file itself, or a copy of it in a form that DuckDB reads."""
+        copy = self.scratch / f"read-{uuid.uuid4().hex}"
+        if table.format == "orc":
+            chosen = [(n, i) for i, (n, _) in enumerate(table.columns) if n in used]
+            by_index = table.serde_parameters.get("orc.column.index.access", "true").lower() != "false"
+            formats.orc_to_parquet(f.path, f.url, copy, chosen, by_index)
+            return Rewritten(str(copy), f.url, f.size)
+        if table.format == "avro":
+            formats.avro_to_parquet(f.path, f.url, copy, [(n, t) for n, t in table.columns if n in used])
+            return Rewritten(str(copy), f.url, f.size)
+        if table.format != "parquet" and f.compression not in formats.NATIVE:
+            formats.decompress(f.path, f.url, f.compression, copy)
+            f = Rewritten(str(copy), f.url, f.size)
+        if table.format == "regex":
+            return self._matched(table, f)
+        if table.format == "csv":
+            return self._with_escape(table, f)
+        if table.format == "text":
+            return self._unescaped(table, f)
+        return self._cleaned(f) if _lenient(table) else f
+
+    def _quoted(self, f: File, split: Callable[[str], list[str | None]]) -> Quoted:
+        """A copy in which each line's fields are what `split` makes of it."""
+        path = self.scratch / f"quoted-{uuid.uuid4().hex}"
+        compression = None if f.compression == "uncompressed" else f.compression
+        with (
+            io.TextIOWrapper(
+                pa.input_stream(f.path, compression=compression), "utf-8", newline="\n"
+            ) as source,
+            path.open("w", encoding="utf-8", newline="\n") as out,
+        ):
+            for line in source:
+                out.write(formats.quoted_line(split(line.removesuffix("\n").removesuffix("\r")), NO_VALUE))
+        return Quoted(str(path), f.url, f.size)
+
+    def _matched(self, table: Table, f: File) -> Quoted:
+        """Lines as RegexSerDe reads them: a group a column, NULLs where the line does not match.
+
+        https://docs.aws.amazon.com/athena/latest/ug/regex-serde.html
+        """
+        pattern = table.serde_parameters.get("input.regex")
+        if pattern is None:
+            raise QueryError(
+                "HIVE_CURSOR_ERROR",
+                f'This table does not have serde property "input.regex"! ({table.database}.{table.name})',
+            )
+        lenient = table.serde_parameters.get("input.regex.case.insensitive", "").lower() == "true"
+        try:
+            compiled = re.compile(pattern, re.I if lenient else 0)
+        except re.error as e:
+            raise not_supported(f"The regular expression of '{table.database}.{table.name}' ({e})") from e
+        width = len(table.columns)
+        if compiled.groups != width:
+            raise QueryError(
+                "HIVE_CURSOR_ERROR",
+                f"Number of matching groups doesn't match the number of columns: {compiled.groups} in input.regex, {width} in {table.database}.{table.name}",
+            )
+
+        def split(line: str) -> list[str | None]:
+            m = compiled.fullmatch(line)
+            return list(m.groups()) if m else [None] * width
+
+        return self._quoted(f, split)
+
     def files(self, location: str) -> list[File]:
         """Data files below a location; those that Hive hides (names that begin with _ or .) left out."""
         bucket, prefix = split_location(location)
@@ -179,13 +267,13 @@ class Reader:
                 "HIVE_UNKNOWN_ERROR",
                 f"Failed to list directory: {location}. The specified bucket does not exist (Service: Amazon S3; Status Code: 404; Error Code: NoSuchBucket; Bucket: {bucket})",
             ) from e
-        files = []
+        visible = []
         for o in found:
             relative = o.key[len(prefix) :]
             if o.size == 0 or any(part.startswith(("_", ".")) for part in relative.split("/")):
                 continue
-            files.append(File(o.path, f"s3://{bucket}/{o.key}", o.size))
-        return files
+            visible.append(File(o.path, f"s3://{bucket}/{o.key}", o.size))
+        return visible
 
     # ------------------------------------------------------------------------------ partitions
 
@@ -268,22 +356,25 @@ class Reader:
                 "HIVE_EXCEEDED_PARTITION_LIMIT",
                 f"Query over table '{table.database}.{table.name}' can potentially read {count} partitions",
             )
-        template = table.parameters.get("storage.location.template")
-        names = [n for n, _ in table.partition_keys]
-        partitions = []
-        for chosen in itertools.product(*candidates):
-            if template:
-                location = template
-                for n, v in zip(names, chosen, strict=True):
-                    location = location.replace("${" + n + "}", v)
-            else:
-                location = (
-                    table.location.rstrip("/")
-                    + "/"
-                    + "".join(f"{n}={v}/" for n, v in zip(names, chosen, strict=True))
+        return [
+            Partition(chosen, _projected_location(table, chosen)) for chosen in itertools.product(*candidates)
+        ]
+
+    def projected_location(self, table: Table, values: tuple[str | None, ...]) -> str:
+        """Where rows of a partition have to be written so that the projection finds them. Raises where it
+        would not."""
+        chosen = []
+        for (n, t), v in zip(table.partition_keys, values, strict=True):
+            bounds = {n: [("in", [v])]}
+            only = _with_key(table, n, t)
+            found = self._projected(only, bounds) if v is not None else []
+            if not found:
+                raise QueryError(
+                    "CONSTRAINT_VIOLATION",
+                    f"Partition column {n} has the value {v}, which its projection in table {table.database}.{table.name} does not produce: no query could read the row",
                 )
-            partitions.append(Partition(chosen, location))
-        return partitions
+            chosen.append(str(found[0].values[0]))
+        return _projected_location(table, tuple(chosen))
 
     def _property(self, table: Table, column: str, name: str) -> str:
         value = table.parameters.get(f"projection.{column}.{name}")
@@ -454,7 +545,7 @@ class Reader:
             f"COPY (SELECT CASE WHEN json_valid(line) THEN line ELSE '{{}}' END FROM {lines}) "
             f"TO {text(str(path))} (FORMAT csv, HEADER false, QUOTE '', ESCAPE '', DELIMITER '\x01\x02\x03')"
         )
-        return Cleaned(str(path), f.url, f.size)
+        return Rewritten(str(path), f.url, f.size)
 
     def _spelling(self, f: File, compression: str, row: Type) -> Spelling:
         """How a file spells the keys of the table's columns, where it does so otherwise than in lower case.
@@ -488,38 +579,56 @@ class Reader:
     def _csv(self, table: Table, used: list[tuple[str, Type]], files: list[File], by_file: bool) -> list[str]:
         """https://docs.aws.amazon.com/athena/latest/ug/csv-serde.html"""
         p = table.serde_parameters
-        separator, quotation, escape = (
-            p.get("separatorChar", ","),
-            p.get("quoteChar", '"'),
-            p.get("escapeChar", "\\"),
-        )
+        separator, quotation = p.get("separatorChar", ","), p.get("quoteChar", '"')
         out = []
         self.read(sum(f.size for f in files))
         for compression, group in _by_compression(files):
-            for mark, same in self._by_escape(group, compression, quotation, escape):
-                source = self._read_csv(table, same, separator, quotation, mark, None, compression, by_file)
+            for mark in dict.fromkeys(f.escape for f in group):
+                same = [f for f in group if f.escape == mark]
+                if isinstance(same[0], Quoted):
+                    source = self._read_quoted(table, same, by_file)
+                else:
+                    source = self._read_csv(
+                        table, same, separator, quotation, mark or quotation, None, compression, by_file
+                    )
                 items = [f"{_csv_value(quote(n), t)} AS {quote(n)}" for n, t in used] or ["1 AS one"]
                 out.append(
                     f"(SELECT {', '.join([*items, *(['filename'] if by_file else [])])} FROM {source})"
                 )
         return out
 
-    def _by_escape(
-        self, files: list[File], compression: str, quotation: str, escape: str
-    ) -> list[tuple[str, list[File]]]:
+    def _with_escape(self, table: Table, f: File) -> File:
         """OpenCSV knows two escapes at once, the escape character and a doubled quote; DuckDB knows one."""
-        if escape == quotation:
-            return [(quotation, files)]
-        groups: dict[str, list[File]] = {}
-        for f in files:
-            escaped, doubled = (
-                self._contains(f, compression, escape),
-                self._contains(f, compression, quotation * 2),
-            )
-            if escaped and doubled:
-                raise not_supported(f"A CSV file with both '{escape}' and '{quotation * 2}' ({f.url})")
-            groups.setdefault(escape if escaped else quotation, []).append(f)
-        return list(groups.items())
+        p = table.serde_parameters
+        separator, quotation = p.get("separatorChar", ","), p.get("quoteChar", '"')
+        escape = p.get("escapeChar", "\\")
+        if escape == quotation or not self._contains(f, f.compression, escape):
+            return replace(f, escape=quotation)
+        if not self._contains(f, f.compression, quotation * 2):
+            return replace(f, escape=escape)
+        return self._quoted(f, lambda line: [*formats.opencsv_fields(line, separator, quotation, escape)])
+
+    def _unescaped(self, table: Table, f: File) -> File:
+        """Delimited text whose fields hold escaped characters."""
+        separator, null, escape = (
+            delimiters(table)[0],
+            null_format(table),
+            table.serde_parameters.get("escape.delim"),
+        )
+        if not escape or not self._contains(f, f.compression, escape):
+            return f
+        nested = [i for i, (_, t) in enumerate(table.columns) if t.args]
+
+        def split(line: str) -> list[str | None]:
+            fields = formats.escaped_fields(line, separator, escape)
+            if any(i < len(fields) and escape in fields[i][0] for i in nested):
+                raise not_supported(f"Escaped characters in arrays, maps and structs of text ({f.url})")
+            return [None if raw == null else value for raw, value in fields]
+
+        return self._quoted(f, split)
+
+    def _read_quoted(self, table: Table, files: list[File], by_file: bool) -> str:
+        return self._read_csv(table, files, ",", '"', '"', NO_VALUE, "uncompressed", by_file)
 
     def _contains(self, f: File, compression: str, needle: str) -> bool:
         lines = f"read_csv({text(f.path)}, columns={{'line': 'VARCHAR'}}, {_LINES}, {_buffers([f])}, compression='{compression}')"
@@ -550,27 +659,32 @@ class Reader:
         self, table: Table, used: list[tuple[str, Type]], files: list[File], by_file: bool
     ) -> list[str]:
         """https://docs.aws.amazon.com/athena/latest/ug/lazy-simple-serde.html"""
-        p = table.serde_parameters
-        separator = p.get("field.delim") or p.get("serialization.format") or "\x01"
-        if separator.isdigit() and "field.delim" not in p:
-            separator = chr(int(separator))
-        null = p.get("serialization.null.format", "\\N")
-        collection = p.get("collection.delim") or p.get("colelction.delim") or "\x02"
-        mapkey = p.get("mapkey.delim") or "\x03"
-        escape = p.get("escape.delim", "")
-        items = [
-            f"{_lazy_value(quote(n), t, [collection, mapkey], null)} AS {quote(n)}" for n, t in used
-        ] or ["1 AS one"]
+        separator, *inner = delimiters(table)
+        null = null_format(table)
+        items = [f"{_lazy_value(quote(n), t, inner, null)} AS {quote(n)}" for n, t in used] or ["1 AS one"]
         out = []
         self.read(sum(f.size for f in files))
         for compression, group in _by_compression(files):
-            if escape and any(self._contains(f, compression, escape) for f in group):
-                raise not_supported(
-                    f"Text with escaped characters (escape.delim) in '{table.database}.{table.name}'"
-                )
-            source = self._read_csv(table, group, separator, "", "", null, compression, by_file)
-            out.append(f"(SELECT {', '.join([*items, *(['filename'] if by_file else [])])} FROM {source})")
+            plain = [f for f in group if not isinstance(f, Quoted)]
+            quoted: list[File] = [f for f in group if isinstance(f, Quoted)]
+            sources = []
+            if plain:
+                sources.append(self._read_csv(table, plain, separator, "", "", null, compression, by_file))
+            if quoted:
+                sources.append(self._read_quoted(table, quoted, by_file))
+            out += [
+                f"(SELECT {', '.join([*items, *(['filename'] if by_file else [])])} FROM {s})"
+                for s in sources
+            ]
         return out
+
+    def _regex(
+        self, table: Table, used: list[tuple[str, Type]], files: list[File], by_file: bool
+    ) -> list[str]:
+        self.read(sum(f.size for f in files))
+        items = [f"{_lazy_value(quote(n), t, [], NO_VALUE)} AS {quote(n)}" for n, t in used] or ["1 AS one"]
+        source = self._read_quoted(table, files, by_file)
+        return [f"(SELECT {', '.join([*items, *(['filename'] if by_file else [])])} FROM {source})"]
 
     def _parquet(
         self, table: Table, used: list[tuple[str, Type]], files: list[File], by_file: bool
@@ -580,22 +694,55 @@ class Reader:
         https://docs.aws.amazon.com/athena/latest/ug/handling-schema-updates-chapter.html
         """
         groups: dict[tuple[str, ...], list[File]] = {}
+        by_index = table.serde_parameters.get("parquet.column.index.access", "").lower() == "true"
+        positions = {n: i for i, (n, _) in enumerate(table.columns)}
         for f in files:
             footer = parquet_footer(f.path, f.url)
+            converted = isinstance(f, Rewritten)
+            if converted:
+                self.read(f.size)
+            in_order = list(footer.columns.values()) if by_index and not converted else []
             items = []
             for n, t in used:
                 found = footer.columns.get(n)
+                if in_order:
+                    found = in_order[positions[n]] if positions[n] < len(in_order) else None
                 if found is None:
                     items.append(f"CAST(NULL AS {duckdb_type(t)}) AS {quote(n)}")
                     continue
                 name, have, physical = found
                 items.append(f"{_parquet_value(quote(name), have, t, n, physical, f.url)} AS {quote(n)}")
-                self.read(footer.sizes.get(n, 0))
+                if not converted:
+                    self.read(footer.sizes.get(name.lower(), 0))
             groups.setdefault(tuple(items), []).append(f)
         return [
             f"(SELECT {', '.join([*items, *(['filename'] if by_file else [])]) or '1 AS one'} FROM read_parquet({_paths(group)}, hive_partitioning=false{', filename=true' if by_file else ''}))"
             for items, group in groups.items()
         ]
+
+
+# A field without a value in Quoted files.
+NO_VALUE = "\x01\x02"
+
+
+def delimiters(table: Table) -> list[str]:
+    """LazySimpleSerDe's delimiters: of fields, of collections' items, of maps' keys, and of what is nested
+    deeper, as Hive numbers them."""
+    p = table.serde_parameters
+
+    def one(value: str) -> str:
+        return chr(int(value)) if re.fullmatch(r"\d{1,3}", value) and len(value) > 1 else value
+
+    field = p.get("field.delim")
+    if not field:
+        field = p.get("serialization.format") or "\x01"
+        field = chr(int(field)) if field.isdigit() else field
+    collection = p.get("collection.delim") or p.get("colelction.delim") or "\x02"
+    return [one(field), one(collection), one(p.get("mapkey.delim") or "\x03"), *map(chr, range(4, 9))]
+
+
+def null_format(table: Table) -> str:
+    return table.serde_parameters.get("serialization.null.format", "\\N")
 
 
 _KNOWN_JSON = {
@@ -609,6 +756,22 @@ _FIXED = {
     "MINUTE": dt.timedelta(minutes=1),
     "SECOND": dt.timedelta(seconds=1),
 }
+
+
+def _with_key(table: Table, name: str, t: Type) -> Table:
+    """The table as if it had one partition column only."""
+    return Table({**table.description, "PartitionKeys": [{"Name": name, "Type": hive_type(t)}]})
+
+
+def _projected_location(table: Table, values: tuple[str, ...]) -> str:
+    template = table.parameters.get("storage.location.template")
+    names = [n for n, _ in table.partition_keys]
+    if not template:
+        folders = "".join(f"{n}={v}/" for n, v in zip(names, values, strict=True))
+        return table.location.rstrip("/") + "/" + folders
+    for n, v in zip(names, values, strict=True):
+        template = template.replace("${" + n + "}", v)
+    return template
 
 
 def _months(moment: dt.datetime, count: int) -> dt.datetime:
@@ -650,9 +813,7 @@ def _by_compression(files: list[File]) -> list[tuple[str, list[File]]]:
 
 def _longest(files: list[File]) -> int:
     """The longest line that these files can have, up to LONGEST."""
-    return min(
-        LONGEST, max(1 << 16, *(f.size if f.compression == "uncompressed" else f.size * 50 for f in files))
-    )
+    return min(LONGEST, max(1 << 16, *(f.longest for f in files)))
 
 
 def _buffers(files: list[File]) -> str:
@@ -751,11 +912,11 @@ def _json_value(sql: str, t: Type, names: Spelling) -> str:
         return f"left({sql}, {t.p})"
     if t.base in ("array", "map", "row") and _json_type(t, names) != duckdb_type(t):
         if t.base == "array":
-            return f"list_transform({sql}, lambda v: {_json_value('v', t.args[0], names)})"
+            return f"list_transform({sql}, lambda λv: {_json_value('λv', t.args[0], names)})"
         if t.base == "map":
             return (
-                f"map_from_entries(list_transform(map_entries({sql}), lambda v: "
-                f"{{'key': {_json_value('v.key', t.args[0], {})}, 'value': {_json_value('v.value', t.args[1], names)}}}))"
+                f"map_from_entries(list_transform(map_entries({sql}), lambda λv: "
+                f"{{'key': {_json_value('λv.key', t.args[0], {})}, 'value': {_json_value('λv.value', t.args[1], names)}}}))"
             )
         fields = []
         for n, a in zip(t.names, t.args, strict=True):
@@ -813,17 +974,16 @@ def _lazy_value(sql: str, t: Type, delimiters: list[str], null: str) -> str:
     if not delimiters:
         raise not_supported("Deeper nesting in a text table")
     delimiter = f"chr({ord(delimiters[0])})"
-    element = f"CASE WHEN v = {text(null)} THEN NULL ELSE v END"
+    element = f"CASE WHEN λv = {text(null)} THEN NULL ELSE λv END"
     if t.base == "array":
-        return f"CASE WHEN {sql} = '' THEN [] ELSE list_transform(string_split({sql}, {delimiter}), lambda v: {_lazy_value(f'({element})', t.args[0], delimiters[1:], null)}) END"
+        return f"CASE WHEN {sql} = '' THEN [] ELSE list_transform(string_split({sql}, {delimiter}), lambda λv: {_lazy_value(f'({element})', t.args[0], delimiters[1:], null)}) END"
     if t.base == "map" and len(delimiters) > 1:
-        key = f"split_part(v, chr({ord(delimiters[1])}), 1)"
-        value = f"split_part(v, chr({ord(delimiters[1])}), 2)"
+        key = f"split_part(λv, chr({ord(delimiters[1])}), 1)"
+        value = f"split_part(λv, chr({ord(delimiters[1])}), 2)"
         nullable = f"CASE WHEN {value} = {text(null)} THEN NULL ELSE {value} END"
-        return (
-            f"map_from_entries(list_transform(string_split({sql}, {delimiter}), lambda v: "
-            f"{{'key': {_lazy_value(key, t.args[0], [], null)}, 'value': {_lazy_value(f'({nullable})', t.args[1], [], null)}}}))"
-        )
+        pairs = f"list_transform(string_split({sql}, {delimiter}), lambda λv: {{'key': {_lazy_value(key, t.args[0], [], null)}, 'value': {_lazy_value(f'({nullable})', t.args[1], delimiters[2:], null)}}})"
+        # Of a key written twice the first counts (LazyMap.parse).
+        return f"CASE WHEN {sql} = '' THEN CAST(MAP {{}} AS {duckdb_type(t)}) ELSE trino_map_of_entries({pairs}) END"
     if t.base == "row":
         fields = []
         for i, (n, a) in enumerate(zip(t.names, t.args, strict=True)):
@@ -952,13 +1112,18 @@ def _reshape(sql: str, have: Type, want: Type) -> str:
             fields.append(f"{text(n or '')}: {value}")
         return f"CASE WHEN {sql} IS NULL THEN NULL ELSE {{{', '.join(fields)}}} END"
     if want.base == "array":
-        inner = _reshape("v", have.args[0], want.args[0])
-        return sql if inner == "v" else f"list_transform({sql}, lambda v: {inner})"
+        inner = _reshape("λv", have.args[0], want.args[0])
+        return sql if inner == "λv" else f"list_transform({sql}, lambda λv: {inner})"
     if want.base == "map":
-        k, v = _reshape("v.key", have.args[0], want.args[0]), _reshape("v.value", have.args[1], want.args[1])
-        if (k, v) == ("v.key", "v.value"):
+        k, v = (
+            _reshape("λv.key", have.args[0], want.args[0]),
+            _reshape("λv.value", have.args[1], want.args[1]),
+        )
+        if (k, v) == ("λv.key", "λv.value"):
             return sql
-        return f"map_from_entries(list_transform(map_entries({sql}), lambda v: {{'key': {k}, 'value': {v}}}))"
+        return (
+            f"map_from_entries(list_transform(map_entries({sql}), lambda λv: {{'key': {k}, 'value': {v}}}))"
+        )
     if have == want or _plain(have, want):
         return sql
     if have.base == "varbinary":

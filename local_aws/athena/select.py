@@ -187,7 +187,7 @@ class Compiler:
 
     def parameter(self) -> str:
         """The DuckDB name of the next lambda's parameter; the same whenever the same text is compiled."""
-        return f"u{len(self._lambdas)}"
+        return f"λ{len(self._lambdas)}"
 
     def changes(self) -> None:
         """Notes that the expression at hand is no constant."""

@@ -66,6 +66,9 @@ class CreateTable:
     output_format: str | None = None
     location: str | None = None
     properties: dict[str, str] = field(default_factory=dict)
+    clustered_by: list[str] = field(default_factory=list)
+    sorted_by: list[tuple[str, bool]] = field(default_factory=list)
+    buckets: int | None = None
 
 
 @dataclass
@@ -77,8 +80,11 @@ class DropTable:
 
 @dataclass
 class PartitionSpec:
+    """Columns and their values; `conditions` are comparisons other than =, of DROP PARTITION only."""
+
     values: dict[str, str]
     location: str | None = None
+    conditions: list[tuple[str, str, str]] = field(default_factory=list)
 
 
 @dataclass
@@ -117,6 +123,16 @@ class AddColumns:
 
 
 @dataclass
+class ChangeColumn:
+    """ALTER TABLE CHANGE COLUMN; `after`: the column before it, "" for FIRST, None for where it is."""
+
+    name: Name
+    old: str
+    new: ColumnDef
+    after: str | None
+
+
+@dataclass
 class SetProperties:
     name: Name
     properties: dict[str, str]
@@ -140,13 +156,24 @@ class Show:
 
 @dataclass
 class Describe:
+    """DESCRIBE of a table; of a partition of it; of a column, as the path into its type."""
+
     name: Name
-    formatted: bool
+    detail: str = ""
+    partition: PartitionSpec | None = None
+    column: list[str] = field(default_factory=list)
+
+
+@dataclass
+class DescribeDatabase:
+    name: str
+    extended: bool
 
 
 Statement = (
     CreateDatabase | DropDatabase | AlterDatabase | CreateTable | DropTable | AddPartitions | DropPartitions
-    | RenamePartition | SetLocation | AddColumns | SetProperties | Repair | Show | Describe
+    | RenamePartition | SetLocation | AddColumns | ChangeColumn | SetProperties | Repair | Show | Describe
+    | DescribeDatabase
 )  # fmt: skip
 
 _TOKEN = re.compile(
@@ -351,20 +378,22 @@ class _Parser:
                 return out
             self.expect(",")
 
-    def partition(self) -> PartitionSpec:
+    def partition(self, *, comparisons: bool = False) -> PartitionSpec:
         self.expect("PARTITION", "(")
-        values: dict[str, str] = {}
+        spec = PartitionSpec({})
         while True:
             key = self.identifier().lower()
-            if not self.accept("="):
-                raise not_supported(
-                    "A partition condition other than =", offset_position(self.sql, self.token.start)
-                )
-            values[key] = self.value()
+            op = self.token.text
+            if op != "=" and not (comparisons and op in ("<", "<=", ">", ">=", "<>", "!=")):
+                self.fail("'='")
+            self.i += 1
+            if op == "=":
+                spec.values[key] = self.value()
+            else:
+                spec.conditions.append((key, op, self.value()))
             if self.accept(")"):
-                break
+                return spec
             self.expect(",")
-        return PartitionSpec(values)
 
     def if_exists(self) -> bool:
         return self.accept("IF", "EXISTS")
@@ -402,15 +431,26 @@ class _Parser:
         if self.accept("SHOW"):
             return self._show()
         if self.accept("DESCRIBE") or self.accept("DESC"):
-            self.accept("VIEW") or self.accept("TABLE")
-            formatted = self.accept("FORMATTED") or self.accept("EXTENDED")
-            described = self.name()
-            if self.token.kind != "end" and not self.accept(";"):
-                raise not_supported(
-                    "DESCRIBE of a column or partition", offset_position(self.sql, self.token.start)
-                )
-            return Describe(described, formatted)
+            return self._describe()
         return self.fail()
+
+    def _describe(self) -> Describe | DescribeDatabase:
+        following = self.tokens[self.i + 1] if self.i + 1 < len(self.tokens) else None
+        if self.token.word in ("DATABASE", "SCHEMA") and following is not None and following.text != ".":
+            self.i += 1
+            return DescribeDatabase(extended=self.accept("EXTENDED"), name=self.name().name)
+        self.accept("VIEW") or self.accept("TABLE")
+        detail = next((w for w in ("FORMATTED", "EXTENDED") if self.accept(w)), "")
+        out = Describe(self.name(), detail)
+        if self.token.word == "PARTITION":
+            out.partition = self.partition()
+        if self.token.kind in ("word", "name"):
+            out.column = [self.identifier().lower()]
+            while self.accept("."):
+                out.column.append(
+                    (self.string() if self.token.kind == "string" else self.identifier()).lower()
+                )
+        return out
 
     def _create_database(self) -> CreateDatabase:
         exists = self.if_not_exists()
@@ -439,7 +479,7 @@ class _Parser:
             elif self.accept("PARTITIONED", "BY"):
                 out.partitioned_by = self.columns()
             elif self.accept("CLUSTERED", "BY"):
-                raise not_supported("CLUSTERED BY", offset_position(self.sql, self.token.start))
+                self._clustered(out)
             elif self.accept("ROW", "FORMAT"):
                 self._row_format(out)
             elif self.accept("WITH", "SERDEPROPERTIES"):
@@ -457,6 +497,30 @@ class _Parser:
                 out.properties = self.properties()
             else:
                 return out
+
+    def _clustered(self, out: CreateTable) -> None:
+        def names(with_order: bool) -> list[tuple[str, bool]]:
+            self.expect("(")
+            found = []
+            while True:
+                name = self.identifier().lower()
+                descending = with_order and self.accept("DESC")
+                if with_order and not descending:
+                    self.accept("ASC")
+                found.append((name, descending))
+                if self.accept(")"):
+                    return found
+                self.expect(",")
+
+        out.clustered_by = [n for n, _ in names(False)]
+        if self.accept("SORTED", "BY"):
+            out.sorted_by = names(True)
+        self.expect("INTO")
+        count = self.value()
+        if not count.isdigit() or not int(count):
+            self.fail("a number of buckets")
+        out.buckets = int(count)
+        self.expect("BUCKETS")
 
     def _row_format(self, out: CreateTable) -> None:
         if self.accept("SERDE"):
@@ -505,10 +569,24 @@ class _Parser:
             return AddColumns(table, self.columns(), replace=True)
         if self.accept("DROP"):
             exists = self.if_exists()
-            partitions = [self.partition()]
+            if self.token.word != "PARTITION":
+                raise not_supported(
+                    f"ALTER TABLE ... DROP {self.token.text}", offset_position(self.sql, self.token.start)
+                )
+            partitions = [self.partition(comparisons=True)]
             while self.accept(","):
-                partitions.append(self.partition())
+                partitions.append(self.partition(comparisons=True))
             return DropPartitions(table, exists, partitions)
+        if self.accept("CHANGE"):
+            self.accept("COLUMN")
+            old = self.identifier().lower()
+            new = ColumnDef(self.identifier().lower(), self.type())
+            if self.accept("COMMENT"):
+                new.comment = self.string()
+            after = (
+                "" if self.accept("FIRST") else self.identifier().lower() if self.accept("AFTER") else None
+            )
+            return ChangeColumn(table, old, new, after)
         if self.accept("SET", "TBLPROPERTIES"):
             return SetProperties(table, self.properties())
         if self.accept("SET", "LOCATION"):
@@ -517,6 +595,10 @@ class _Parser:
             spec = self.partition()
             if self.accept("SET", "LOCATION"):
                 return SetLocation(table, spec, self.string())
+            if self.token.word in ("ADD", "REPLACE", "CHANGE"):
+                raise not_supported(
+                    "Columns of a single partition", offset_position(self.sql, self.token.start)
+                )
             self.expect("RENAME", "TO")
             return RenamePartition(table, spec, self.partition())
         raise not_supported(f"ALTER TABLE ... {self.token.text}", offset_position(self.sql, self.token.start))

@@ -7,13 +7,14 @@ import os
 import re
 import shutil
 import uuid
-import zlib
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from local_aws.athena import formats
 from local_aws.athena import types as ty
 from local_aws.athena.ddl import escape_path
 from local_aws.athena.engine import Session
@@ -145,15 +146,25 @@ def parse_options(sql: str, ts: list[tuple[str, str, int, int]], i: int) -> tupl
 
 @dataclass
 class Target:
-    """How to write: format PARQUET, JSON or TEXTFILE, its compression, and the folders."""
+    """How to write: format PARQUET, ORC, AVRO, JSON or TEXTFILE, its compression, and the folders.
+
+    bucketed_by, bucket_count: a file for each bucket of Hive's. delimiters, null, escape: of TEXTFILE (see
+    scan.delimiters). csv: separator, quote and escape of an OpenCSVSerde table. place: where a partition's
+    files go, by its values; below `location` in Hive's folders if it is None.
+    """
 
     location: str
     format: str
     compression: str
     partitioned_by: list[str] = field(default_factory=list)
-    delimiter: str = "\x01"
-    # OpenCSVSerde tables, on INSERT.
+    level: int | None = None
+    bucketed_by: list[str] = field(default_factory=list)
+    bucket_count: int = 0
+    delimiters: list[str] = field(default_factory=lambda: [chr(i) for i in range(1, 9)])
+    null: str = "\\N"
+    escape: str = ""
     csv: dict[str, str] | None = None
+    place: Callable[[tuple[str | None, ...]], str] | None = None
 
 
 @dataclass
@@ -173,7 +184,22 @@ _PARQUET_CODECS = {
     "NONE": "uncompressed",
     "UNCOMPRESSED": "uncompressed",
 }
-_TEXT_CODECS = {"GZIP": "gzip", "NONE": "uncompressed", "UNCOMPRESSED": "uncompressed", "ZSTD": "zstd"}
+_TEXT_CODECS = {
+    "GZIP": "gzip", "NONE": "uncompressed", "UNCOMPRESSED": "uncompressed", "ZSTD": "zstd", "BZIP2": "bzip2",
+    "DEFLATE": "deflate", "SNAPPY": "snappy", "LZ4": "lz4",
+}  # fmt: skip
+# Athena's defaults and what each format knows
+# (https://docs.aws.amazon.com/athena/latest/ug/compression-support-by-file-format.html).
+_CODECS = {
+    "PARQUET": ("GZIP", _PARQUET_CODECS),
+    "ORC": ("ZLIB", formats.ORC_CODECS),
+    "AVRO": ("DEFLATE", formats.AVRO_CODECS),
+    "JSON": ("GZIP", _TEXT_CODECS),
+    "TEXTFILE": ("GZIP", _TEXT_CODECS),
+}
+_EXTENSIONS = {codec: ending for ending, codec in reversed(formats.EXTENSIONS.items())}
+# Formats that hold columns: written as Parquet first.
+_COLUMNAR = ("PARQUET", "ORC", "AVRO")
 
 
 def unload_target(u: Unload) -> Target:
@@ -191,47 +217,66 @@ def unload_target(u: Unload) -> Target:
             f"UNLOAD location '{u.location}' must be an S3 location (s3://bucket/folder/)",
         )
     kind = str(u.options.get("format", "PARQUET")).upper()
-    if kind in ("ORC", "AVRO"):
-        raise not_supported(f"UNLOAD WITH (format = '{kind}')")
     if kind == "CSV":
         raise QueryError(
             "INVALID_UNLOAD_PROPERTY",
             "Unload format 'CSV' is not one of ORC, PARQUET, AVRO, JSON, TEXTFILE; use TEXTFILE with field_delimiter = ','",
         )
-    if kind not in ("PARQUET", "JSON", "TEXTFILE"):
+    if kind not in _CODECS:
         raise QueryError(
             "INVALID_UNLOAD_PROPERTY",
             f"Unload format '{kind}' is not one of ORC, PARQUET, AVRO, JSON, TEXTFILE",
         )
-    if "compression_level" in u.options:
-        raise not_supported("UNLOAD WITH (compression_level = ...)")
     compression = compression_of(kind, u.options.get("compression"))
     if "field_delimiter" in u.options and kind != "TEXTFILE":
         raise QueryError("INVALID_UNLOAD_PROPERTY", "field_delimiter is for format = 'TEXTFILE' only")
-    delimiter = str(u.options.get("field_delimiter", "\x01"))
-    if len(delimiter) != 1:
-        raise QueryError(
-            "INVALID_UNLOAD_PROPERTY", f"field_delimiter must be a single character, not '{delimiter}'"
-        )
-    return Target(
+    target = Target(
         u.location,
         kind,
         compression,
         [str(c).lower() for c in u.options.get("partitioned_by", [])],
-        delimiter,
+        level_of(kind, compression, u.options.get("compression_level")),
     )
+    set_delimiter(target, u.options.get("field_delimiter"))
+    return target
+
+
+def set_delimiter(target: Target, delimiter: Any) -> None:
+    if delimiter is None:
+        return
+    if len(str(delimiter)) != 1:
+        raise QueryError(
+            "INVALID_UNLOAD_PROPERTY", f"field_delimiter must be a single character, not '{delimiter}'"
+        )
+    target.delimiters[0] = str(delimiter)
 
 
 def compression_of(kind: str, given: Any) -> str:
-    """GZIP is the default of all formats (https://docs.aws.amazon.com/athena/latest/ug/unload.html)."""
-    name = str(given or "GZIP").upper()
-    codecs = _PARQUET_CODECS if kind == "PARQUET" else _TEXT_CODECS
+    """The codec of the name given, or the format's default."""
+    default, codecs = _CODECS[kind]
+    name = str(given or default).upper()
+    if kind == "AVRO" and name in ("SNAPPY", "ZSTD"):
+        raise not_supported(f"Compression '{name}' of AVRO")
     if name not in codecs:
         raise QueryError(
             "INVALID_UNLOAD_PROPERTY",
             f"Compression '{name}' is not supported for {kind}; there are {', '.join(codecs)}",
         )
     return codecs[name]
+
+
+def level_of(kind: str, compression: str, given: Any) -> int | None:
+    """compression_level, which is for ZSTD only
+    (https://docs.aws.amazon.com/athena/latest/ug/compression-support-zstd-levels.html)."""
+    if given is None:
+        return None
+    if compression != "zstd" or not isinstance(given, int) or not 1 <= given <= 22:
+        raise QueryError(
+            "INVALID_TABLE_PROPERTY", f"compression_level {given} is not one of 1 to 22 with ZSTD compression"
+        )
+    if kind != "PARQUET":
+        raise not_supported(f"compression_level of {kind}")
+    return given
 
 
 class Writer:
@@ -281,8 +326,10 @@ class Writer:
         folder.mkdir(parents=True)
         try:
             rows = self._copy(sql, columns, target, folder, ordered)
-            if target.compression == "gzip" and target.format != "PARQUET":
-                self._compress(folder, ordered)
+            if target.format in ("ORC", "AVRO"):
+                self._convert(folder, [c for c in columns if c[0] not in keys], target)
+            elif target.format != "PARQUET" and _packed_here(target):
+                self._compress(folder, target.compression, ordered)
             return self._publish(folder, target, rows)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -303,11 +350,20 @@ class Writer:
             # DuckDB's JSON writer knows no partitions; it is a CSV writer over to_json, as this is.
             items = [f'to_json({{{", ".join(items)}}}) AS "$line"']
         items += keys
+        folders = list(target.partitioned_by)
+        if target.bucketed_by:
+            types = {n: (f'q."c{i}"', t) for i, (n, t) in enumerate(columns)}
+            items.append(
+                f'{_bucket([types[n] for n in target.bucketed_by], target.bucket_count)} AS "{BUCKET}"'
+            )
+            folders.append(BUCKET)
         options = []
-        # gzip is done afterwards, see _compress.
-        compression = "uncompressed" if target.compression == "gzip" else target.compression
+        compression = "uncompressed" if _packed_here(target) else target.compression
         if target.format == "PARQUET":
-            options.append(f"FORMAT parquet, COMPRESSION {target.compression}")
+            level = f", COMPRESSION_LEVEL {target.level}" if target.level is not None else ""
+            options.append(f"FORMAT parquet, COMPRESSION {target.compression}{level}")
+        elif target.format in _COLUMNAR:
+            options.append("FORMAT parquet, COMPRESSION uncompressed")
         elif target.format == "JSON":
             options.append(
                 f"FORMAT csv, HEADER false, DELIMITER '\x01', QUOTE '', ESCAPE '', COMPRESSION {compression}"
@@ -319,14 +375,14 @@ class Writer:
             )
         else:
             options.append(
-                f"FORMAT csv, HEADER false, DELIMITER {text(target.delimiter)}, QUOTE '', ESCAPE '', NULLSTR '\\N', COMPRESSION {compression}"
+                f"FORMAT csv, HEADER false, DELIMITER {text(target.delimiters[0])}, QUOTE '', ESCAPE '', NULLSTR {text(target.null)}, COMPRESSION {compression}"
             )
         source = f"(SELECT {', '.join(items)} FROM ({sql}) AS q)"
-        if target.partitioned_by:
-            names = ", ".join(quote(k) for k in target.partitioned_by)
+        if folders:
+            names = ", ".join(quote(k) for k in folders)
             options.append(f"PARTITION_BY ({names}), FILENAME_PATTERN '{{uuid}}'")
             path = folder
-        elif not ordered and target.format != "PARQUET" and target.compression != "uncompressed":
+        elif not ordered and target.format not in _COLUMNAR and target.compression != "uncompressed":
             # Compression is what takes the time, so there should be a file for each processor.
             options.append("PER_THREAD_OUTPUT true, FILENAME_PATTERN '{uuid}'")
             path = folder / "parts"
@@ -334,24 +390,36 @@ class Writer:
             path = folder / "data"
         return int(self.session.rows(f"COPY {source} TO {text(str(path))} ({', '.join(options)})")[0][0])
 
-    def _compress(self, folder: Path, ordered: bool) -> None:
-        """Gzips files in place, fast and several at once: DuckDB's own gzip takes several times as long.
+    def _convert(self, folder: Path, columns: list[tuple[str, Type]], target: Target) -> None:
+        """Makes ORC or Avro of the Parquet files, in their place."""
+        for f in [p for p in folder.rglob("*") if p.is_file()]:
+            made = f.with_name(f"{f.name}-converted")
+            if target.format == "ORC":
+                formats.parquet_to_orc(f, made, target.compression)
+            else:
+                formats.parquet_to_avro(f, made, columns, target.compression)
+            f.unlink()
+            if self.session.cancelled:
+                raise Cancelled
+
+    def _compress(self, folder: Path, codec: str, ordered: bool) -> None:
+        """Compresses files in place, several at once: DuckDB's own gzip takes several times as long.
 
         A large file becomes one for each PIECE of whole lines, unless their order matters.
         """
 
         def one(piece: tuple[Path, int, int]) -> None:
             path, start, end = piece
-            gzip = zlib.compressobj(level=1, wbits=31)
+            compressor = formats.compressor(codec)
             packed = path.with_name(f"{path.name}-{start:015d}")
             with path.open("rb", buffering=0) as source, packed.open("wb", buffering=0) as out:
                 source.seek(start)
                 while start < end and (block := source.read(min(1 << 20, end - start))):
                     if self.session.cancelled:
                         raise Cancelled
-                    out.write(gzip.compress(block))
+                    out.write(compressor.compress(block))
                     start += len(block)
-                out.write(gzip.flush())
+                out.write(compressor.flush())
 
         files = [p for p in folder.rglob("*") if p.is_file()]
         pieces = [p for f in files for p in _pieces(f, None if ordered else PIECE)]
@@ -361,38 +429,84 @@ class Writer:
             f.unlink()
 
     def _publish(self, folder: Path, target: Target, rows: int) -> Written:
-        bucket, prefix = split_location(target.location)
-        extension = (
-            {"gzip": ".gz", "zstd": ".zst"}.get(target.compression, "") if target.format != "PARQUET" else ""
-        )
+        extension = _EXTENSIONS.get(target.compression, "") if target.format not in _COLUMNAR else ""
         found = sorted(p for p in folder.rglob("*") if p.is_file())
         partitions: dict[tuple[str | None, ...], str] = {}
         if not rows:
             found = []
         plan = []
+        writers = set()
         for path in found:
-            parts = path.relative_to(folder).parts[:-1] if target.partitioned_by else ()
+            parts = path.relative_to(folder).parts[:-1] if target.partitioned_by or target.bucketed_by else ()
+            writers.add(parts)
+            name = f"{self.stem}_{uuid.uuid4()}"
+            if target.bucketed_by:
+                name = f"{self.stem}_bucket-{int(parts[-1].split('=', 1)[1]):05d}"
+                parts = parts[:-1]
             values = []
             for part in parts:
                 value = unquote(part.split("=", 1)[1])
                 values.append(None if value in ("", DEFAULT_PARTITION, "NULL") and _is_null(part) else value)
-            sub = "".join(
-                f"{k}={escape_path(v) if v is not None else DEFAULT_PARTITION}/"
-                for k, v in zip(target.partitioned_by, values, strict=True)
-            )
+            location = target.location
             if values:
-                partitions[tuple(values)] = f"s3://{bucket}/{prefix}{sub}"
-            plan.append((path, f"{prefix}{sub}{self.stem}_{uuid.uuid4()}{extension}"))
-        if len(partitions) > MAX_PARTITIONS:
+                location = (target.place or hive_folders(target))(tuple(values))
+                partitions[tuple(values)] = location
+            bucket, prefix = split_location(location)
+            plan.append((path, bucket, f"{prefix}{name}{extension}"))
+        if len(writers) > MAX_PARTITIONS:
             raise QueryError(
                 "HIVE_TOO_MANY_OPEN_PARTITIONS",
                 f"Exceeded limit of {MAX_PARTITIONS} open writers for partitions/buckets",
             )
-        try:
-            self.store.put_files(bucket, [(key, path) for path, key in plan])
-        except NoSuchBucket as e:
-            raise missing_bucket(bucket) from e
-        return Written([f"s3://{bucket}/{key}" for _, key in plan], partitions, rows)
+        by_bucket: dict[str, list[tuple[str, Path]]] = {}
+        for path, bucket, key in plan:
+            by_bucket.setdefault(bucket, []).append((key, path))
+        for bucket, files in by_bucket.items():
+            try:
+                self.store.put_files(bucket, files)
+            except NoSuchBucket as e:
+                raise missing_bucket(bucket) from e
+        return Written([f"s3://{bucket}/{key}" for _, bucket, key in plan], partitions, rows)
+
+
+# The folder of a bucket's files, while they are written.
+BUCKET = "$bucket"
+
+
+def hive_folders(target: Target) -> Callable[[tuple[str | None, ...]], str]:
+    def place(values: tuple[str | None, ...]) -> str:
+        folders = "".join(
+            f"{k}={escape_path(v) if v is not None else DEFAULT_PARTITION}/"
+            for k, v in zip(target.partitioned_by, values, strict=True)
+        )
+        return target.location.rstrip("/") + "/" + folders
+
+    return place
+
+
+def _packed_here(target: Target) -> bool:
+    """Whether the text is compressed afterwards (see Writer._compress), and not by DuckDB."""
+    return target.format not in _COLUMNAR and target.compression not in ("uncompressed", "zstd")
+
+
+def _bucket(columns: list[tuple[str, Type]], count: int) -> str:
+    """The number of a row's bucket: Hive's first bucketing function, as Trino's HiveBucketingV1 has it."""
+    h = "0"
+    for sql, t in columns:
+        if t.base in ("tinyint", "smallint", "integer"):
+            one = f"CAST({sql} AS BIGINT)"
+        elif t.base == "bigint":
+            one = f"xor({sql} & 4294967295, ({sql} >> 32) & 4294967295)"
+        elif t.base == "date":
+            one = f"CAST({sql} - DATE '1970-01-01' AS BIGINT)"
+        elif t.base == "boolean":
+            one = f"CAST({sql} AS BIGINT)"
+        elif t.base in ("varchar", "char"):
+            one = f"hive_bytes_hash(hex(encode({sql})))"
+        else:
+            raise not_supported(f"bucketed_by a column of type {t}")
+        h = f"((({h}) * 31 + coalesce({one}, 0)) & 4294967295)"
+    return f"(({h}) & 2147483647) % {count}"
 
 
 # Bytes of text in one gzipped file, about.
@@ -425,7 +539,7 @@ def missing_bucket(bucket: str) -> QueryError:
 
 
 def _stored(sql: str, t: Type, target: Target) -> str:
-    if target.format == "PARQUET":
+    if target.format in _COLUMNAR:
         _writable(t)
         return _parquet(sql, t)
     if target.format == "JSON":
@@ -433,7 +547,7 @@ def _stored(sql: str, t: Type, target: Target) -> str:
         return _json(sql, t)
     if target.csv is not None:
         return to_varchar(sql, t)
-    return _text(sql, t, ["\x02", "\x03"])
+    return _text(sql, t, target.delimiters[1:], target)
 
 
 def _writable(t: Type) -> None:
@@ -462,8 +576,8 @@ def ty_field(sql: str, t: Type, i: int) -> str:
 
 def _parquet(sql: str, t: Type) -> str:
     if t.base == "array":
-        inner = _parquet("v", t.args[0])
-        return sql if inner == "v" else f"list_transform({sql}, lambda v: {inner})"
+        inner = _parquet("λv", t.args[0])
+        return sql if inner == "λv" else f"list_transform({sql}, lambda λv: {inner})"
     if t.base == "row":
         if all(t.names) and all(_parquet("x", a) == "x" for a in t.args):
             return sql
@@ -473,17 +587,19 @@ def _parquet(sql: str, t: Type) -> str:
 
 def _json(sql: str, t: Type) -> str:
     if t.base == "array":
-        inner = _json("v", t.args[0])
-        return sql if inner == "v" else f"list_transform({sql}, lambda v: {inner})"
+        inner = _json("λv", t.args[0])
+        return sql if inner == "λv" else f"list_transform({sql}, lambda λv: {inner})"
     if t.base == "row":
         if all(t.names) and all(_json("x", a) == "x" for a in t.args):
             return sql
         return _renamed(sql, t, _json)
     if t.base == "map":
-        k, v = to_varchar("v.key", t.args[0]), _json("v.value", t.args[1])
-        if (k, v) == ("v.key", "v.value"):
+        k, v = to_varchar("λv.key", t.args[0]), _json("λv.value", t.args[1])
+        if (k, v) == ("λv.key", "λv.value"):
             return sql
-        return f"map_from_entries(list_transform(map_entries({sql}), lambda v: {{'key': {k}, 'value': {v}}}))"
+        return (
+            f"map_from_entries(list_transform(map_entries({sql}), lambda λv: {{'key': {k}, 'value': {v}}}))"
+        )
     if t.base == "timestamp":
         return to_varchar(sql, t)
     if t.base == "varbinary":
@@ -491,26 +607,32 @@ def _json(sql: str, t: Type) -> str:
     return sql
 
 
-def _text(sql: str, t: Type, delimiters: list[str]) -> str:
-    """LazySimpleSerDe's text."""
+def _text(sql: str, t: Type, delimiters: list[str], target: Target) -> str:
+    """LazySimpleSerDe's text; the nested levels take the delimiters one after another, as Hive does."""
     if t.base == "varbinary":
         return f"to_base64({sql})"
     if t.base not in ("array", "map", "row"):
         _writable(t)
-        return to_varchar(sql, t)
-    if not delimiters:
-        raise not_supported("Deeper nesting in TEXTFILE output")
-    d = f"chr({ord(delimiters[0])})"
+        value = to_varchar(sql, t)
+        if target.escape and t.base in ("varchar", "char"):
+            for ch in dict.fromkeys([target.escape, *target.delimiters]):
+                value = f"replace({value}, {text(ch)}, {text(target.escape + ch)})"
+        return value
+    if len(delimiters) < (2 if t.base == "map" else 1):
+        raise not_supported("Text nested deeper than eight levels")
+    d, null = text(delimiters[0]), text(target.null)
+
+    def inner(value: str, u: Type, used: int = 1) -> str:
+        return f"coalesce({_text(value, u, delimiters[used:], target)}, {null})"
+
     if t.base == "array":
-        return f"array_to_string(list_transform({sql}, lambda v: coalesce({_text('v', t.args[0], delimiters[1:])}, '\\N')), {d})"
+        return f"array_to_string(list_transform({sql}, lambda λv: {inner('λv', t.args[0])}), {d})"
     if t.base == "map":
-        if len(delimiters) < 2:
-            raise not_supported("Deeper nesting in TEXTFILE output")
-        pair = f"{_text('v.key', t.args[0], [])} || chr({ord(delimiters[1])}) || coalesce({_text('v.value', t.args[1], [])}, '\\N')"
-        return f"array_to_string(list_transform(map_entries({sql}), lambda v: {pair}), {d})"
-    parts = [
-        f"coalesce({_text(ty_field(sql, t, i), a, delimiters[1:])}, '\\N')" for i, a in enumerate(t.args)
-    ]
+        pair = (
+            f"{inner('λv.key', t.args[0], 2)} || {text(delimiters[1])} || {inner('λv.value', t.args[1], 2)}"
+        )
+        return f"array_to_string(list_transform(map_entries({sql}), lambda λv: {pair}), {d})"
+    parts = [inner(ty_field(sql, t, i), a) for i, a in enumerate(t.args)]
     return f"CASE WHEN {sql} IS NULL THEN NULL ELSE {f' || {d} || '.join(parts)} END"
 
 

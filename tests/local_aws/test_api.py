@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import json
 import os
 import threading
 import time
@@ -389,6 +390,50 @@ def test_workgroups(athena: Athena, put: Put) -> None:
     assert "is not found" in refused(client.get_work_group, WorkGroup=name)
     assert client.get_work_group(WorkGroup="primary")["WorkGroup"]["State"] == "ENABLED"
     assert "cannot be deleted" in refused(client.delete_work_group, WorkGroup="primary")
+
+
+@pytest.mark.supports(
+    "API", "PREPARE, EXECUTE ... USING, DEALLOCATE PREPARE, shared with the API's prepared statements"
+)
+def test_prepared_in_sql(athena: Athena) -> None:
+    client, name = athena.client, f"p_{athena.database}"
+    athena(f"PREPARE {name} FROM SELECT ? + 1 AS n, upper(?) AS s, '?' AS mark")
+    assert (
+        client.get_prepared_statement(StatementName=name, WorkGroup="primary")["PreparedStatement"][
+            "QueryStatement"
+        ]
+        == "SELECT ? + 1 AS n, upper(?) AS s, '?' AS mark"
+    )
+    result = athena(f"EXECUTE {name} USING abs(-5), concat('a,', 'b')")
+    assert result.rows == [["n", "s", "mark"], ["6", "A,B", "?"]]
+    assert (result.execution["StatementType"], result.execution["SubstatementType"]) == ("DML", "SELECT")
+    assert athena(f"EXECUTE {name}", ExecutionParameters=["1", "'x'"]).data == [["2", "X", "?"]]
+    assert "expected 2 but found 0" in athena.fails(f"EXECUTE {name}")
+    client.update_prepared_statement(StatementName=name, WorkGroup="primary", QueryStatement="SELECT 7 AS n")
+    assert athena(f"EXECUTE {name}").data == [["7"]]
+    athena(f"DEALLOCATE PREPARE {name}")
+    assert athena.fails(f"EXECUTE {name}").startswith("NOT_FOUND: Prepared statement not found")
+    assert athena.fails("PREPARE x FROM SHOW TABLES").startswith(
+        "NOT_SUPPORTED: line 1:1: Invalid statement type"
+    )
+    assert athena.fails("EXECUTE").startswith("line 1:8: mismatched input '<EOF>'")
+
+
+@pytest.mark.supports("API", "EXPLAIN [ANALYZE] with DuckDB's plan, EXPLAIN (TYPE VALIDATE)")
+def test_explain(athena: Athena, client: Callable[[str], Any]) -> None:
+    client("s3").put_object(Bucket=athena.bucket, Key="t/1", Body=b"1\n2\n")
+    athena(f"CREATE EXTERNAL TABLE t (a int) ROW FORMAT DELIMITED LOCATION 's3://{athena.bucket}/t/'")
+    plan = athena("EXPLAIN SELECT a, count(*) FROM t GROUP BY a")
+    assert plan.rows[0] == ["Query Plan"]
+    assert any("GROUP_BY" in str(r[0]) for r in plan.rows)
+    assert "athena/" not in str(plan.rows)
+    analyzed = athena("EXPLAIN ANALYZE SELECT a FROM t WHERE a > 1")
+    assert any("Total Time" in str(r[0]) for r in analyzed.rows)
+    assert analyzed.scanned == 4
+    json.loads("\n".join(str(r[0]) for r in athena("EXPLAIN (FORMAT JSON) SELECT 1 AS a").rows[1:]))
+    assert athena("EXPLAIN (TYPE VALIDATE) SELECT 1 AS a").rows == [["true"]]
+    assert athena.fails("EXPLAIN (TYPE VALIDATE) SELECT b").startswith("COLUMN_NOT_FOUND")
+    assert "EXPLAIN (TYPE IO) is not supported" in athena.fails("EXPLAIN (TYPE IO) SELECT 1 AS a")
 
 
 @pytest.mark.supports("API", "Named queries, prepared statements (definitions), ExecutionParameters")

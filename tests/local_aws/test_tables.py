@@ -114,8 +114,8 @@ def test_create_table_in_glue(athena: Athena, client: Client) -> None:
         ),
         ("CREATE EXTERNAL TABLE t (a money) LOCATION '{loc}'", "Unknown type 'money'"),
         (
-            "CREATE EXTERNAL TABLE t (a int) STORED AS AVRO LOCATION '{loc}'",
-            "STORED AS AVRO is not supported by local_aws",
+            "CREATE EXTERNAL TABLE t (a int) STORED AS SEQUENCEFILE LOCATION '{loc}'",
+            "STORED AS SEQUENCEFILE is not supported by local_aws",
         ),
         (
             "CREATE EXTERNAL TABLE t (a int) ROW FORMAT SERDE 'x.y.Z' LOCATION '{loc}'",
@@ -123,6 +123,14 @@ def test_create_table_in_glue(athena: Athena, client: Client) -> None:
         ),
         ("CREATE EXTERNAL TABLE t a int LOCATION '{loc}'", "line 1:25: mismatched input 'a'"),
         ("ALTER TABLE t DROP COLUMN a", "line 1:20"),
+        (
+            "CREATE EXTERNAL TABLE t (a int) CLUSTERED BY (b) INTO 4 BUCKETS LOCATION '{loc}'",
+            "Invalid column reference b",
+        ),
+        (
+            "CREATE EXTERNAL TABLE t (a int) CLUSTERED BY (a) INTO no BUCKETS LOCATION '{loc}'",
+            "line 1:58: mismatched input 'BUCKETS'",
+        ),
     ],
 )
 def test_refused_ddl(athena: Athena, sql: str, reason: str) -> None:
@@ -152,7 +160,38 @@ def test_show_and_describe(athena: Athena) -> None:
     assert athena("SHOW CREATE VIEW abv").rows[1] == ["SELECT 1 AS one"]
 
 
-@pytest.mark.supports("DDL", "ALTER TABLE ADD/REPLACE COLUMNS, SET TBLPROPERTIES, SET LOCATION")
+@pytest.mark.supports("DDL", "DESCRIBE of columns, nested fields, partitions and databases; CLUSTERED BY")
+def test_describe_parts(athena: Athena) -> None:
+    athena(
+        "CREATE EXTERNAL TABLE t (a int COMMENT 'x', s struct<n:int,l:array<map<string,double>>>) PARTITIONED BY (d date) "
+        f"CLUSTERED BY (a) SORTED BY (a DESC) INTO 4 BUCKETS STORED AS ORC LOCATION 's3://{athena.bucket}/t/'"
+    )
+
+    def described(what: str) -> list[list[str]]:
+        return [[c.strip() for c in str(r[0]).split("\t")] for r in athena(f"DESCRIBE {what}").rows]
+
+    assert described("t a") == [["a", "int", "x"]]
+    assert described("t s.l") == [["l", "array<map<string,double>>", "from deserializer"]]
+    assert described("t s.l.'$elem$'.'$value$'") == [["$value$", "double", "from deserializer"]]
+    assert "Unknown field z" in athena.fails("DESCRIBE t s.z")
+    assert "Invalid column reference q" in athena.fails("DESCRIBE t q")
+    athena(f"ALTER TABLE t ADD PARTITION (d='2026-11-01') LOCATION 's3://{athena.bucket}/there/'")
+    assert ["Location:", f"s3://{athena.bucket}/there/", ""] in described(
+        "FORMATTED t PARTITION (d='2026-11-01')"
+    )
+    assert "Partition not found" in athena.fails("DESCRIBE FORMATTED t PARTITION (d='2026-11-02')")
+    assert ["Num Buckets:", "4", ""] in described("FORMATTED t")
+    detail = next(r for r in described("EXTENDED t") if r[0] == "Detailed Table Information")
+    assert json.loads(detail[1])["partitionKeys"] == [{"Name": "d", "Type": "date"}]
+    created = "\n".join(str(r[0]) for r in athena("SHOW CREATE TABLE t").rows)
+    assert "CLUSTERED BY ( \n  a) \nSORTED BY ( \n  a DESC) \nINTO 4 BUCKETS" in created
+    athena(f"CREATE DATABASE {athena.database}_d COMMENT 'mine' WITH DBPROPERTIES ('k'='v')")
+    assert athena(f"DESCRIBE DATABASE EXTENDED {athena.database}_d").rows == [
+        [f"{athena.database}_d\tmine\t\thadoop\tUSER\t{{k=v}}"]
+    ]
+
+
+@pytest.mark.supports("DDL", "ALTER TABLE ADD/REPLACE/CHANGE COLUMNS, SET TBLPROPERTIES, SET LOCATION")
 def test_alter_table(athena: Athena, put: Put) -> None:
     put("a/1.json", [{"a": 1, "b": "x"}])
     put("b/1.json", [{"a": 2, "b": "y"}])
@@ -163,6 +202,11 @@ def test_alter_table(athena: Athena, put: Put) -> None:
     assert athena("SELECT a FROM t").data == [["2"]]
     athena("ALTER TABLE t SET TBLPROPERTIES ('p'='q')")
     assert athena("SHOW TBLPROPERTIES t('p')").rows == [["q"]]
+    athena("ALTER TABLE t CHANGE COLUMN c price decimal(10,2) COMMENT 'renamed' FIRST")
+    assert athena("SELECT * FROM t").header == ["price", "a", "b"]
+    athena("ALTER TABLE t CHANGE a a bigint AFTER b")
+    assert athena("SELECT *, typeof(a) FROM t").rows[0] == ["price", "b", "a", "_col3"]
+    assert "Duplicate column name: b" in athena.fails("ALTER TABLE t CHANGE a b int")
     athena("ALTER TABLE t REPLACE COLUMNS (b string)")
     assert athena("SELECT * FROM t").header == ["b"]
 
@@ -405,6 +449,10 @@ def test_partitions(athena: Athena, put: Put) -> None:
     athena("ALTER TABLE t DROP PARTITION (d='2026-11-01', r='a b'), PARTITION (d='2026-12-03', r='y')")
     assert athena("SHOW PARTITIONS t").rows == [["d=2026-11-02/r=c"], ["d=2026-11-04/r=z"]]
     assert "Partition not found" in athena.fails("ALTER TABLE t DROP PARTITION (d='1999-01-01', r='q')")
+    athena("ALTER TABLE t DROP IF EXISTS PARTITION (d='1999-01-01', r='q')")
+    athena("ALTER TABLE t DROP PARTITION (d > '2026-11-02', r <> 'c')")
+    assert athena("SHOW PARTITIONS t").rows == [["d=2026-11-02/r=c"]]
+    assert "x is no partition column" in athena.fails("ALTER TABLE t DROP PARTITION (x = 1)")
 
 
 @pytest.mark.supports("Partitions", "Partitions made and moved through the Glue API")
@@ -581,6 +629,8 @@ def test_projection(athena: Athena, put: Put) -> None:
     assert athena.fails("SELECT * FROM t WHERE run > 'a'") == needs
     assert athena.fails("SELECT * FROM t WHERE run LIKE 'r%'") == needs
     assert athena.fails("SELECT * FROM t WHERE run = (SELECT 'r1')") == needs
+    # Projected partitions are not registered, so they are not listed.
+    assert athena("SHOW PARTITIONS t").rows == []
 
 
 def test_injected_column_through_view_and_join(athena: Athena, put: Put) -> None:

@@ -143,8 +143,12 @@ def test_unload_partitioned(athena: Athena, client: Client) -> None:
             "INVALID_UNLOAD_PROPERTY: Unload format 'CSV' is not one of",
         ),
         (
-            "UNLOAD (SELECT 1 AS a) TO 's3://{b}/out/' WITH (format = 'AVRO')",
-            "NOT_SUPPORTED: UNLOAD WITH (format = 'AVRO') is not supported by local_aws",
+            "UNLOAD (SELECT 1 AS a) TO 's3://{b}/out/' WITH (format = 'AVRO', compression = 'SNAPPY')",
+            "NOT_SUPPORTED: Compression 'SNAPPY' of AVRO is not supported by local_aws",
+        ),
+        (
+            "UNLOAD (SELECT 1 AS a) TO 's3://{b}/out/' WITH (compression = 'GZIP', compression_level = 5)",
+            "INVALID_TABLE_PROPERTY: compression_level 5 is not one of 1 to 22 with ZSTD compression",
         ),
         (
             "UNLOAD (SELECT 1 AS a) TO 's3://{b}/out/' WITH (compression = 'RAR')",
@@ -233,8 +237,11 @@ def test_create_table_as(athena: Athena, client: Client) -> None:
     ).startswith("HIVE_PATH_ALREADY_EXISTS")
     athena("CREATE TABLE e AS SELECT 1 AS a WITH NO DATA")
     assert athena("SELECT * FROM e").data == []
-    assert "is not supported by local_aws" in athena.fails(
-        "CREATE TABLE f WITH (table_type = 'ICEBERG') AS SELECT 1 AS a"
+    assert athena.fails("CREATE TABLE f WITH (colour = 'red') AS SELECT 1 AS a").startswith(
+        "INVALID_TABLE_PROPERTY: line 1:1: Catalog 'awsdatacatalog' table property 'colour' does not exist"
+    )
+    assert "Only one of write_compression and parquet_compression" in athena.fails(
+        "CREATE TABLE f WITH (write_compression = 'SNAPPY', parquet_compression = 'GZIP') AS SELECT 1 AS a"
     )
 
 
@@ -269,6 +276,60 @@ def test_insert(athena: Athena) -> None:
         "TYPE_MISMATCH: line 1:1: Insert query has mismatched column types: Table: [bigint, varchar, varchar]"
     )
     assert athena.fails("INSERT INTO nowhere VALUES 1").startswith("TABLE_NOT_FOUND")
+
+
+@pytest.mark.supports(
+    "Writing", "CREATE TABLE AS bucketed_by, bucket_count: a file for each of Hive's buckets"
+)
+def test_buckets(athena: Athena, client: Client) -> None:
+    athena(
+        f"CREATE TABLE b WITH (external_location = 's3://{athena.bucket}/b/', format = 'ORC', bucketed_by = ARRAY['s', 'n'], bucket_count = 3, partitioned_by = ARRAY['p']) AS "
+        "SELECT n, s, p FROM (VALUES (1, 'a', 'x'), (2, 'é', 'x'), (BIGINT '-5000000000', NULL, 'y'), (2, 'é', 'y')) AS t(n, s, p)"
+    )
+    table = client("glue").get_table(DatabaseName=athena.database, Name="b")["Table"]["StorageDescriptor"]
+    assert (table["BucketColumns"], table["NumberOfBuckets"]) == (["s", "n"], 3)
+
+    def bucket(s: str | None, n: int) -> int:
+        """HiveBucketingV1 in Python."""
+        h = 0
+        for byte in (s or "").encode():
+            h = (h * 31 + (byte - 256 if byte > 127 else byte)) & 0xFFFFFFFF
+        h = (h * 31 + ((n ^ ((n & (2**64 - 1)) >> 32)) & 0xFFFFFFFF)) & 0xFFFFFFFF
+        return (h & 0x7FFFFFFF) % 3
+
+    rows = athena('SELECT s, n, p, "$path" FROM b ORDER BY p, n').data
+    assert len(rows) == 4
+    for s, n, p, path in rows:
+        assert re.search(rf"/p={p}/\d+_\d+_\d+_\w+_bucket-{bucket(s, int(str(n))):05d}$", str(path)), path
+    assert "not supported on bucketed tables" in athena.fails("INSERT INTO b VALUES (1, 'a', 'x')")
+    assert "must be set together" in athena.fails(
+        "CREATE TABLE c WITH (bucketed_by = ARRAY['a']) AS SELECT 1 AS a"
+    )
+
+
+@pytest.mark.supports("Writing", "INSERT INTO moved partitions, and into tables with partition projection")
+def test_insert_where_the_partition_lies(athena: Athena, client: Client) -> None:
+    athena(
+        f"CREATE EXTERNAL TABLE m (v int) PARTITIONED BY (d string) {OPENX} LOCATION 's3://{athena.bucket}/m/'"
+    )
+    athena(f"ALTER TABLE m ADD PARTITION (d='a') LOCATION 's3://{athena.bucket}/elsewhere/'")
+    athena("INSERT INTO m VALUES (1, 'a'), (2, 'b')")
+    assert athena("SELECT v, d FROM m ORDER BY v").data == [["1", "a"], ["2", "b"]]
+    assert len(written(client, athena, "elsewhere/")) == len(written(client, athena, "m/d=b/")) == 1
+    athena(
+        f"CREATE EXTERNAL TABLE p (v int) PARTITIONED BY (day date, n int, kind string) STORED AS PARQUET LOCATION 's3://{athena.bucket}/p/' TBLPROPERTIES ("
+        "'projection.enabled'='true', 'projection.day.type'='date', 'projection.day.range'='2026/11/01,2026/11/30', 'projection.day.format'='yyyy/MM/dd', "
+        "'projection.n.type'='integer', 'projection.n.range'='1,20', 'projection.n.digits'='3', 'projection.kind.type'='injected', "
+        f"'storage.location.template'='s3://{athena.bucket}/p/${{kind}}/${{day}}/${{n}}/')"
+    )
+    athena("INSERT INTO p VALUES (1, DATE '2026-11-05', 7, 'k'), (2, DATE '2026-11-06', 8, 'k')")
+    assert sorted(k.rsplit("/", 1)[0] for k in written(client, athena, "p/k/")) == [
+        "2026/11/05/007",
+        "2026/11/06/008",
+    ]
+    rows = athena("SELECT v, day, n FROM p WHERE kind = 'k' AND day > DATE '2026-11-05'").data
+    assert rows == [["2", "2026-11-06", "8"]]
+    assert "which its projection" in athena.fails("INSERT INTO p VALUES (1, DATE '2027-01-01', 7, 'k')")
 
 
 def test_a_large_file_becomes_several_of_whole_lines(
