@@ -305,6 +305,7 @@ class Catalog:
         def text(v: Any) -> str:
             return "NULL" if v is None else "'" + str(v).replace("'", "''") + "'"
 
+        rows: list[list[Any]]
         if name == "schemata":
             columns = ["catalog_name", "schema_name"]
             rows = [

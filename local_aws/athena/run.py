@@ -250,7 +250,7 @@ class Runner:
         )
         assert m is not None
         text = padded(sql, m.end(), len(sql))
-        options = {k: v for k, v in re.findall(r"(FORMAT|TYPE)\s+(\w+)", (m.group(3) or "").upper())}
+        options = dict(re.findall(r"(FORMAT|TYPE)\s+(\w+)", (m.group(3) or "").upper()))
         if options.get("TYPE", "LOGICAL") == "VALIDATE":
             self._plan_only(text)
             return self._text([["true"]], [("Valid", ty.BOOLEAN)])
