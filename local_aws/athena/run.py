@@ -698,6 +698,12 @@ def check_syntax(sql: str) -> None:
                 parse_query(padded(sql, start, end))
         elif words[0] in ("CREATE", "DROP", "ALTER", "MSCK", "SHOW", "DESCRIBE", "DESC"):
             st.parse_ddl(sql)
+        elif words[0] == "PREPARE":
+            check_syntax(parse_prepare(sql)[1])
+        elif words[0] == "DEALLOCATE":
+            parse_deallocate(sql)
+        elif words[0] == "EXECUTE":
+            parse_execute(sql)
         elif words[0] not in _STATEMENTS:
             raise unknown_statement(sql)
     except QueryError as e:
@@ -713,9 +719,6 @@ _STATEMENTS = (
     "MERGE",
     "OPTIMIZE",
     "VACUUM",
-    "PREPARE",
-    "EXECUTE",
-    "DEALLOCATE",
 )
 
 
