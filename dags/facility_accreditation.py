@@ -42,41 +42,21 @@ from typing import Any
 
 from airflow.providers.amazon.aws.hooks.glue_catalog import GlueCatalogHook
 from airflow.providers.amazon.aws.sensors.s3 import S3KeySensor
-from airflow.sdk import Asset, Param, TriggerRule, chain, dag, get_current_context, task, task_group
+from airflow.sdk import Param, TriggerRule, chain, dag, get_current_context, task, task_group
 from airflow.sdk.exceptions import AirflowFailException
 
 from medlaunch import alerts, checks, exports, lake, landing, publish, reports, schedules
 from medlaunch.accreditation import load_upload, window_end
 from medlaunch.athena import STATISTICS, AthenaPrepareOperator, AthenaSqlOperator, read_result
+from medlaunch.pipelines import FACILITY_ACCREDITATION
 from medlaunch.runs import current_run
 from medlaunch.settings import settings
 from medlaunch.sql import statements
 
-DAG_ID = "facility_accreditation"
-DATASET = "facilities"
+RESULTS = FACILITY_ACCREDITATION.results
+DAG_ID, DATASET = FACILITY_ACCREDITATION.dag_id, FACILITY_ACCREDITATION.dataset
 SQL = DAG_ID
-
-RESULTS = [
-    publish.Result("facility_metrics", rows_of="facility_metrics", table="facility_metrics"),
-    publish.Result("facility_rejects", rows_of="facility_rejects", table="facility_rejects"),
-    publish.Result(
-        "accredited_facilities_by_state",
-        rows_of="accredited_facilities_by_state",
-        table="accredited_facilities_by_state",
-    ),
-    publish.Result("accredited_facilities_by_state_csv", rows_of="accredited_facilities_by_state"),
-    publish.Result("expiring_soon", rows_of="expiring_accreditations", table="expiring_soon"),
-    publish.Result("expiring_facilities", rows_of="expiring_facilities", table="expiring_facilities"),
-]
-TABLES = {
-    result.table: Asset(
-        name=result.table,
-        uri=lake.s3_uri(settings().bucket, f"{lake.PROD}/{result.name}/"),
-        group="medlaunch",
-    )
-    for result in RESULTS
-    if result.table
-}
+TABLES = FACILITY_ACCREDITATION.assets()
 
 
 @task

@@ -114,23 +114,24 @@ class Pipeline:
         while int(time.time()) == now:
             time.sleep(0.02)
 
-    def run(self, **conf: Any) -> Any:
-        """Run the DAG once; returns Airflow's run."""
+    def run(self, dag_id: str = DAG_ID, **conf: Any) -> Any:
+        """Run a DAG once, the pipeline itself unless another one is named; returns Airflow's run."""
         _migrated_database()
         from airflow.dag_processing.dagbag import DagBag
 
         with self.environment():
             bag = DagBag(ROOT / "dags")
             assert bag.import_errors == {}
-            return bag.dags[DAG_ID].test(run_conf={"as_of": "2026-11-20", **conf})
+            as_of = {"as_of": "2026-11-20"} if dag_id == DAG_ID else {}
+            return bag.dags[dag_id].test(run_conf={**as_of, **conf})
 
-    def report(self, **conf: Any) -> dict[str, Any]:
-        """Run the DAG, which must succeed; returns its report."""
-        run = self.run(**conf)
+    def report(self, dag_id: str = DAG_ID, **conf: Any) -> dict[str, Any]:
+        """Run a DAG, which must succeed; returns its report."""
+        run = self.run(dag_id, **conf)
         assert run.state == "success", run
         from medlaunch import lake
 
-        return json.loads(self.read(lake.report_key(DAG_ID, lake.run_key(run.run_id))))
+        return json.loads(self.read(lake.report_key(dag_id, lake.run_key(run.run_id))))
 
     # --- what a reader sees
 

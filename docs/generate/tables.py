@@ -31,12 +31,17 @@ Made from the `CREATE` statements below `include/sql`. The tables lie in the Glu
 - **Published** tables are what readers use. Each partition points at one version of its snapshot; the pointer
   moves only after every check of a run has passed.
 - **Views** give the published tables their types, or their newest snapshot.
+- **Records** say what the pipelines did: what was published and rolled back when, and the account of each run.
 - **Working** tables belong to the pipeline: bronze keeps every line that was ever read, staging what one run
   has not published yet. They have no partitions in the catalog; a query must name the values of the injected
   columns (`= '...'` or `IN (...)`).
 """
 # Written by Python tasks, which do not say so in a form that can be read from the DAG.
-_WRITTEN_BY_PYTHON = {"bronze_facilities": "load_bronze", "staging_uploads": "plan_snapshots"}
+_WRITTEN_BY_PYTHON = {
+    "bronze_facilities": "load_bronze",
+    "staging_uploads": "plan_snapshots",
+    "publications": "publish_results",
+}
 
 
 @dataclass
@@ -84,8 +89,11 @@ def tables(dags: Mapping[str, DAG]) -> str:
         for title, chosen in (
             ("Published", [one for one in created.values() if not one.is_view and _is_published(one)]),
             ("Views", [one for one in created.values() if one.is_view]),
-            ("Working", [one for one in created.values() if not one.is_view and not _is_published(one)]),
+            ("Records", [one for one in created.values() if not one.is_view and _is_record(one)]),
+            ("Working", [one for one in created.values() if not one.is_view and _is_working(one)]),
         ):
+            if not chosen:
+                continue
             blocks.append(f"### {title}")
             blocks += [
                 _describe(one, dag, readers[one.name]) for one in sorted(chosen, key=lambda one: one.name)
@@ -207,6 +215,14 @@ def _readers(dag_id: str) -> dict[str, list[str]]:
 
 def _is_published(relation: Relation) -> bool:
     return f"/{lake.PROD}/" in _location(relation)
+
+
+def _is_record(relation: Relation) -> bool:
+    return f"/{lake.REPORTS}/" in _location(relation)
+
+
+def _is_working(relation: Relation) -> bool:
+    return not _is_published(relation) and not _is_record(relation)
 
 
 def _location(relation: Relation) -> str:

@@ -31,6 +31,7 @@ from airflow.sdk import TriggerRule, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
 from botocore.config import Config
 
+from medlaunch import operations
 from medlaunch.landing import BATCH, Batch
 from medlaunch.runs import Run
 from medlaunch.settings import settings
@@ -59,12 +60,23 @@ _WHAT_HAPPENED = {
     "timed_out": "the run timed out",
     "all_tasks_deadlocked": "no task could run any more",
 }
+_WHAT_TO_DO_OPERATIONS = (
+    "A tool for operators did not finish; nothing that it had not done yet has changed. Follow the runbook: read "
+    "the error, then clear the failed task, which continues, or start the tool again."
+)
 _WHAT_TO_DO = (
     "Uploads leave landing/ only after their results are published, and readers see whole snapshots only, so "
     "nothing is lost. Follow the runbook: find the cause in the task's log, remove it, then clear the failed "
     "tasks together with everything downstream, or let the next run take the uploads."
 )
 
+
+_NO_UPLOADS: dict[str, Any] = {
+    "bucket": None,
+    "count": None,
+    "keys": [],
+    "note": "This DAG claims no uploads.",
+}
 
 # --- what failed -----------------------------------------------------------------------------------
 
@@ -181,7 +193,8 @@ def _message(context: Context, reason: str, sent_by: str) -> dict[str, Any]:
                 "log_url": ti.log_url,
             }
         )
-    uploads, batch = _uploads(dag.dag_id, run_id)
+    is_tool = operations.TAG in dag.tags
+    uploads, batch = (_NO_UPLOADS, None) if is_tool else _uploads(dag.dag_id, run_id)
     params = context.get("params") or {}
     as_of = batch.as_of if batch else params.get("as_of")
     return {
@@ -200,7 +213,7 @@ def _message(context: Context, reason: str, sent_by: str) -> dict[str, Any]:
         "failed_tasks_count": count,
         "failed_tasks": failures,
         "uploads": uploads,
-        "what_to_do": _WHAT_TO_DO,
+        "what_to_do": _WHAT_TO_DO_OPERATIONS if is_tool else _WHAT_TO_DO,
         "runbook": f"{config.runbook_url.rstrip('/')}/{dag.dag_id}_failed.md",
         "sent_by": sent_by,
     }

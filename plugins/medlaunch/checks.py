@@ -30,12 +30,19 @@ class Input(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SnapshotPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """All uploads that make up a snapshot, oldest first, and the version that is published now."""
+    """All uploads that make up a snapshot, oldest first, and what is published of it now.
+
+    ``previous_accepted`` are the facilities of the published version; ``withdrawn`` the uploads that a
+    rollback has taken out.
+    """
 
     snapshot: date
     inputs: list[Input]
     batch_uploads: list[str]
     previous_version: str | None = None
+    previous_publication: str | None = None
+    previous_accepted: int = 0
+    withdrawn: list[Upload] = []
 
 
 class Lines(msgspec.Struct, kw_only=True):
@@ -81,9 +88,7 @@ class FilterCounts(msgspec.Struct, frozen=True, kw_only=True):
     expiring_facilities: int
 
 
-def plan_snapshot(
-    snapshot: date, earlier: Sequence[Input], loaded: Sequence[LoadedUpload], previous_version: str | None
-) -> SnapshotPlan:
+def plan_snapshot(snapshot: date, earlier: Sequence[Input], loaded: Sequence[LoadedUpload]) -> SnapshotPlan:
     """Which uploads make up a snapshot: the published ones, each replaced by what came under its name.
 
     Returns them oldest first, in the order in which later ones win (accreditation.md, Duplicates).
@@ -97,7 +102,6 @@ def plan_snapshot(
         snapshot=snapshot,
         inputs=sorted(by_key.values(), key=lambda one: one.upload.order),
         batch_uploads=sorted(one.upload.upload_id for one in loaded),
-        previous_version=previous_version,
     )
 
 

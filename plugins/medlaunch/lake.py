@@ -8,10 +8,11 @@ One bucket per environment; the first part of a key says what may be done there:
     staging/<dag_id>/run=<run>/...                       private to one run
     prod/<table>/snapshot_date=<d>/version=<v>/...       what readers see
     prod/manifests/<dag_id>/snapshot_date=<d>.json       what is published, written last
-    prod/publications/<dag_id>/<d>.<v>.json              each publication that ever was
+    prod/publications/<dag_id>/<d>.<v>.json              the manifest of each version that ever was
     quarantine/<dataset>/<snapshot>/<file>_rejects.jsonl rejected lines, each with its reason
     quarantine/<dataset>/set_aside/<rest of the key>     objects that are not data
     reports/<dag_id>/run=<run>.json                      the run's account of every line
+    reports/publications/<dag_id>/<d>.<publication>.json one record of each publication and rollback
     athena-results/                                      the workgroup's scratch
 """
 
@@ -161,8 +162,20 @@ def manifest_key(dag_id: str, snapshot: date) -> str:
     return f"{PROD}/manifests/{dag_id}/snapshot_date={snapshot}.json"
 
 
-def publication_key(dag_id: str, snapshot: date, version: str) -> str:
-    return f"{PROD}/publications/{dag_id}/{snapshot}.{version}.json"
+def version_manifests_prefix(dag_id: str) -> str:
+    return f"{PROD}/publications/{dag_id}/"
+
+
+def version_manifest_key(dag_id: str, snapshot: date, version: str) -> str:
+    return f"{version_manifests_prefix(dag_id)}{snapshot}.{version}.json"
+
+
+def publication_prefix(dag_id: str) -> str:
+    return f"{REPORTS}/publications/{dag_id}/"
+
+
+def publication_key(dag_id: str, snapshot: date, publication: str) -> str:
+    return f"{publication_prefix(dag_id)}{snapshot}.{publication}.json"
 
 
 def report_key(dag_id: str, run: str) -> str:

@@ -8,7 +8,7 @@ tasks hand on keys of such documents, never data.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, BinaryIO, cast
@@ -40,8 +40,16 @@ log = logging.getLogger(__name__)
 _BRONZE_PART_BYTES = 512 * 1024**2
 
 
+#: Metadata of an upload that was put back from the archive: when it first came (ISO 8601), and by which run.
+UPLOADED_AT = "medlaunch-uploaded-at"
+REPLAYED_BY = "medlaunch-replayed-by"
+
+
 class Upload(msgspec.Struct, frozen=True, kw_only=True):
-    """One version of one upload. ``size`` in bytes, ``last_modified`` in UTC."""
+    """One version of one upload. ``size`` in bytes, ``last_modified`` in UTC.
+
+    ``uploaded_at`` is set for an upload that came again from the archive: when it first came.
+    """
 
     key: str
     size: int
@@ -50,11 +58,15 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
     upload_id: str
     snapshot: date
     file: str
+    uploaded_at: datetime | None = None
 
     @property
     def order(self) -> tuple[datetime, str]:
-        """Later uploads win; S3 keeps the time to the second, so the key decides a tie."""
-        return (self.last_modified, self.key)
+        """Later uploads win; S3 keeps the time to the second, so the key decides a tie.
+
+        What came again from the archive keeps the place it had: it does not win over what came since.
+        """
+        return (self.uploaded_at or self.last_modified, self.key)
 
 
 class SetAsideObject(msgspec.Struct, frozen=True, kw_only=True):
@@ -264,9 +276,24 @@ def _load(client: S3Client, bucket: str, dataset: str, upload: Upload, loader: L
         ):
             counts = loader(cast(BinaryIO, source), upload, cast(BinaryIO, bronze), cast(BinaryIO, rejects))
         version_id = source.version_id
+        upload = msgspec.structs.replace(upload, uploaded_at=first_upload(source.metadata, upload))
     return LoadedUpload(
         upload=upload, version_id=version_id, counts=counts, rejects_key=rejects_key if rejects.used else None
     )
+
+
+def first_upload(metadata: Mapping[str, str], upload: Upload) -> datetime | None:
+    """When an upload first came, if it was put back from the archive; never later than it came now."""
+    text = metadata.get(UPLOADED_AT)
+    if text is None:
+        return None
+    try:
+        first = datetime.fromisoformat(text)
+    except ValueError:
+        log.warning("%s has metadata %s that is no time; it counts as uploaded now", upload.key, UPLOADED_AT)
+        return None
+    first = first.replace(tzinfo=UTC) if first.tzinfo is None else first.astimezone(UTC)
+    return min(first.replace(microsecond=0), upload.last_modified)
 
 
 class _LazyWriter:

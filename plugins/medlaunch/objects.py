@@ -107,6 +107,7 @@ class _Body(io.RawIOBase):
         self._offset = 0
         self._reopened = 0
         self.version_id: str | None = None
+        self.metadata: dict[str, str] = {}
         self._open()
 
     def _open(self) -> None:
@@ -126,6 +127,7 @@ class _Body(io.RawIOBase):
         self._etag = response["ETag"].strip('"')
         version = response.get("VersionId")
         self.version_id = None if version in (None, "null") else version
+        self.metadata = response.get("Metadata", {})
         self._stream = response["Body"]
 
     def readable(self) -> bool:
@@ -158,6 +160,7 @@ class ObjectReader(io.BufferedReader):
     def __init__(self, body: _Body):
         super().__init__(body, _BUFFER)
         self.version_id = body.version_id
+        self.metadata = body.metadata
 
 
 def open_object(client: S3Client, bucket: str, key: str, etag: str | None = None) -> ObjectReader:
@@ -368,6 +371,24 @@ def error_code(error: ClientError) -> str:
 def put_json(client: S3Client, bucket: str, key: str, value: Any) -> None:
     """Write a value as one JSON document."""
     client.put_object(Bucket=bucket, Key=key, Body=msgspec.json.encode(value), ContentType="application/json")
+
+
+def replace_json(client: S3Client, bucket: str, key: str, value: Any, etag: str | None) -> None:
+    """Write a JSON document in the place of the version with that ETag, or where there was none (None).
+
+    Raises:
+        ObjectChanged: if another version stands there; nothing is written.
+    """
+    body = msgspec.json.encode(value)
+    condition: Any = {"IfNoneMatch": "*"} if etag is None else {"IfMatch": etag}
+    try:
+        client.put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json", **condition)
+    except ClientError as error:
+        # 409: somebody else writes at this moment
+        # (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html)
+        if error_code(error) in (*_CHANGED, "ConditionalRequestConflict", "409"):
+            raise ObjectChanged(f"s3://{bucket}/{key} was written by somebody else") from error
+        raise
 
 
 def get_json(client: S3Client, bucket: str, key: str, kind: type[T]) -> T:

@@ -4,6 +4,10 @@ Every version of a snapshot has prefixes of its own under ``prod/``, so nothing 
 reading is ever changed. Readers see a version when the partitions of the Glue tables point at it; moving
 that pointer is one atomic call a table and snapshot. All files are in place before the first pointer
 moves, and the snapshot's manifest is written last: where it names a version, that version is whole.
+
+A publication is the moment at which a version became what readers see, by the run that made it or by a
+rollback. It has a name of its own, so that whoever planned on another one is refused, and a record under
+``reports/publications/``, which the table ``publications`` reads.
 """
 
 from __future__ import annotations
@@ -12,9 +16,11 @@ import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from botocore.exceptions import ClientError
 
 from medlaunch import lake
 from medlaunch.checks import (
@@ -26,8 +32,19 @@ from medlaunch.checks import (
     plan_snapshot,
     worth_publishing,
 )
-from medlaunch.landing import Batch, LoadedGroup, LoadedUpload
-from medlaunch.objects import Copy, ObjectWriter, copy_objects, get_bytes, in_parallel, list_objects, put_json
+from medlaunch.landing import Batch, LoadedGroup, LoadedUpload, Upload
+from medlaunch.objects import (
+    Copy,
+    ObjectChanged,
+    ObjectWriter,
+    copy_objects,
+    error_code,
+    get_bytes,
+    in_parallel,
+    list_objects,
+    put_json,
+    replace_json,
+)
 from medlaunch.runs import Run
 
 if TYPE_CHECKING:
@@ -46,10 +63,18 @@ PLANS = "plans.json"
 UPLOADS = "uploads/uploads.jsonl"
 ACCOUNT = "account.json"
 MANIFESTS = "manifests.json"
+WITHDRAWN = "withdrawn.json"
 
 
 class PublishedMeanwhile(Exception):
-    """Another run has published a snapshot since this one was planned."""
+    """Another publication of a snapshot came since this one was planned."""
+
+
+class Action(StrEnum):
+    """How a version became what readers see."""
+
+    PUBLISH = "publish"
+    ROLLBACK = "rollback"
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -78,7 +103,13 @@ class PublishedResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What is published of a snapshot, where it lies, and what it was made of."""
+    """What is published of a snapshot, where it lies, and what it was made of.
+
+    ``run_id`` and ``run`` made the version, ``published_by`` made it what readers see at ``published_at``:
+    the same run, or a rollback to it. ``previous_version`` is the one that this version was made after,
+    ``replaced_version`` the one that readers saw before this publication. ``withdrawn`` are uploads that a
+    rollback took out: as long as they are listed here, the same version of them is not published again.
+    """
 
     pipeline: str
     environment: str
@@ -93,33 +124,122 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     lines: Lines
     results: dict[str, PublishedResult]
     inputs: list[Input]
+    publication: str = ""
+    action: Action = Action.PUBLISH
+    published_by: str = ""
+    replaced_version: str | None = None
+    reason: str | None = None
+    withdrawn: list[Upload] = []
+
+
+class Publication(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of the table ``publications``; times as Athena's JSON SerDe reads them, in UTC."""
+
+    publication: str
+    action: Action
+    pipeline: str
+    environment: str
+    snapshot_date: date
+    version: str
+    replaced_version: str | None
+    previous_version: str | None
+    published_at: str
+    published_by: str
+    run_id: str
+    reason: str | None
+    as_of: date
+    expiry_window: str
+    lines_read: int
+    lines_accepted: int
+    lines_superseded: int
+    lines_rejected: int
+    result_rows: dict[str, int]
+    files: int
+    bytes: int
+    uploads: int
+    withdrawn_uploads: list[str]
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> Publication:
+        """The record of the publication that a manifest tells of."""
+        files = [file for result in manifest.results.values() for file in result.files]
+        return cls(
+            publication=manifest.publication,
+            action=manifest.action,
+            pipeline=manifest.pipeline,
+            environment=manifest.environment,
+            snapshot_date=manifest.snapshot_date,
+            version=manifest.version,
+            replaced_version=manifest.replaced_version,
+            previous_version=manifest.previous_version,
+            published_at=f"{manifest.published_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
+            published_by=manifest.published_by,
+            run_id=manifest.run_id,
+            reason=manifest.reason,
+            as_of=manifest.as_of,
+            expiry_window=manifest.expiry_window,
+            lines_read=manifest.lines.read,
+            lines_accepted=manifest.lines.accepted,
+            lines_superseded=manifest.lines.superseded,
+            lines_rejected=manifest.lines.rejected,
+            result_rows={name: result.rows for name, result in manifest.results.items()},
+            files=len(files),
+            bytes=sum(file.size for file in files),
+            uploads=len(manifest.inputs),
+            withdrawn_uploads=sorted({one.key for one in manifest.withdrawn}),
+        )
 
 
 def read_manifest(client: S3Client, bucket: str, dag_id: str, snapshot: date) -> Manifest | None:
     """What is published of a snapshot now; None if nothing ever was."""
-    content = get_bytes(client, bucket, lake.manifest_key(dag_id, snapshot))
+    return _decoded(get_bytes(client, bucket, lake.manifest_key(dag_id, snapshot)))
+
+
+def read_version(client: S3Client, bucket: str, dag_id: str, snapshot: date, version: str) -> Manifest | None:
+    """The manifest with which a version was first published; None if it never was."""
+    return _decoded(get_bytes(client, bucket, lake.version_manifest_key(dag_id, snapshot, version)))
+
+
+def _decoded(content: bytes | None) -> Manifest | None:
     return None if content is None else msgspec.json.decode(content, type=Manifest)
 
 
 def plan(run: Run, batch: Batch, groups: Sequence[LoadedGroup]) -> list[SnapshotPlan]:
     """Which snapshots the run computes, and from which uploads; writes the plan and the table of uploads.
 
-    A snapshot is made of what is published of it and of what the run loaded. Snapshots without any row
-    that were never published are left out.
+    A snapshot is made of what is published of it and of what the run loaded, without the uploads that a
+    rollback took out. Snapshots without any row that were never published are left out, and so are those
+    for which nothing else came than what a rollback had taken out.
     """
     loaded: dict[date, list[LoadedUpload]] = {}
     for group in groups:
         for one in group.loaded:
             loaded.setdefault(one.upload.snapshot, []).append(one)
     plans = []
+    left_out: list[str] = []
     for snapshot in sorted(loaded):
         published = read_manifest(run.s3, run.bucket, batch.pipeline, snapshot)
-        earlier, version = (published.inputs, published.version) if published else ([], None)
-        plan = plan_snapshot(snapshot, earlier, loaded[snapshot], version)
+        withdrawn = {one.upload_id for one in published.withdrawn} if published else set()
+        fresh = [one for one in loaded[snapshot] if one.upload.upload_id not in withdrawn]
+        left_out += [one.upload.upload_id for one in loaded[snapshot] if one.upload.upload_id in withdrawn]
+        if not fresh:
+            continue
+        plan = plan_snapshot(snapshot, published.inputs if published else [], fresh)
+        if published:
+            newest = {one.upload.key: one.upload.order for one in plan.inputs}
+            plan = msgspec.structs.replace(
+                plan,
+                previous_version=published.version,
+                previous_publication=published.publication,
+                previous_accepted=published.lines.accepted,
+                # What a later upload under the same name has replaced needs no remembering.
+                withdrawn=[one for one in published.withdrawn if one.order >= newest.get(one.key, one.order)],
+            )
         _drop_stale_rejects(run, batch.dataset, plan)
         if worth_publishing(plan):
             plans.append(plan)
     run.put(PLANS, plans)
+    run.put(WITHDRAWN, left_out)
     with ObjectWriter(run.s3, run.bucket, run.path(UPLOADS)) as table:
         for plan in plans:
             for order, source in enumerate(plan.inputs):
@@ -164,26 +284,49 @@ def publish(
     for plan in plans:
         staged = {result.name: _staged(run, result.name, plan.snapshot) for result in results}
         version = _version(run.key, staged)
-        _refuse_if_published_meanwhile(run, plan, version)
+        before = current(s3, bucket, batch.pipeline, plan.snapshot)
+        _refuse_if_published_meanwhile(run, plan, version, before.manifest)
         targets = {name: _targets(name, plan.snapshot, version, sources) for name, sources in staged.items()}
         copies += [copy for group in targets.values() for copy in group]
-        prepared.append((plan, version, targets))
+        prepared.append((plan, version, targets, before))
 
     checksums = dict(zip((copy.target for copy in copies), copy_objects(s3, bucket, copies), strict=True))
     log.info("Copied %d objects to s3://%s/%s/", len(copies), bucket, lake.PROD)
 
     now = datetime.now(UTC).replace(microsecond=0)
-    manifests = [
-        _manifest(run, batch, plan, accounts[plan.snapshot], version, targets, checksums, results, now)
-        for plan, version, targets in prepared
-    ]
-    for manifest in manifests:
-        key = lake.publication_key(batch.pipeline, manifest.snapshot_date, manifest.version)
-        put_json(s3, bucket, key, manifest)
-    for manifest in manifests:
-        switch(s3, glue, bucket=bucket, database=database, manifest=manifest, results=results)
+    manifests = []
+    for plan, version, targets, before in prepared:
+        manifest = _manifest(
+            run, batch, plan, accounts[plan.snapshot], version, targets, checksums, results, now, before
+        )
+        if before.manifest is not None and before.manifest.version == version:
+            # A retry: what the first try, or a rollback to it, wrote stays the truth.
+            manifest = before.manifest
+        else:
+            put_json(s3, bucket, lake.version_manifest_key(batch.pipeline, plan.snapshot, version), manifest)
+        manifests.append(manifest)
+    for manifest, (*_, before) in zip(manifests, prepared, strict=True):
+        switch(s3, glue, bucket=bucket, database=database, manifest=manifest, results=results, before=before)
     run.put(MANIFESTS, manifests)
     return manifests
+
+
+class Current(msgspec.Struct, frozen=True):
+    """What is published of a snapshot now, if anything, and the ETag of the manifest that says so."""
+
+    manifest: Manifest | None
+    etag: str | None
+
+
+def current(client: S3Client, bucket: str, dag_id: str, snapshot: date) -> Current:
+    """What is published of a snapshot now, to be handed to :func:`switch`."""
+    try:
+        found = client.get_object(Bucket=bucket, Key=lake.manifest_key(dag_id, snapshot))
+    except ClientError as error:
+        if error_code(error) in ("NoSuchKey", "404"):
+            return Current(None, None)
+        raise
+    return Current(_decoded(found["Body"].read()), found["ETag"])
 
 
 def switch(
@@ -194,40 +337,85 @@ def switch(
     database: str,
     manifest: Manifest,
     results: Sequence[Result],
+    before: Current,
 ) -> None:
-    """Make a version the one that readers see: the tables' partitions first, the manifest last."""
-    before = read_manifest(s3, bucket, manifest.pipeline, manifest.snapshot_date)
-    for result in results:
-        if result.table:
-            location = lake.s3_uri(bucket, manifest.results[result.name].prefix)
-            _point_partition(glue, database, result.table, manifest.snapshot_date, location)
-    put_json(s3, bucket, lake.manifest_key(manifest.pipeline, manifest.snapshot_date), manifest)
-    log.info("Published %s of %s, version %s", manifest.pipeline, manifest.snapshot_date, manifest.version)
-    if before is not None and before.version != manifest.version:
+    """Make a version the one that readers see: the tables' partitions first, the manifest last.
+
+    Doing it again changes nothing. Of several at once exactly one gets through, the one whose manifest
+    takes the place of ``before``; the others put the pointers to what it published.
+
+    Raises:
+        PublishedMeanwhile: if something else was published since ``before`` was read.
+    """
+    keys = _keys(manifest)
+    if manifest.action is Action.ROLLBACK:  # the lifecycle rule must spare these files again
+        in_parallel(lambda key: s3.delete_object_tagging(Bucket=bucket, Key=key), keys)
+    _point_partitions(glue, bucket, database, manifest, results)
+    if before.manifest is None or before.manifest.publication != manifest.publication:
+        place = lake.manifest_key(manifest.pipeline, manifest.snapshot_date)
+        try:
+            replace_json(s3, bucket, place, manifest, before.etag)
+        except ObjectChanged as error:
+            winner = read_manifest(s3, bucket, manifest.pipeline, manifest.snapshot_date)
+            if winner is None or winner.publication != manifest.publication:
+                if winner is not None:
+                    _point_partitions(glue, bucket, database, winner, results)
+                raise PublishedMeanwhile(
+                    f"{manifest.pipeline} {manifest.snapshot_date}: while version {manifest.version} was on its way, "
+                    f"version {winner.version if winner else 'none'} was published by somebody else, and that is "
+                    "what readers see. A run: clear plan_snapshots and everything downstream, or let the next "
+                    "run take the uploads. A rollback: look what was published, and start it again"
+                ) from error
+            # Our own write, whose answer was lost and which was sent again.
+        log.info(
+            "%s of %s: readers see version %s now (%s)",
+            manifest.pipeline,
+            manifest.snapshot_date,
+            manifest.version,
+            manifest.action,
+        )
+    # The one before is recorded once more: whoever made it may have died before it came to that.
+    for one in (before.manifest, manifest):
+        if one is not None and one.publication:
+            record = lake.publication_key(one.pipeline, one.snapshot_date, one.publication)
+            put_json(s3, bucket, record, Publication.of(one))
+    if manifest.replaced_version not in (None, manifest.version):
+        replaced = read_version(
+            s3, bucket, manifest.pipeline, manifest.snapshot_date, str(manifest.replaced_version)
+        )
         mark: TaggingTypeDef = {"TagSet": [SUPERSEDED_TAG]}
-        in_parallel(lambda key: s3.put_object_tagging(Bucket=bucket, Key=key, Tagging=mark), _keys(before))
-        if manifest.previous_version != before.version:  # going back: the lifecycle rule must spare it again
-            in_parallel(lambda key: s3.delete_object_tagging(Bucket=bucket, Key=key), _keys(manifest))
+        in_parallel(
+            lambda key: s3.put_object_tagging(Bucket=bucket, Key=key, Tagging=mark),
+            _keys(replaced) if replaced else [],
+        )
 
 
 def _keys(manifest: Manifest) -> list[str]:
     return [file.key for result in manifest.results.values() for file in result.files]
 
 
-def _refuse_if_published_meanwhile(run: Run, plan: SnapshotPlan, version: str) -> None:
-    """A plan that is older than what is published would take newer uploads out of the results again."""
-    current = read_manifest(run.s3, run.bucket, run.dag_id, plan.snapshot)
-    if (
-        current is not None
-        and current.version not in (plan.previous_version, version)
-        and current.run != run.key
-    ):
-        raise PublishedMeanwhile(
-            f"{run.dag_id} {plan.snapshot}: version {current.version} of the run {current.run_id} was published after "
-            f"this run had planned to follow {plan.previous_version or 'nothing'}. Nothing is published. Clear "
-            "plan_snapshots and everything downstream of it, if this run's uploads are still in landing; "
-            "otherwise they are published already and nothing is to be done"
-        )
+def _refuse_if_published_meanwhile(
+    run: Run, plan: SnapshotPlan, version: str, current: Manifest | None
+) -> None:
+    """A plan that is older than what is published would take newer uploads out of the results again.
+
+    And it would bring back what a rollback has taken out.
+    """
+    if current is None or current.version == version or current.published_by == run.key:
+        return
+    if current.version == plan.previous_version and current.publication == plan.previous_publication:
+        return
+    happened = (
+        f"the rollback {current.published_by} to version {current.version} ({current.reason}) came"
+        if current.action is Action.ROLLBACK
+        else f"version {current.version} of the run {current.run_id} was published"
+    )
+    raise PublishedMeanwhile(
+        f"{run.dag_id} {plan.snapshot}: {happened} after this run had planned to follow "
+        f"{plan.previous_version or 'nothing'}. Nothing is published. Clear plan_snapshots and everything "
+        "downstream of it, if this run's uploads are still in landing; otherwise they are published already "
+        "and nothing is to be done"
+    )
 
 
 def _staged(run: Run, result: str, snapshot: date) -> list[Copy]:
@@ -269,6 +457,7 @@ def _manifest(
     checksums: Mapping[str, str | None],
     results: Sequence[Result],
     now: datetime,
+    before: Current,
 ) -> Manifest:
     return Manifest(
         pipeline=batch.pipeline,
@@ -294,7 +483,21 @@ def _manifest(
             for result in results
         },
         inputs=plan.inputs,
+        publication=version,
+        action=Action.PUBLISH,
+        published_by=run.key,
+        replaced_version=before.manifest.version if before.manifest else None,
+        withdrawn=plan.withdrawn,
     )
+
+
+def _point_partitions(
+    glue: GlueClient, bucket: str, database: str, manifest: Manifest, results: Sequence[Result]
+) -> None:
+    for result in results:
+        if result.table:
+            location = lake.s3_uri(bucket, manifest.results[result.name].prefix)
+            _point_partition(glue, database, result.table, manifest.snapshot_date, location)
 
 
 def _point_partition(glue: GlueClient, database: str, table: str, snapshot: date, location: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -12,7 +12,8 @@ from medlaunch import lake
 from medlaunch.checks import Account, Lines, SnapshotPlan
 from medlaunch.landing import BATCH, Batch, LoadedGroup, SetAsideObject, read_loaded
 from medlaunch.objects import put_json
-from medlaunch.publish import ACCOUNT, MANIFESTS, PLANS, Manifest
+from medlaunch.operations import many
+from medlaunch.publish import ACCOUNT, MANIFESTS, PLANS, WITHDRAWN, Manifest
 from medlaunch.runs import Run
 
 
@@ -50,7 +51,10 @@ class SnapshotReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunReport(msgspec.Struct, frozen=True, kw_only=True):
-    """The account of a run. ``lines`` are those of the uploads that this run read."""
+    """The account of a run. ``lines`` are those of the uploads that this run read.
+
+    ``withdrawn`` are uploads that were read and left out, because a rollback had taken them out.
+    """
 
     pipeline: str
     environment: str
@@ -66,6 +70,7 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     accreditations: Accreditations
     facilities_without_accreditations: int
     set_aside: list[SetAsideEntry]
+    withdrawn: list[str]
     quarantine: list[str]
     snapshots: list[SnapshotReport]
     queries: list[dict[str, Any]]
@@ -74,20 +79,22 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     def summary(self) -> str:
         """One paragraph for the run's note."""
         published = ", ".join(
-            f"{one.snapshot_date} ({_many(one.rows['facility_metrics'], 'facility', 'facilities')})"
+            f"{one.snapshot_date} ({many(one.rows['facility_metrics'], 'facility', 'facilities')})"
             for one in self.snapshots
         )
         parts = [
             f"Published {published}." if published else "Nothing to publish.",
-            f"{_many(self.lines.read, 'line')} in {_many(self.files.loaded, 'file')}: "
+            f"{many(self.lines.read, 'line')} in {many(self.files.loaded, 'file')}: "
             f"{self.lines.accepted:,} accepted, {self.lines.superseded:,} superseded, {self.lines.rejected:,} rejected.",
         ]
         if self.snapshots:
             expiring = sum(one.rows["expiring_accreditations"] for one in self.snapshots)
             within = f"within {self.expiry_window} of {self.as_of}"
-            parts.append(f"Expiring {within}: {_many(expiring, 'accreditation')}.")
+            parts.append(f"Expiring {within}: {many(expiring, 'accreditation')}.")
         if self.set_aside:
-            parts.append(f"Set aside: {_many(len(self.set_aside), 'object')}.")
+            parts.append(f"Set aside: {many(len(self.set_aside), 'object')}.")
+        if self.withdrawn:
+            parts.append(f"Left out, a rollback had taken it out: {many(len(self.withdrawn), 'upload')}.")
         return " ".join(parts)
 
 
@@ -98,7 +105,8 @@ def write(run: Run, queries: Sequence[dict[str, Any]]) -> RunReport:
     plans = run.get(PLANS, list[SnapshotPlan]) if groups else []
     account = run.get(ACCOUNT, Account) if plans else None
     manifests = run.get(MANIFESTS, list[Manifest]) if plans else []
-    report = build(run.environment, batch, groups, account, manifests, queries)
+    withdrawn = set(run.get(WITHDRAWN, list[str]) if groups else [])
+    report = build(run.environment, batch, groups, account, manifests, queries, withdrawn)
     put_json(run.s3, run.bucket, lake.report_key(run.dag_id, run.key), report)
     return report
 
@@ -110,8 +118,12 @@ def build(
     account: Account | None,
     manifests: Sequence[Manifest],
     queries: Sequence[dict[str, Any]],
+    withdrawn: Collection[str] = (),
 ) -> RunReport:
-    """The report of a run; ``account`` is None and ``manifests`` is empty if nothing was published."""
+    """The report of a run; ``account`` is None and ``manifests`` is empty if nothing was published.
+
+    ``withdrawn`` are the ids of uploads that were read and left out.
+    """
     loaded = [one for group in groups for one in group.loaded]
     set_aside: list[SetAsideObject] = [
         *batch.set_aside,
@@ -120,7 +132,11 @@ def build(
     changed = [key for group in groups for key in group.left_for_next_run]
     rows = {one.snapshot: one.rows for one in account.snapshots} if account else {}
     # Without an account nothing was published because nothing was read.
-    lines = account.batch if account else Lines(read=sum(one.counts.lines for one in loaded))
+    lines = (
+        account.batch
+        if account
+        else Lines(read=sum(one.counts.lines for one in loaded if one.upload.upload_id not in withdrawn))
+    )
     return RunReport(
         pipeline=batch.pipeline,
         environment=environment,
@@ -148,6 +164,7 @@ def build(
             SetAsideEntry(key=one.key, reason=one.reason, moved_to=lake.set_aside_key(one.key))
             for one in set_aside
         ],
+        withdrawn=[one.upload.key for one in loaded if one.upload.upload_id in withdrawn],
         quarantine=[one.rejects_key for one in loaded if one.rejects_key],
         snapshots=[
             SnapshotReport(
@@ -164,7 +181,3 @@ def build(
         queries=list(queries),
         bytes_scanned=sum(one["bytes_scanned"] for one in queries),
     )
-
-
-def _many(number: int, one: str, more: str | None = None) -> str:
-    return f"{number:,} {one if number == 1 else more or one + 's'}"

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
+import msgspec
 import pytest
 
 from medlaunch.accreditation.bronze import UploadCounts as Counts
@@ -104,7 +105,7 @@ def test_a_file_uploaded_again_replaces_what_it_said_and_later_ones_win() -> Non
     old, other, new = upload("a", 1), upload("b", 2), upload("a", 3)
     earlier = [Input(upload=old, counts=counts(1)), Input(upload=other, counts=counts(2))]
     loaded = [LoadedUpload(upload=new, version_id=None, counts=counts(5), rejects_key=None)]
-    result = plan_snapshot(DAY, earlier, loaded, "v1")
+    result = plan_snapshot(DAY, earlier, loaded)
     assert [one.upload.upload_id for one in result.inputs] == ["id-b-2", "id-a-3"]
     assert result.batch_uploads == ["id-a-3"]
 
@@ -113,7 +114,7 @@ def test_an_older_version_of_a_file_never_replaces_a_newer_one() -> None:
     old, new = upload("a", 1), upload("a", 3)
     earlier = [Input(upload=new, counts=counts(1))]
     loaded = [LoadedUpload(upload=old, version_id=None, counts=counts(5), rejects_key=None)]
-    assert plan_snapshot(DAY, earlier, loaded, "v1").inputs == earlier
+    assert plan_snapshot(DAY, earlier, loaded).inputs == earlier
 
 
 def test_at_the_same_second_the_greater_key_wins() -> None:
@@ -121,7 +122,7 @@ def test_at_the_same_second_the_greater_key_wins() -> None:
         LoadedUpload(upload=upload(name), version_id=None, counts=counts(1), rejects_key=None)
         for name in ("b", "a", "é", "B")
     ]
-    result = plan_snapshot(DAY, [], loaded, None)
+    result = plan_snapshot(DAY, [], loaded)
     assert [one.upload.file for one in result.inputs] == ["B", "a", "b", "é"]
 
 
@@ -129,14 +130,9 @@ def test_nothing_is_published_of_nothing_unless_something_stale_is_out() -> None
     empty = plan((upload("a"), counts(0)))
     assert not worth_publishing(empty)
     assert worth_publishing(plan((upload("a"), counts(0, malformed_json=1))))
-    assert worth_publishing(
-        plan_snapshot(
-            DAY,
-            [],
-            [LoadedUpload(upload=upload("a"), version_id=None, counts=counts(0), rejects_key=None)],
-            "v1",
-        )
-    )
+    loaded = [LoadedUpload(upload=upload("a"), version_id=None, counts=counts(0), rejects_key=None)]
+    after = msgspec.structs.replace(plan_snapshot(DAY, [], loaded), previous_version="v1")
+    assert worth_publishing(after)
 
 
 def test_groups_are_even_bounded_and_complete() -> None:

@@ -1,0 +1,121 @@
+"""Rolling back, replaying and watching over what is published: the operators' DAGs on real uploads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.end_to_end.test_accreditation_in_process import DAY, facility, lines
+from tests.pipeline import Pipeline
+
+ROLLBACK = "rollback_publication"
+
+
+@pytest.fixture
+def pipeline(aws: Any, aws_url: str) -> Pipeline:
+    return Pipeline(aws, aws_url)
+
+
+def facilities(pipeline: Pipeline, day: str = DAY) -> dict[str, str]:
+    """Facility -> name, as readers see them in the table."""
+    rows = pipeline.select(
+        f"SELECT facility_id, facility_name FROM facility_metrics WHERE snapshot_date = DATE '{day}'"
+    )
+    return {row["facility_id"]: row["facility_name"] for row in rows}
+
+
+def publications(pipeline: Pipeline) -> list[tuple[str, ...]]:
+    rows = pipeline.select(
+        "SELECT action, CAST(snapshot_date AS varchar) AS snapshot, version, replaced_version, reason, "
+        "array_join(withdrawn_uploads, ' ') AS withdrawn, result_rows['facility_metrics'] AS facilities "
+        "FROM publications ORDER BY published_at, snapshot_date, action"
+    )
+    return [tuple(row.values()) for row in rows]
+
+
+def test_a_rollback_is_recorded_lasts_and_composes_with_the_next_upload(pipeline: Pipeline) -> None:
+    pipeline.upload(DAY, "a.jsonl", lines(facility(1), facility(2)))
+    pipeline.report()
+    first = pipeline.manifest(DAY)
+    before = pipeline.state(DAY)
+    pipeline.next_second()
+    bad_key = pipeline.upload(DAY, "bad.jsonl", lines(facility(1, facility_name="bad"), facility(66)))
+    bad_run = pipeline.run()
+    assert bad_run.state == "success"
+    second = pipeline.manifest(DAY)
+    assert facilities(pipeline) == {"FAC00001": "bad", "FAC00002": "Facility 2", "FAC00066": "Facility 66"}
+
+    pipeline.next_second()
+    told = pipeline.report(ROLLBACK, snapshot_date=DAY)
+    assert told["dry_run"] is True
+    assert told["summary"] == "Dry run: would roll back 1 snapshot"
+    assert told["lines"] == [
+        f"Would roll back facility_accreditation {DAY}: {second['version']} (3 facilities) -> "
+        f"{first['version']} (2 facilities), without {bad_key}"
+    ]
+    assert pipeline.manifest(DAY) == second
+    assert len(publications(pipeline)) == 2
+
+    done = pipeline.report(ROLLBACK, snapshot_date=DAY, dry_run=False, reason="names were wrong")
+    assert pipeline.state(DAY) == before
+    manifest = pipeline.manifest(DAY)
+    assert {**manifest, **{name: first[name] for name in (
+        "publication", "action", "published_by", "published_at", "replaced_version", "reason", "withdrawn"
+    )}} == first  # fmt: skip
+    assert (manifest["action"], manifest["published_by"], manifest["reason"]) == (
+        "rollback", done["run"], "names were wrong",
+    )  # fmt: skip
+    assert publications(pipeline) == [
+        ("publish", DAY, first["version"], "", "", "", "2"),
+        ("publish", DAY, second["version"], first["version"], "", "", "3"),
+        ("rollback", DAY, first["version"], second["version"], "names were wrong", bad_key, "2"),
+    ]
+
+    # The same version of the bad upload comes once more, as after a run that died before it acknowledged.
+    archived = pipeline.read(bad_key.replace("landing/", "archive/"))
+    uploads = second["inputs"]
+    (bad,) = [one["upload"] for one in uploads if one["upload"]["key"] == bad_key]
+    pipeline.upload(DAY, "late.jsonl", lines(facility(3)))
+    pipeline.report()
+    assert set(facilities(pipeline)) == {"FAC00001", "FAC00002", "FAC00003"}
+    third = pipeline.manifest(DAY)
+    assert third["previous_version"] == first["version"]
+    assert [one["key"] for one in third["withdrawn"]] == [bad["key"]]
+
+    # Uploaded again it counts.
+    pipeline.next_second()
+    pipeline.upload(DAY, "bad.jsonl", archived)
+    pipeline.report()
+    assert facilities(pipeline)["FAC00001"] == "bad"
+    assert pipeline.manifest(DAY)["withdrawn"] == []
+
+
+def test_a_run_is_rolled_back_with_all_its_snapshots_or_not_at_all(pipeline: Pipeline) -> None:
+    other = "2026-10-01"
+    for day in (DAY, other):
+        pipeline.upload(day, "a.jsonl", lines(facility(1)))
+    pipeline.report()
+    before = {day: pipeline.state(day) for day in (DAY, other)}
+    pipeline.next_second()
+    for day in (DAY, other):
+        pipeline.upload(day, "bad.jsonl", lines(facility(66)))
+    bad = pipeline.run()
+    pipeline.next_second()
+    pipeline.upload(other, "late.jsonl", lines(facility(3)))
+    late = pipeline.run()
+
+    # One snapshot was published again since, of the bad upload too: nothing is done by halves.
+    refused = pipeline.run(ROLLBACK, run_id=bad.run_id, dry_run=False, reason="bad")
+    assert refused.state == "failed"
+    assert set(facilities(pipeline)) == {"FAC00001", "FAC00066"}
+
+    assert pipeline.report(ROLLBACK, run_id=late.run_id, dry_run=False, reason="late")["summary"] == (
+        "Rolled back 1 snapshot"
+    )
+    report = pipeline.report(ROLLBACK, run_id=bad.run_id, dry_run=False, reason="bad")
+    assert report["summary"] == "Rolled back 2 snapshots"
+    assert {day: pipeline.state(day) for day in (DAY, other)} == before
+    # Once more there is nothing to do, and nothing is done.
+    again = pipeline.report(ROLLBACK, run_id=bad.run_id, dry_run=False, reason="bad")
+    assert (again["summary"], len(again["details"]["untouched"])) == ("Rolled back 0 snapshots", 2)
