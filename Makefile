@@ -85,6 +85,10 @@ test: $(INSTALLED) ## Run all tests: ARGS="-k name"
 test-package: $(INSTALLED) ## Prove dist/mwaa with what MWAA's image has: MWAA_CONSTRAINTS=copy-of-constraints.txt
 	@$(PY) -m pytest -p no:cacheprovider tests/deploy/proof_package.py $(ARGS)
 
+.PHONY: test-compose
+test-compose: $(INSTALLED) ## Prove docker-compose.yaml with real containers, where no registry can be reached too
+	@$(PY) -m pytest -s -p no:cacheprovider tests/deploy/proof_compose.py $(ARGS)
+
 .PHONY: lint
 lint: $(INSTALLED) ## Check style, formatting, types and SQL; changes nothing
 	$(PY) -m ruff check .

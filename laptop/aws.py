@@ -1,4 +1,4 @@
-"""The AWS side of a stack: clients, and the resources that the pipelines expect."""
+"""The AWS side of a stack: clients, alerts and queries."""
 
 from __future__ import annotations
 
@@ -6,18 +6,16 @@ import json
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from laptop import account
+from laptop.account import ALERTS_QUEUE
 from laptop.stack import REGION, Stack
-from medlaunch.lake import ATHENA_RESULTS
-from medlaunch.objects import error_code
-
-ALERTS_QUEUE = "medlaunch-alerts"
 
 
 class QueryFailed(RuntimeError):
@@ -61,73 +59,8 @@ def answers(stack: Stack) -> bool:
 
 
 def bootstrap(stack: Stack) -> None:
-    """Create what the pipelines expect of their account. What exists already is left as it is."""
-    config = stack.settings
-    s3 = client(stack, "s3")
-    try:
-        s3.head_bucket(Bucket=config.bucket)
-    except ClientError as error:
-        if error_code(error) not in ("404", "NoSuchBucket"):
-            raise
-        s3.create_bucket(Bucket=config.bucket)
-    s3.put_bucket_versioning(Bucket=config.bucket, VersioningConfiguration={"Status": "Enabled"})
-    s3.put_public_access_block(
-        Bucket=config.bucket,
-        PublicAccessBlockConfiguration={
-            "BlockPublicAcls": True,
-            "IgnorePublicAcls": True,
-            "BlockPublicPolicy": True,
-            "RestrictPublicBuckets": True,
-        },
-    )
-    _alerts(stack)
-    _workgroup(stack)
-
-
-def _alerts(stack: Stack) -> None:
-    """The alerts topic, and a queue that keeps what is published to it."""
-    sns, sqs = client(stack, "sns"), client(stack, "sqs")
-    topic = sns.create_topic(Name=stack.settings.alerts_topic_arn.rsplit(":", 1)[1])["TopicArn"]
-    url = sqs.create_queue(QueueName=ALERTS_QUEUE)["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    policy = {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Effect": "Allow",
-                "Principal": {"Service": "sns.amazonaws.com"},
-                "Action": "sqs:SendMessage",
-                "Resource": arn,
-                "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
-            }
-        ],
-    }
-    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})
-    # Subscribing the same endpoint again returns the subscription that is there.
-    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
-
-
-def _workgroup(stack: Stack) -> None:
-    athena, config = client(stack, "athena"), stack.settings
-    known = {one["Name"] for page in _pages(athena.list_work_groups, "WorkGroups") for one in page}
-    if config.workgroup not in known:
-        athena.create_work_group(
-            Name=config.workgroup,
-            Configuration={
-                "ResultConfiguration": {"OutputLocation": f"s3://{config.bucket}/{ATHENA_RESULTS}/"},
-                "EnforceWorkGroupConfiguration": True,
-            },
-        )
-
-
-def _pages(call: Any, member: str) -> Iterator[list[dict[str, Any]]]:
-    token: dict[str, str] = {}
-    while True:
-        answer = call(**token)
-        yield answer.get(member, [])
-        if not answer.get("NextToken"):
-            return
-        token = {"NextToken": answer["NextToken"]}
+    """Create what the pipelines expect of this stack's account. What exists already is left as it is."""
+    account.create(partial(client, stack), stack.settings)
 
 
 def read_alerts(stack: Stack, *, delete: bool = False) -> list[dict[str, Any]]:
