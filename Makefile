@@ -22,6 +22,9 @@ FILE ?=
 SNAPSHOT ?=
 ENV ?= dev
 OUTPUTS ?=
+CODE_BUCKET ?=
+CHECKED ?=
+DRY_RUN ?=
 ARGS ?=
 export LOCAL_AWS_PORT AIRFLOW_PORT UPLOADS AS_OF EXPIRY_WINDOW FILE SNAPSHOT
 # Rooms and the library are found as in Airflow.
@@ -74,6 +77,10 @@ aws: $(INSTALLED) ## Run local AWS alone, in this terminal
 .PHONY: package
 package: $(INSTALLED) ## Build dist/mwaa, what Amazon MWAA reads: ENV=dev OUTPUTS=stack-outputs.json
 	@$(PY) -m deploy package --env "$(ENV)" $(if $(OUTPUTS),--outputs "$(OUTPUTS)")
+
+.PHONY: deploy
+deploy: $(INSTALLED) ## Check, package, upload to Amazon MWAA: ENV=dev DRY_RUN=1 shows what it would do
+	@$(PY) -m deploy mwaa --env "$(ENV)" $(if $(OUTPUTS),--outputs "$(OUTPUTS)") $(if $(CODE_BUCKET),--code-bucket "$(CODE_BUCKET)") $(if $(CHECKED),--checked "$(CHECKED)") $(if $(DRY_RUN),--dry-run)
 
 ## Work on it
 

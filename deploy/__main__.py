@@ -7,10 +7,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from deploy import environment, package
+from deploy import environment, mwaa, package
 from medlaunch.settings import SettingsError
 
-EXPECTED = (environment.EnvironmentUnknown, SettingsError)
+EXPECTED = (environment.EnvironmentUnknown, SettingsError, mwaa.DeployRefused, mwaa.DeployFailed)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,6 +29,12 @@ def _parser() -> argparse.ArgumentParser:
     one = commands.add_parser("package", help="lay out what MWAA reads in dist/mwaa")
     one.set_defaults(command=_package)
     _common(one)
+    one = commands.add_parser("mwaa", help="check, package, upload, and update MWAA")
+    one.set_defaults(command=_mwaa)
+    _common(one)
+    one.add_argument("--code-bucket", help="bucket that MWAA reads (default: from the stacks)")
+    one.add_argument("--checked", metavar="COMMIT", help="all checks have passed for this commit")
+    one.add_argument("--dry-run", action="store_true", help="show what would be done")
     return parser
 
 
@@ -50,6 +56,23 @@ def _package(arguments: argparse.Namespace) -> int:
     )
     if absent := environment.missing(settings):
         print(f"startup.sh lacks {', '.join(absent)}: they are outputs of the stacks (OUTPUTS=file).")
+    return 0
+
+
+def _mwaa(arguments: argparse.Namespace) -> int:
+    if arguments.outputs:
+        outputs = environment.load_outputs(arguments.outputs)
+    else:
+        outputs = mwaa.stack_outputs(arguments.env)
+    target = mwaa.Target(arguments.code_bucket) if arguments.code_bucket else mwaa.find_target(outputs)
+    mwaa.deploy(
+        arguments.env,
+        outputs,
+        target=target,
+        checked=arguments.checked,
+        dry_run=arguments.dry_run,
+        built=arguments.target,
+    )
     return 0
 
 

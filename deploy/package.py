@@ -24,7 +24,7 @@ MWAA_PYTHON = "3.12"
 
 # What belongs to each part, as patterns below the repository's root: nothing else gets in by accident.
 _DAGS = ("dags/*.py",)
-_LIBRARY = ("plugins/medlaunch/**/*.py",)
+_LIBRARY = ("plugins/medlaunch/**/*.py", "plugins/medlaunch/**/*.json")
 _INCLUDE = ("include/**/*.sql", "include/**/*.csv", "include/**/*.json")
 _PLUGINS = ("plugins/*.py",)
 

@@ -1,0 +1,232 @@
+"""From this commit to Amazon MWAA: check, package, upload in an order that is safe while it runs, update.
+
+The AWS CLI does the work, so that ``--dry-run`` can show each command as a person would type it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deploy import environment, package
+
+ROOT = package.ROOT
+PASSED = Path("build/checks-passed")  # written by .ci/run: the commit that it has checked
+# MWAA reads these when an environment is created or updated, each in a version that it is told.
+# Each with its name in the API and as an option of the CLI.
+OBJECTS = {
+    "requirements.txt": ("RequirementsS3ObjectVersion", "--requirements-s3"),
+    "plugins.zip": ("PluginsS3ObjectVersion", "--plugins-s3"),
+    "startup.sh": ("StartupScriptS3ObjectVersion", "--startup-script-s3"),
+}
+# Nobody's objects are imported before what they import is there.
+LAYERS = ("include", "medlaunch")
+
+_POLL_SECONDS = 30.0
+_UPDATE_SECONDS = 3600.0
+_AWS = Path(sys.executable).with_name("aws")
+
+
+class DeployRefused(RuntimeError):
+    """Something has to be put in order before anything is deployed."""
+
+
+class DeployFailed(RuntimeError):
+    """A step of a deployment failed; what was uploaded before stays."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a package goes: MWAA's bucket, and the environment that reads it, if there is one yet."""
+
+    bucket: str
+    environment: str | None = None
+
+
+def deploy(
+    name: str,
+    outputs: Mapping[str, str],
+    *,
+    target: Target,
+    checked: str | None = None,
+    dry_run: bool = False,
+    root: Path = ROOT,
+    built: Path = package.DIST,
+) -> None:
+    """Deploy this commit to an environment.
+
+    Args:
+        name: of the environment, as in ``deploy/environments``.
+        outputs: of its stacks.
+        checked: a commit for which all checks have passed elsewhere (CI).
+        dry_run: show what would be done; nothing is checked, uploaded or updated.
+
+    Raises:
+        DeployRefused: for uncommitted changes, failing checks, or settings that the stacks did not give.
+        DeployFailed: with the command that failed and what it said.
+    """
+    settings = environment.settings_of(name, outputs)
+    if absent := environment.missing(settings):
+        raise DeployRefused(
+            f"{', '.join(absent)} are not known: they are outputs of the stacks of {name}. Deploy those first, "
+            "or give them: OUTPUTS=file (cdk deploy --outputs-file)."
+        )
+    _refuse_uncommitted(root)
+    _ensure_checked(root, checked, dry_run)
+    package.build(settings, built, root)
+    print(f"{built}: sha256 {package.digest(built)}", flush=True)
+    aws = Aws(dry_run)
+    versions = {key: _put(aws, built / key, target.bucket, key) for key in OBJECTS}
+    for layer in LAYERS:
+        aws.do("s3", "sync", built / "dags" / layer, f"s3://{target.bucket}/dags/{layer}", "--no-progress")
+    aws.do("s3", "sync", built / "dags", f"s3://{target.bucket}/dags", "--no-progress")
+    # Last, when nothing imports it any more.
+    aws.do("s3", "sync", built / "dags", f"s3://{target.bucket}/dags", "--delete", "--no-progress")
+    if target.environment:
+        _update(aws, target.environment, versions)
+    else:
+        print("No environment is named: MWAA's stack can be deployed now, it finds its files.", flush=True)
+
+
+class Aws:
+    """The AWS CLI, or what it would be told."""
+
+    def __init__(self, dry_run: bool):
+        self.dry_run = dry_run
+
+    def do(self, *arguments: str | Path) -> str:
+        """Run a command that changes something; shows it. Nothing is run in a dry run, which gives ''."""
+        words = [str(one) for one in arguments]
+        print(f"aws {shlex.join(words)}", flush=True)
+        return "" if self.dry_run else self._run(words)
+
+    def ask(self, *arguments: str | Path) -> Any:
+        """The answer to a command that changes nothing, from its JSON; None if there is no such thing."""
+        try:
+            return json.loads(self._run([*map(str, arguments), "--output", "json"]) or "null")
+        except DeployFailed as error:
+            if any(code in str(error) for code in ("(404)", "NoSuchKey", "ResourceNotFoundException")):
+                return None
+            raise
+
+    def _run(self, words: list[str]) -> str:
+        run = subprocess.run([_AWS, *words], capture_output=True, text=True, check=False)
+        if run.returncode:
+            raise DeployFailed(f"aws {shlex.join(words)}\n{run.stderr.strip()}")
+        return run.stdout
+
+
+def find_target(outputs: Mapping[str, str]) -> Target:
+    """Where MWAA's stack says that its files go.
+
+    Raises:
+        DeployRefused: if no stack says so.
+    """
+    known = {name.lower(): value for name, value in outputs.items()}
+    bucket = known.get("mwaabucket")
+    if not bucket:
+        raise DeployRefused(
+            "No stack has the output MwaaBucket, the bucket that MWAA reads. Deploy infra/ first, or name it: "
+            "CODE_BUCKET=bucket."
+        )
+    return Target(bucket, known.get("mwaaenvironment"))
+
+
+def stack_outputs(name: str) -> dict[str, str]:
+    """The outputs of all stacks of an environment, from CloudFormation."""
+    answer = Aws(dry_run=False).ask("cloudformation", "describe-stacks")
+    prefix = f"medlaunch-{name}-"
+    stacks = [one for one in answer["Stacks"] if one["StackName"].lower().startswith(prefix)]
+    if not stacks:
+        raise DeployRefused(
+            f"This account has no stack {prefix}*. Is it the right account and region? See docs/deploy.md."
+        )
+    return environment.read_outputs({"Stacks": stacks})
+
+
+# --- before anything is uploaded --------------------------------------------------------------------
+
+
+def _git(root: Path, *arguments: str) -> str:
+    run = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)
+    if run.returncode:
+        raise DeployRefused(
+            f"{root} is no git work tree, so nobody could say what runs: {run.stderr.strip()}"
+        )
+    return run.stdout.strip()
+
+
+def _refuse_uncommitted(root: Path) -> None:
+    if changed := _git(root, "status", "--porcelain", "--untracked-files=all"):
+        raise DeployRefused(f"Not committed, so nobody could say what runs:\n{changed}\nCommit or remove it.")
+
+
+def _ensure_checked(root: Path, checked: str | None, dry_run: bool) -> None:
+    commit = _git(root, "rev-parse", "HEAD")
+    if checked is not None and checked != commit:
+        raise DeployRefused(f"CHECKED={checked} is not the commit that is here: {commit}.")
+    file = root / PASSED
+    if checked == commit or (file.is_file() and file.read_text(encoding="utf-8").strip() == commit):
+        print(f"All checks have passed for {commit}", flush=True)
+        return
+    print(".ci/run", flush=True)
+    if not dry_run and subprocess.run([root / ".ci" / "run"], cwd=root, check=False).returncode:
+        raise DeployRefused(f"The checks of {commit} fail; see above. Nothing was uploaded.")
+
+
+# --- upload and update ------------------------------------------------------------------------------
+
+
+def _put(aws: Aws, file: Path, bucket: str, key: str) -> str | None:
+    """Upload a file unless it is there with the same bytes; the version that is there then."""
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    place = ("--bucket", bucket, "--key", key)
+    there = None if aws.dry_run else aws.ask("s3api", "head-object", *place)
+    if there and there.get("Metadata", {}).get("sha256") == digest:
+        print(f"{key} is there already", flush=True)
+        return there["VersionId"]
+    answer = aws.do(
+        *("s3api", "put-object", *place, "--body", file, "--metadata", f"sha256={digest}"),
+        *("--output", "json"),
+    )
+    return json.loads(answer)["VersionId"] if answer else None
+
+
+def _update(aws: Aws, name: str, versions: Mapping[str, str | None]) -> None:
+    """Tell the environment of new versions of what it reads only then, and wait until it has taken them."""
+    wanted: list[str] = []
+    if aws.dry_run:
+        print(f"{name}: is updated if the versions of {', '.join(OBJECTS)} are new to it", flush=True)
+        return
+    found = _environment(aws, name)
+    for key, (member, option) in OBJECTS.items():
+        if found.get(member) != versions[key]:
+            wanted += [f"{option}-path", key, f"{option}-object-version", str(versions[key])]
+    if not wanted:
+        print(f"{name}: only DAGs changed; MWAA takes them within a minute", flush=True)
+        return
+    aws.do("mwaa", "update-environment", "--name", name, *wanted)
+    deadline = time.monotonic() + _UPDATE_SECONDS
+    while (status := _environment(aws, name)["Status"]) != "AVAILABLE":
+        if status in ("UPDATE_FAILED", "UNAVAILABLE", "DELETED"):
+            reason = _environment(aws, name).get("LastUpdate", {}).get("Error", {}).get("ErrorMessage")
+            raise DeployFailed(f"{name} is {status}: {reason}. See docs/deploy.md, When an update fails.")
+        if time.monotonic() > deadline:
+            raise DeployFailed(f"{name} is still {status} after {_UPDATE_SECONDS / 60:.0f} minutes")
+        time.sleep(_POLL_SECONDS)
+    print(f"{name} is AVAILABLE with them", flush=True)
+
+
+def _environment(aws: Aws, name: str) -> dict[str, Any]:
+    answer = aws.ask("mwaa", "get-environment", "--name", name)
+    if answer is None:
+        raise DeployFailed(f"There is no MWAA environment {name!r} in this account and region")
+    return answer["Environment"]

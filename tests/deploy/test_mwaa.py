@@ -1,0 +1,258 @@
+"""Deploying to Amazon MWAA: what is refused, what is uploaded and in which order; with the real AWS CLI."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy import mwaa, package
+from tests.deploy.mwaa import OUTPUTS
+
+ROOT = Path(__file__).parents[2]
+Aws = Callable[[str], Any]
+
+
+@dataclass
+class Clone:
+    """A clone of the repository that can be changed, and a bucket for MWAA in local AWS."""
+
+    folder: Path
+    bucket: str
+    url: str
+
+    def write(self, name: str, text: str, mode: int = 0o644) -> None:
+        (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (self.folder / name).write_text(text)
+        (self.folder / name).chmod(mode)
+
+    def git(self, *arguments: str) -> str:
+        identity = ("-c", "user.name=test", "-c", "user.email=test@example.org")
+        run = subprocess.run(
+            ["git", *identity, *arguments], cwd=self.folder, capture_output=True, text=True, check=True
+        )
+        return run.stdout.strip()
+
+    def commit(self) -> str:
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", "x")
+        return self.git("rev-parse", "HEAD")
+
+    def deploy(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        environment = {
+            **os.environ,
+            "AWS_ENDPOINT_URL": self.url,
+            "PYTHONPATH": os.pathsep.join([str(self.folder), str(self.folder / "plugins")]),
+        }
+        return subprocess.run(
+            [sys.executable, "-m", "deploy", "mwaa", "--env", "dev", *arguments],
+            cwd=self.folder, env=environment, capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+
+
+@pytest.fixture
+def clone(tmp_path: Path, aws: Aws, bucket: str, aws_url: str) -> Clone:
+    found = Clone(tmp_path / "clone", bucket, aws_url)
+    for room in ("dags", "plugins", "include", "deploy"):
+        shutil.copytree(ROOT / room, found.folder / room, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("requirements.txt", ".gitignore"):
+        shutil.copy(ROOT / name, found.folder)
+    found.write(".ci/run", "#!/bin/sh\ntouch build-checked\n", 0o755)
+    found.write(".gitignore", "build-checked\ndist/\n__pycache__/\n")
+    found.write("outputs.json", json.dumps({"medlaunch-dev-lake": OUTPUTS | {"MwaaBucket": bucket}}))
+    found.git("init", "--quiet")
+    found.commit()
+    return found
+
+
+def keys(aws: Aws, bucket: str) -> set[str]:
+    return {one["Key"] for one in aws("s3").list_objects_v2(Bucket=bucket).get("Contents", [])}
+
+
+def versions(aws: Aws, bucket: str, key: str) -> int:
+    found = aws("s3").list_object_versions(Bucket=bucket, Prefix=key).get("Versions", [])
+    return len([one for one in found if one["Key"] == key])
+
+
+def test_what_is_not_committed_is_refused(clone: Clone, aws: Aws) -> None:
+    clone.write("dags/new.py", "x = 1\n")
+    run = clone.deploy("--outputs", "outputs.json")
+    assert run.returncode == 1
+    assert "Not committed" in run.stderr
+    assert "dags/new.py" in run.stderr
+    assert keys(aws, clone.bucket) == set()
+
+
+def test_failing_checks_are_refused(clone: Clone, aws: Aws) -> None:
+    clone.write(".ci/run", "#!/bin/sh\necho broken; exit 1\n", 0o755)
+    commit = clone.commit()
+    run = clone.deploy("--outputs", "outputs.json")
+    assert run.returncode == 1
+    assert f"The checks of {commit} fail" in run.stderr
+    run = clone.deploy("--outputs", "outputs.json", "--checked", "0" * 40)
+    assert f"CHECKED={'0' * 40} is not the commit that is here: {commit}" in run.stderr
+    assert keys(aws, clone.bucket) == set()
+
+
+def test_settings_that_no_stack_gave_are_refused(clone: Clone) -> None:
+    clone.write("outputs.json", json.dumps({"x": {"MwaaBucket": clone.bucket}}))
+    clone.commit()
+    run = clone.deploy("--outputs", "outputs.json")
+    assert run.returncode == 1
+    assert "MEDLAUNCH_BUCKET, MEDLAUNCH_DATABASE" in run.stderr
+
+
+def test_a_dry_run_shows_the_commands_and_does_nothing(clone: Clone, aws: Aws) -> None:
+    run = clone.deploy("--outputs", "outputs.json", "--dry-run")
+    assert run.returncode == 0, run.stderr
+    assert keys(aws, clone.bucket) == set()
+    assert not (clone.folder / "build-checked").exists()
+    shown = [line for line in run.stdout.splitlines() if line.startswith(("aws ", ".ci/run"))]
+    order = [
+        r"\.ci/run",
+        *(rf"aws s3api put-object --bucket {clone.bucket} --key {name} " for name in mwaa.OBJECTS),
+        rf"aws s3 sync \S+/include s3://{clone.bucket}/dags/include",
+        rf"aws s3 sync \S+/medlaunch s3://{clone.bucket}/dags/medlaunch",
+        rf"aws s3 sync \S+/dags s3://{clone.bucket}/dags --no-progress",
+        rf"aws s3 sync \S+/dags s3://{clone.bucket}/dags --delete",
+    ]
+    assert len(shown) == len(order)
+    for line, wanted in zip(shown, order, strict=True):
+        assert re.match(wanted, line), line
+
+
+def test_a_package_is_uploaded_and_then_what_changed(clone: Clone, aws: Aws) -> None:
+    commit = clone.git("rev-parse", "HEAD")
+    run = clone.deploy("--outputs", "outputs.json")
+    assert run.returncode == 0, run.stderr
+    assert (clone.folder / "build-checked").exists()
+    built = clone.folder / "dist/mwaa"
+    assert keys(aws, clone.bucket) == {file.as_posix() for file in package.files(built)}
+    for file in package.files(built):
+        body = aws("s3").get_object(Bucket=clone.bucket, Key=file.as_posix())["Body"].read()
+        assert body == (built / file).read_bytes(), file
+
+    # A change that keeps the size, and a file that goes.
+    dag = clone.folder / "dags/facility_accreditation.py"
+    changed = dag.read_text().replace("Facility accreditation", "Facility AccreditatioN")
+    dag.write_text(changed)
+    gone = next((clone.folder / "include/sql/facility_accreditation/views").glob("*.sql"))
+    gone.unlink()
+    new = clone.commit()
+    assert new != commit
+    run = clone.deploy("--outputs", "outputs.json", "--checked", new)
+    assert run.returncode == 0, run.stderr
+    assert f"All checks have passed for {new}" in run.stdout
+    there = aws("s3").get_object(Bucket=clone.bucket, Key="dags/facility_accreditation.py")["Body"].read()
+    assert there.decode() == changed
+    assert f"dags/{gone.relative_to(clone.folder).as_posix()}" not in keys(aws, clone.bucket)
+    # What would be an update of the environment is uploaded again only if its bytes changed.
+    assert {versions(aws, clone.bucket, name) for name in mwaa.OBJECTS} == {1}
+
+
+def test_outputs_come_from_cloudformation(aws: Aws, aws_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = f"e{uuid.uuid4().hex[:8]}"
+    template = {
+        "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},
+        "Outputs": {"MedlaunchAlertsTopicArn": {"Value": {"Ref": "Topic"}}, "MwaaBucket": {"Value": "code"}},
+    }
+    for stack in (f"medlaunch-{name}-lake", f"other-{name}"):
+        aws("cloudformation").create_stack(StackName=stack, TemplateBody=json.dumps(template))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", aws_url)
+    outputs = mwaa.stack_outputs(name)
+    assert outputs["MedlaunchAlertsTopicArn"].startswith("arn:aws:sns:us-east-1:")
+    assert f"medlaunch-{name}-lake" in outputs["MedlaunchAlertsTopicArn"]
+    assert mwaa.find_target(outputs) == mwaa.Target("code")
+    assert mwaa.find_target(outputs | {"MwaaEnvironment": "env"}) == mwaa.Target("code", "env")
+    with pytest.raises(mwaa.DeployRefused, match="no stack medlaunch-nowhere-"):
+        mwaa.stack_outputs("nowhere")
+    with pytest.raises(mwaa.DeployRefused, match="CODE_BUCKET"):
+        mwaa.find_target({})
+
+
+@dataclass
+class Mwaa:
+    """The two calls of MWAA's API that a deployment makes, as its service model describes them."""
+
+    environment: dict[str, Any]
+    states: list[str]
+    updates: list[dict[str, Any]] = field(default_factory=list)
+    url: str = ""
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mwaa]:
+    api = Mwaa(
+        {"Name": "medlaunch-dev", "PluginsS3ObjectVersion": "p1", "RequirementsS3ObjectVersion": "r1"}, []
+    )
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def answer(self, status: int, body: dict[str, Any]) -> None:
+            text = json.dumps(body).encode()
+            self.send_response(status)
+            if status == 404:
+                self.send_header("x-amzn-ErrorType", "ResourceNotFoundException")
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        def do_GET(self) -> None:
+            if not self.path.endswith("/medlaunch-dev"):
+                return self.answer(404, {"message": "no such environment"})
+            status = api.states.pop(0) if api.states else "AVAILABLE"
+            return self.answer(200, {"Environment": api.environment | {"Status": status}})
+
+        def do_PATCH(self) -> None:
+            api.updates.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.answer(200, {"Arn": "arn"})
+
+        def log_message(self, *_: Any) -> None:
+            """Quiet."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL_MWAA", f"http://127.0.0.1:{server.server_port}")
+        monkeypatch.setenv("AWS_DISABLE_HOST_PREFIX_INJECTION", "true")  # api.127.0.0.1 is nobody
+        monkeypatch.setattr(mwaa, "_POLL_SECONDS", 0.01)
+        yield api
+        server.shutdown()
+
+
+def test_an_environment_is_updated_if_versions_are_new_to_it(service: Mwaa) -> None:
+    service.states = ["AVAILABLE", "UPDATING", "AVAILABLE"]
+    found = {"plugins.zip": "p1", "requirements.txt": "r2", "startup.sh": "s1"}
+    mwaa._update(mwaa.Aws(dry_run=False), "medlaunch-dev", found)
+    (update,) = service.updates
+    assert update == {
+        "RequirementsS3Path": "requirements.txt",
+        "RequirementsS3ObjectVersion": "r2",
+        "StartupScriptS3Path": "startup.sh",
+        "StartupScriptS3ObjectVersion": "s1",
+    }
+    service.environment |= {"RequirementsS3ObjectVersion": "r2", "StartupScriptS3ObjectVersion": "s1"}
+    mwaa._update(mwaa.Aws(dry_run=False), "medlaunch-dev", found)
+    assert len(service.updates) == 1
+
+
+def test_an_update_that_fails_is_told(service: Mwaa) -> None:
+    service.states = ["AVAILABLE", "UPDATE_FAILED", "UPDATE_FAILED"]
+    service.environment["LastUpdate"] = {"Error": {"ErrorMessage": "requirements could not be installed"}}
+    with pytest.raises(mwaa.DeployFailed, match="UPDATE_FAILED: requirements could not be installed"):
+        mwaa._update(mwaa.Aws(dry_run=False), "medlaunch-dev", dict.fromkeys(mwaa.OBJECTS, "new"))
+
+
+def test_an_environment_that_is_not_there_is_told(service: Mwaa) -> None:
+    with pytest.raises(mwaa.DeployFailed, match="no MWAA environment 'nobody'"):
+        mwaa._update(mwaa.Aws(dry_run=False), "nobody", dict.fromkeys(mwaa.OBJECTS, "v"))
