@@ -113,6 +113,11 @@ def archive_key(landing: str) -> str:
     return ARCHIVE + landing.removeprefix(LANDING)
 
 
+def landing_key_of(archived: str) -> str:
+    """Where an archived upload came from, and goes when it is replayed."""
+    return LANDING + archived.removeprefix(ARCHIVE)
+
+
 def set_aside_key(landing: str) -> str:
     """Where an object that is not data is kept."""
     _, dataset, rest = landing.split("/", 2)

@@ -7,7 +7,7 @@ connection) and a command line (client of the environment).
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,7 +26,7 @@ from botocore.exceptions import (
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import CompletedPartTypeDef, CopySourceTypeDef
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef, CopySourceTypeDef, HeadObjectOutputTypeDef
 
 # Retries cover throttling and dropped connections before a body arrives ("standard" backs off with
 # jitter); the pool lets server-side copies wait for their replies side by side.
@@ -91,9 +91,13 @@ def split_s3_url(url: str) -> tuple[str, str]:
     return bucket, key
 
 
-def list_objects(client: S3Client, bucket: str, prefix: str) -> Iterator[StoredObject]:
-    """All objects below a prefix, through every page of the listing, in S3's key order."""
-    for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+def list_objects(client: S3Client, bucket: str, prefix: str, start_after: str = "") -> Iterator[StoredObject]:
+    """All objects below a prefix, through every page of the listing, in S3's key order.
+
+    With ``start_after`` the listing begins behind that key; what lies before it costs nothing.
+    """
+    pages = client.get_paginator("list_objects_v2")
+    for page in pages.paginate(Bucket=bucket, Prefix=prefix, StartAfter=start_after):
         for item in page.get("Contents", ()):
             yield StoredObject(item["Key"], item["Size"], item["ETag"].strip('"'), item["LastModified"])
 
@@ -252,32 +256,53 @@ class Copy:
     version_id: str | None = None
 
 
-def copy_object(client: S3Client, bucket: str, copy: Copy) -> str | None:
+_KEPT_HEADERS = ("ContentType", "ContentEncoding", "ContentDisposition", "ContentLanguage", "CacheControl")
+
+
+def copy_object(
+    client: S3Client,
+    bucket: str,
+    copy: Copy,
+    *,
+    metadata: Mapping[str, str] | None = None,
+    headers: Mapping[str, Any] | None = None,
+    only_if_absent: bool = False,
+) -> str | None:
     """Copy inside the bucket without moving the bytes.
+
+    With ``metadata`` the copy gets these instead of the source's, and of ``headers`` (an answer of
+    :func:`head_object`) what describes the content. With ``only_if_absent`` nothing is replaced.
 
     Returns the SHA-256 of the copy in base64 as S3 computed it; None above 5 GB, where S3 knows no
     checksum of the whole.
 
     Raises:
-        ObjectChanged: if the source is gone or is another version than asked for.
+        ObjectChanged: if the source is gone or is another version than asked for, or if something stands
+            in the target's place and nothing may be replaced.
     """
     source: CopySourceTypeDef = {"Bucket": bucket, "Key": copy.source}
     if copy.version_id:
         source["VersionId"] = copy.version_id
-    condition = {"CopySourceIfMatch": f'"{copy.etag}"'} if copy.etag else {}
+    condition: dict[str, Any] = {"CopySourceIfMatch": f'"{copy.etag}"'} if copy.etag else {}
+    if metadata is not None:
+        kept = {name: (headers or {})[name] for name in _KEPT_HEADERS if name in (headers or {})}
+        condition |= {"Metadata": dict(metadata), "MetadataDirective": "REPLACE", **kept}
     try:
         if copy.size >= _COPY_LIMIT:
+            # Only the caller's look at the target protects it here: a copy in parts knows no such condition.
             client.copy(source, bucket, copy.target, ExtraArgs=condition)
             return None
+        if only_if_absent:
+            condition["IfNoneMatch"] = "*"
         response = client.copy_object(
             Bucket=bucket,
             Key=copy.target,
             CopySource=source,
             ChecksumAlgorithm="SHA256",
-            **condition,  # type: ignore[arg-type]
+            **condition,
         )
     except ClientError as error:
-        if error_code(error) in _CHANGED:
+        if error_code(error) in (*_CHANGED, "ConditionalRequestConflict", "409"):
             raise ObjectChanged(f"s3://{bucket}/{copy.source} changed before it was copied") from error
         raise
     return response["CopyObjectResult"].get("ChecksumSHA256")
@@ -352,6 +377,16 @@ def delete_version(client: S3Client, bucket: str, key: str, etag: str, version_i
             return False
         raise
     return True
+
+
+def head_object(client: S3Client, bucket: str, key: str) -> HeadObjectOutputTypeDef | None:
+    """What S3 says of an object, its metadata among it; None where there is none."""
+    try:
+        return client.head_object(Bucket=bucket, Key=key)
+    except ClientError as error:
+        if error_code(error) in ("NoSuchKey", "404"):
+            return None
+        raise
 
 
 def get_bytes(client: S3Client, bucket: str, key: str) -> bytes | None:

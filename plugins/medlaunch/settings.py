@@ -96,6 +96,12 @@ class Settings(BaseModel):
     load_group_bytes: int = Field(
         256 * 1024 * 1024, ge=1, description="Uploads are gathered into one group up to so many bytes."
     )
+    replay_batch_files: int = Field(
+        1_000,
+        ge=1,
+        le=10_000,
+        description="One task of a replay puts at most so many files back into landing.",
+    )
     include_dir: Path = Field(
         default_factory=lambda: _find_include(),
         description="Folder with the SQL and reference data; found by itself in every known layout.",

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 # File -> its DAGs. A new file is added here, or the count fails.
 DAG_FILES = {
     "facility_accreditation.py": {"facility_accreditation"},
+    "replay_uploads.py": {"replay_uploads"},
     "rollback_publication.py": {"rollback_publication"},
 }
 TAGS = {"accreditation", "staffing", "clinical", "athena", "medlaunch", "operations"}

@@ -10,6 +10,7 @@ from tests.end_to_end.test_accreditation_in_process import DAY, facility, lines
 from tests.pipeline import Pipeline
 
 ROLLBACK = "rollback_publication"
+REPLAY = "replay_uploads"
 
 
 @pytest.fixture
@@ -119,3 +120,45 @@ def test_a_run_is_rolled_back_with_all_its_snapshots_or_not_at_all(pipeline: Pip
     # Once more there is nothing to do, and nothing is done.
     again = pipeline.report(ROLLBACK, run_id=bad.run_id, dry_run=False, reason="bad")
     assert (again["summary"], len(again["details"]["untouched"])) == ("Rolled back 0 snapshots", 2)
+
+
+def test_a_replay_keeps_the_order_whatever_comes_and_goes_meanwhile(pipeline: Pipeline) -> None:
+    old = pipeline.upload(DAY, "z old.jsonl", lines(facility(1, facility_name="old"), facility(2)))
+    pipeline.next_second()
+    new = pipeline.upload(DAY, "a new.jsonl", lines(facility(1, facility_name="new"), facility(3)))
+    pipeline.report()
+    before = pipeline.state(DAY)
+    assert facilities(pipeline)["FAC00001"] == "new"
+
+    pipeline.next_second()
+    told = pipeline.report(REPLAY, snapshot_from=DAY, snapshot_to=DAY)
+    assert told["summary"].startswith("Dry run: would put 2 uploads of 1 snapshot (0.0 MB)")
+    assert told["lines"][0].endswith(": z old.jsonl, a new.jsonl")
+    assert pipeline.keys("landing/") == []
+
+    done = pipeline.report(
+        REPLAY, snapshot_from="2026-01-01", snapshot_to="2026-12-31", dry_run=False, reason="r"
+    )
+    assert done["summary"].startswith("Put 2 of 2 uploads")
+    assert pipeline.keys("landing/") == [new, old]
+    # The run sees one of them only, and with it a correction that came since.
+    kept = pipeline.s3.get_object(Bucket=pipeline.bucket, Key=new)
+    pipeline.s3.delete_object(Bucket=pipeline.bucket, Key=new)
+    pipeline.report()
+    assert pipeline.state(DAY) == before
+    pipeline.upload(DAY, "b correction.jsonl", lines(facility(3, facility_name="corrected")))
+    pipeline.next_second()
+    pipeline.s3.put_object(
+        Bucket=pipeline.bucket, Key=new, Body=kept["Body"].read(), Metadata=kept["Metadata"]
+    )
+    pipeline.report()
+    assert facilities(pipeline) == {"FAC00001": "new", "FAC00002": "Facility 2", "FAC00003": "corrected"}
+    assert pipeline.keys("landing/") == []
+    orders = [
+        (one["upload"]["file"], one["upload"]["uploaded_at"] is not None)
+        for one in pipeline.manifest(DAY)["inputs"]
+    ]
+    assert orders == [("z old.jsonl", True), ("a new.jsonl", True), ("b correction.jsonl", False)]
+
+    refused = pipeline.run(REPLAY, snapshot_from=DAY, snapshot_to=DAY, dry_run=False)
+    assert refused.state == "failed"
