@@ -1,0 +1,126 @@
+"""GitHub's workflows: schema, linter, pinned actions, few permissions, and targets that exist."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / ".github"
+WORKFLOWS = sorted((FOLDER / "workflows").glob("*.yml"))
+PARSED: dict[str, dict[Any, Any]] = {file.name: yaml.safe_load(file.read_text()) for file in WORKFLOWS}
+
+every_workflow = pytest.mark.parametrize("name", PARSED)
+
+
+def tool(name: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [Path(sys.executable).with_name(name), *arguments], capture_output=True, text=True, check=False
+    )
+
+
+def jobs(name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    yield from PARSED[name]["jobs"].items()
+
+
+def steps(name: str) -> Iterator[dict[str, Any]]:
+    for _, job in jobs(name):
+        yield from job.get("steps", [])
+
+
+def test_the_files_follow_githubs_schemas(tmp_path: Path) -> None:
+    run = tool("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *WORKFLOWS)
+    assert run.returncode == 0, run.stdout
+    run = tool("check-jsonschema", "--builtin-schema", "vendor.dependabot", FOLDER / "dependabot.yml")
+    assert run.returncode == 0, run.stdout
+    misspelt = tmp_path / "bad.yml"
+    misspelt.write_text(WORKFLOWS[0].read_text().replace("runs-on:", "run-on:"))
+    assert tool("check-jsonschema", "--builtin-schema", "vendor.github-workflows", misspelt).returncode == 1
+
+
+def test_the_linter_finds_nothing(tmp_path: Path) -> None:
+    run = tool("zizmor", "--offline", "--no-progress", FOLDER)
+    assert run.returncode == 0, run.stdout + run.stderr
+    bad = tmp_path / ".github/workflows/bad.yml"
+    bad.parent.mkdir(parents=True)
+    bad.write_text(
+        "on: issues\npermissions: {}\njobs:\n  x:\n    runs-on: ubuntu-24.04\n    steps:\n"
+        "      - run: echo ${{ github.event.issue.title }}\n"
+    )
+    assert tool("zizmor", "--offline", "--no-progress", bad).returncode != 0
+
+
+@every_workflow
+def test_actions_are_pinned_by_commit_with_their_version(name: str) -> None:
+    text = (FOLDER / "workflows" / name).read_text()
+    used = re.findall(r"uses: (\S+)(.*)", text)
+    assert used
+    for action, comment in used:
+        if action.startswith("./"):
+            assert (ROOT / action).is_file()
+            continue
+        assert re.fullmatch(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}", action), action
+        assert re.fullmatch(r" # v\d+\.\d+\.\d+", comment), f"{action} does not say its version"
+
+
+def test_one_action_has_one_version() -> None:
+    found: dict[str, set[str]] = {}
+    for name in PARSED:
+        for action, commit in re.findall(r"uses: (\S+)@(\w{40})", (FOLDER / "workflows" / name).read_text()):
+            found.setdefault(action, set()).add(commit)
+    assert all(len(commits) == 1 for commits in found.values()), found
+
+
+@every_workflow
+def test_permissions_are_minimal(name: str) -> None:
+    assert PARSED[name]["permissions"] == {"contents": "read"}
+    for job_name, job in jobs(name):
+        extra = {right for right, how in job.get("permissions", {}).items() if how != "read"}
+        assert extra <= {"id-token"}, job_name
+        # Who may assume a role is approved, or may only look.
+        assert not extra or job.get("environment"), job_name
+    assert "secrets." not in (FOLDER / "workflows" / name).read_text()
+    assert "pull_request_target" not in PARSED[name].get(True, {})  # YAML reads `on` as true
+
+
+@every_workflow
+def test_jobs_end_and_leave_no_token_behind(name: str) -> None:
+    for job_name, job in jobs(name):
+        assert "uses" in job or 0 < job["timeout-minutes"] <= 120, job_name
+    for step in steps(name):
+        if "actions/checkout@" in step.get("uses", ""):
+            assert step["with"]["persist-credentials"] is False
+
+
+@every_workflow
+def test_what_they_run_exists(name: str) -> None:
+    targets = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named: set[str] = set()
+    for _, job in jobs(name):
+        named |= set(job.get("strategy", {}).get("matrix", {}).get("target", []))
+        for step in job.get("steps", []):
+            for words in re.findall(r"^make (.*)$", step.get("run", ""), re.MULTILINE):
+                named |= {word for word in words.split() if re.fullmatch(r"[a-z][a-z-]*", word)}
+    assert named <= targets, named - targets
+    assert named or all("uses" in job for _, job in jobs(name))
+
+
+def test_what_is_promised_runs() -> None:
+    checks = PARSED["checks.yml"]["jobs"]
+    assert checks["test"]["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13"]
+    text = (FOLDER / "workflows/checks.yml").read_text()
+    for target in ("lint", "test", "test-package", "package", "test-compose"):
+        assert re.search(rf"make [^\n]*\b{target}\b", text)
+    deploy = PARSED["deploy.yml"]["jobs"]
+    assert deploy["dev"]["needs"] == "checks"
+    assert deploy["prod"]["needs"] == "dev"
+    assert deploy["prod"]["environment"] == "prod"
+    assert PARSED["deploy.yml"][True] == {"push": {"branches": ["main"]}}
+    assert PARSED["nightly.yml"][True]["schedule"]
