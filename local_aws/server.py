@@ -158,7 +158,11 @@ class Server:
     def catalog(self, region: str) -> Catalog:
         if region not in self._catalogs:
             self._catalogs[region] = Catalog(
-                DEFAULT_ACCOUNT_ID, region, lambda database, table: self.glue.save(region, database, table)
+                DEFAULT_ACCOUNT_ID,
+                region,
+                lambda database, table: self.glue.save(region, database, table),
+                self.s3,
+                self.glue.updating,
             )
         return self._catalogs[region]
 

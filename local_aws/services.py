@@ -18,6 +18,7 @@ from moto.core.base_backend import BackendDict
 from moto.glue.models import FakeDatabase, FakeTable, glue_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
+from local_aws.athena.catalog import forget_versions
 from local_aws.http import Handler, Request, Response, query_parameters, wsgi
 from local_aws.s3 import S3
 from local_aws.state import State, dumps, loads
@@ -45,6 +46,8 @@ class Glue:
     def __init__(self, state: State) -> None:
         self.state = state
         self._lock = threading.Lock()
+        # Held while a table is replaced.
+        self.updating = threading.RLock()
 
     def load(self) -> None:
         for region, database, name, blob in self.state.rows(
@@ -117,6 +120,29 @@ class Glue:
         if start + size < len(found):
             answer["NextToken"] = str(start + size)
         return answer
+
+    def update_table(self, request: Request, handle: Handler) -> Response:
+        """UpdateTable with its optimistic lock, the VersionId, which moto does not look at.
+
+        Iceberg's commits rest on it: https://iceberg.apache.org/docs/latest/aws/#optimistic-locking
+        """
+        body = json.loads(request.data() or b"{}")
+        backend = glue_backends[DEFAULT_ACCOUNT_ID][region_of(request)]
+        database = backend.databases.get(body.get("DatabaseName") or "")
+        name = (body.get("TableInput") or {}).get("Name") or ""
+        with self.updating:
+            entry = database.tables.get(name) if database is not None else None
+            version = body.get("VersionId")
+            if entry is not None and version and str(entry.as_dict()["VersionId"]) != str(version):
+                error = {
+                    "__type": "ConcurrentModificationException",
+                    "Message": "Update table failed due to concurrent modifications.",
+                }
+                return Response(400, _JSON, json.dumps(error).encode())
+            response = handle(request)
+            if entry is not None and response.status < 400 and body.get("SkipArchive"):
+                forget_versions(entry)
+            return response
 
     def after(self, region: str, operation: str, body: bytes) -> None:
         """Saves what an API call changed, before it is answered."""
@@ -262,7 +288,10 @@ class Moto:
             if service == "glue" and operation == "SearchTables":
                 found = self.glue.search(region_of(request), json.loads(body or b"{}"))
                 return Response(200, _JSON, json.dumps(found, default=_timestamp).encode())
-            response = self._handle(request)
+            if service == "glue" and operation == "UpdateTable":
+                response = self.glue.update_table(request, self._handle)
+            else:
+                response = self._handle(request)
         except NotImplementedError as e:
             # Not a failure of the server's, which SDKs would try again.
             text = f"local_aws: {service or 'the service'} has no {operation or request.method}: {e}"

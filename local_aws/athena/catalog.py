@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from local_aws.athena import types as ty
 from local_aws.athena.errors import QueryError
 from local_aws.athena.select import View, VirtualTable
 from local_aws.athena.types import Type, parse_hive_type
+from local_aws.objects import ObjectStore
 
 CATALOG = "awsdatacatalog"
 # https://docs.aws.amazon.com/athena/latest/ug/tables-databases-columns-names.html
@@ -50,6 +52,10 @@ STORAGE_FORMATS = {
     "TEXTFILE": (LAZY_SERDE, TEXT_INPUT, TEXT_OUTPUT),
     "JSON": (JSON_SERDES[1], TEXT_INPUT, TEXT_OUTPUT),
 }
+
+
+class ConcurrentModification(Exception):
+    """A table is no longer in the version that a change was made for."""
 
 
 @dataclass(frozen=True)
@@ -147,11 +153,19 @@ def parse_view(table: Table) -> View:
     return View(body["originalSql"], body.get("schema") or table.database, table.columns)
 
 
+def forget_versions(entry: FakeTable) -> None:
+    """Keeps a table's current version only, as UpdateTable's SkipArchive asks: each Iceberg commit is one."""
+    current = str(entry.as_dict()["VersionId"])
+    for version in [v for v in entry.versions if v != current]:
+        entry.delete_version(version)
+
+
 class Catalog:
     """The Glue catalog of one account and region.
 
     changed: called after each change with the names of the database and the table (None: the database
-    itself), so that the state can be saved before the query succeeds.
+    itself), so that the state can be saved before the query succeeds. store: where Iceberg tables keep
+    their metadata. updating: held while a table is replaced, by API calls too.
     """
 
     def __init__(
@@ -159,10 +173,14 @@ class Catalog:
         account: str,
         region: str,
         changed: Callable[[str, str | None], None] = lambda database, table: None,
+        store: ObjectStore | None = None,
+        updating: threading.RLock | None = None,
     ) -> None:
         self.account = account
         self.region = region
         self._changed = changed
+        self._store = store
+        self._updating = updating or threading.RLock()
 
     @property
     def glue(self) -> GlueBackend:
@@ -211,11 +229,19 @@ class Catalog:
     def tables(self, database: str) -> list[Table]:
         if database not in self.glue.databases:
             return []
-        return [Table(t.as_dict()) for t in self.glue.get_tables(database, None)]
+        return [self._table(t.as_dict()) for t in self.glue.get_tables(database, None)]
 
     def find(self, database: str, name: str) -> Table | None:
         entry = self._entry(database, name)
-        return Table(entry.as_dict()) if entry is not None else None
+        return self._table(entry.as_dict()) if entry is not None else None
+
+    def _table(self, description: dict[str, Any]) -> Table:
+        table = Table(description)
+        if table.format != "iceberg" or self._store is None:
+            return table
+        from local_aws.athena.iceberg.table import IcebergTable
+
+        return IcebergTable(description, self, self._store)
 
     def _entry(self, database: str, name: str) -> FakeTable | None:
         d = self.glue.databases.get(database.lower())
@@ -238,6 +264,19 @@ class Catalog:
 
     def update_table(self, table: Table, entry: dict[str, Any]) -> None:
         self.glue.update_table(table.database, table.name, entry)
+        self._changed(table.database, table.name)
+
+    def replace_table(self, table: Table, entry: dict[str, Any], version: str) -> None:
+        """Replaces a table that is still in a version, and forgets the versions before.
+
+        Raises ConcurrentModification for a table that changed meanwhile.
+        """
+        with self._updating:
+            found = self._entry(table.database, table.name)
+            if found is None or str(found.as_dict()["VersionId"]) != version:
+                raise ConcurrentModification(f"{table.database}.{table.name} is no longer version {version}")
+            found.update(entry)
+            forget_versions(found)
         self._changed(table.database, table.name)
 
     def drop_table(self, table: Table) -> None:
@@ -297,6 +336,14 @@ class Catalog:
         if not self.has_database(database):
             raise QueryError("SCHEMA_NOT_FOUND", f"Schema '{database}' does not exist", where)
         table = self.find(database, name)
+        if table is None and "$" in name:
+            base, _, what = name.rpartition("$")
+            table = self.find(database, base)
+            if table is not None and table.format == "iceberg":
+                from local_aws.athena.iceberg.inspect import metadata_table
+
+                return metadata_table(table, what, where)
+            table = None
         if table is None:
             raise QueryError("TABLE_NOT_FOUND", f"Table '{CATALOG}.{database}.{name}' does not exist", where)
         return parse_view(table) if table.is_view else table

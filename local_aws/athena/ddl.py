@@ -32,6 +32,9 @@ class Ddl:
 
     def run(self, statement: st.Statement) -> tuple[Rows, list[str]]:
         """Carries the statement out: its rows and the names of their columns."""
+        iceberg = self._iceberg(statement)
+        if iceberg is not None:
+            return iceberg
         handlers: dict[type[Any], Callable[[Any], tuple[Rows, list[str]]]] = {
             st.CreateDatabase: self._create_database,
             st.DropDatabase: self._drop_database,
@@ -50,7 +53,25 @@ class Ddl:
             st.Describe: self._describe,
             st.DescribeDatabase: self._describe_database,
         }
+        if type(statement) not in handlers:
+            raise not_supported(f"{type(statement).__name__} of tables that are no Iceberg tables")
         return handlers[type(statement)](statement)
+
+    def _iceberg(self, statement: st.Statement) -> tuple[Rows, list[str]] | None:
+        """The answer of a statement on an Iceberg table, None for others."""
+        name = getattr(statement, "name", None)
+        if not isinstance(name, st.Name):
+            return None
+        new = isinstance(statement, st.CreateTable) and (
+            bool(statement.transforms) or statement.properties.get("table_type", "").upper() == "ICEBERG"
+        )
+        if not new:
+            table = self.catalog.find((name.database or self.database).lower(), name.name)
+            if table is None or table.format != "iceberg" or isinstance(statement, st.CreateTable):
+                return None
+        from local_aws.athena.iceberg.ddl import IcebergDdl
+
+        return IcebergDdl(self).run(statement)
 
     def _database(self, name: str | None) -> str:
         database = (name or self.database).lower()
@@ -101,8 +122,6 @@ class Ddl:
 
     def _create_table(self, s: st.CreateTable) -> tuple[Rows, list[str]]:
         database = self._database(s.name.database)
-        if s.properties.get("table_type", "").upper() == "ICEBERG":
-            raise not_supported("CREATE TABLE of Iceberg tables")
         if not s.external:
             raise QueryError(
                 "",

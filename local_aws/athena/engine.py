@@ -10,11 +10,12 @@ import contextlib
 import os
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import duckdb
+from duckdb.func import FunctionNullHandling, PythonUDFType
 
 from local_aws.athena.errors import Cancelled, QueryError
 from local_aws.athena.expressions import MACROS, MARK
@@ -40,6 +41,17 @@ class Session:
             if self._cancelled.is_set():
                 raise Cancelled from e
             raise translate(e) from e
+
+    def function(self, name: str, apply: Callable[..., Any], parameter: str, returns: str) -> None:
+        """Makes a function of one parameter, which is given Arrow arrays, for this session's SQL."""
+        self._connection.create_function(
+            name,
+            apply,
+            [parameter],
+            returns,
+            type=PythonUDFType.ARROW,
+            null_handling=FunctionNullHandling.SPECIAL,
+        )
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         return self.execute(sql).fetchall()

@@ -536,7 +536,7 @@ def _result_location(execution: Execution) -> str:
     """https://docs.aws.amazon.com/athena/latest/ug/querying-finding-output-files.html"""
     if execution.substatement == "CREATE_TABLE_AS_SELECT":
         return f"{execution.output_folder}tables/{execution.id}"
-    if execution.substatement in ("INSERT", "UNLOAD"):
+    if execution.substatement in ("INSERT", "UPDATE", "DELETE", "MERGE", "UNLOAD"):
         return f"{execution.output_folder}{execution.id}"
     extension = "csv" if execution.statement_type == "DML" else "txt"
     return f"{execution.output_folder}{execution.id}.{extension}"

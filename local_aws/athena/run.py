@@ -80,6 +80,8 @@ def classify(sql: str) -> tuple[str, str]:
         return "DML", "SELECT"
     if first in ("INSERT", "UPDATE", "DELETE", "MERGE", "UNLOAD"):
         return "DML", first
+    if first in ("OPTIMIZE", "VACUUM"):
+        return "DDL", first
     if first == "EXPLAIN":
         return "UTILITY", "EXPLAIN"
     if first in ("SHOW", "DESCRIBE", "DESC"):
@@ -163,8 +165,17 @@ class Runner:
             return self._create_view(sql)
         if first == "CREATE" and words[1] == "TABLE" and is_ctas(sql):
             return self._ctas(sql)
-        if first in ("UPDATE", "DELETE", "MERGE", "OPTIMIZE", "VACUUM"):
-            raise not_supported(f"{first} (Iceberg tables)")
+        if first in ("UPDATE", "DELETE", "MERGE"):
+            from local_aws.athena.iceberg import changes
+
+            run = {"UPDATE": changes.update, "DELETE": changes.delete, "MERGE": changes.merge}[first]
+            return run(self, sql)
+        if first in ("OPTIMIZE", "VACUUM"):
+            from local_aws.athena.iceberg import maintenance
+
+            maintain = {"OPTIMIZE": maintenance.optimize, "VACUUM": maintenance.vacuum}[first]
+            maintain(self, sql)
+            return self._text([], [])
         if first == "PREPARE":
             name, text = parse_prepare(sql)
             self._check_prepared(name, text)
@@ -181,10 +192,15 @@ class Runner:
 
     def compile(self, sql: str, *, node: exp.Expression | None = None) -> tuple[str, Query, Compiler]:
         """A query as DuckDB SQL with its tables resolved to files."""
-        compiler = Compiler(self.catalog, self.database, sql)
-        compiler.now = self.now
+        compiler = self.compiler(sql)
         query = compiler.query(node if node is not None else parse_query(sql))
         return self.resolve(query, compiler), query, compiler
+
+    def compiler(self, sql: str) -> Compiler:
+        compiler = Compiler(self.catalog, self.database, sql)
+        compiler.now = self.now
+        compiler.evaluate = lambda constant: self.session.rows(f"SELECT {constant}")[0][0]
+        return compiler
 
     def resolve(self, query: Query, compiler: Compiler) -> str:
         body = query.sql
@@ -360,8 +376,7 @@ class Runner:
 
     def _plan_only(self, sql: str) -> tuple[str, Query, Compiler]:
         """Analyses a query without looking for files."""
-        compiler = Compiler(self.catalog, self.database, sql)
-        compiler.now = self.now
+        compiler = self.compiler(sql)
         query = compiler.query(parse_query(sql))
         return query.sql, query, compiler
 
@@ -424,6 +439,13 @@ class Runner:
             end = ts[-2][2]
         elif tail == ["WITH", "NO", "DATA"]:
             end, with_data = ts[-3][2], False
+        if str(options.get("table_type", "HIVE")).upper() == "ICEBERG":
+            from local_aws.athena.iceberg import ddl as iceberg
+
+            names = parts[-2] if len(parts) > 1 else self.database, parts[-1]
+            return iceberg.create_as(
+                self, names, options, padded(sql, ts[i][3], end), exists=exists, with_data=with_data
+            )
         unknown = next((key for key in options if key not in _CTAS_PROPERTIES), None)
         if unknown is not None:
             raise QueryError(
@@ -569,6 +591,10 @@ class Runner:
         if not isinstance(table, Table):
             raise QueryError("NOT_SUPPORTED", "Inserting into views is not supported", (1, 1))
         kind = _INSERTABLE.get(table.format)
+        if table.format == "iceberg":
+            from local_aws.athena.iceberg import changes
+
+            return changes.insert(self, table, sql, tree, columns_given)
         if kind is None:
             raise not_supported(f"INSERT INTO {table.format} tables")
         if table.storage.get("BucketColumns"):

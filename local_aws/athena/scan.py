@@ -118,6 +118,14 @@ class Reader:
         """DuckDB SQL, a parenthesised query, that stands for the scan."""
         table = scan.table
         assert isinstance(table, Table)
+        if table.format == "iceberg":
+            from local_aws.athena.iceberg import scan as iceberg
+
+            return iceberg.relation(self, scan)
+        if table.format == "iceberg metadata":
+            from local_aws.athena.iceberg import inspect
+
+            return inspect.relation(self, scan)
         partitions = self.partitions(table, scan)
         keys = table.partition_keys
         groups: list[tuple[Partition, list[File]]] = []

@@ -82,6 +82,8 @@ class Scan:
     bounds: dict[str, list[Bound]] = field(default_factory=dict)
     # Predicates over partition columns only, as DuckDB SQL over p."column".
     filters: list[str] = field(default_factory=list)
+    # What an Iceberg table's scan reads, once it is planned.
+    plan: list[Any] = field(default_factory=list)
 
     @property
     def token(self) -> str:
@@ -89,6 +91,8 @@ class Scan:
 
 
 Origin = tuple[Scan, str]
+# Columns that SELECT * leaves out.
+HIDDEN = [("$path", ty.VARCHAR), ("$file_size", ty.BIGINT)]
 
 
 @dataclass
@@ -162,6 +166,10 @@ class Compiler:
         self._truth = False
         self.truth = False
         self.now = dt.datetime.now(dt.UTC)
+        # Gives the value of a constant's SQL; time travel needs it while it compiles.
+        self.evaluate: Callable[[str], Any] | None = None
+        # One statement sees one state of each table.
+        self._resolved: dict[tuple[str | None, str, str], TableLike | View | VirtualTable] = {}
 
     # ------------------------------------------------------------------------------------ entry
 
@@ -280,8 +288,7 @@ class Compiler:
         where = position(self.source, node) if not self._views else None
         alias_node = node.args.get("alias")
         alias = alias_node.name.lower() if alias_node is not None and alias_node.name else name.lower()
-        if node.args.get("version") or node.args.get("when"):
-            raise not_supported("Time travel (FOR TIMESTAMP AS OF, FOR VERSION AS OF)", where)
+        version = node.args.get("version")
         if not isinstance(node.this, exp.Identifier):
             raise not_supported(f"Table function {node.this.sql('trino')[:60]}", where)
         cte = self.ctes.get(name.lower()) if not node.db else None
@@ -305,7 +312,12 @@ class Compiler:
             self._rename(relation, alias_node, node)
             return sql, relation
         database = (node.db or self.database).lower()
-        found = self.catalog.resolve(node.catalog or None, database, name.lower(), where)
+        key = (node.catalog or None, database, name.lower())
+        found = self._resolved.get(key)
+        if found is None:
+            found = self._resolved[key] = self.catalog.resolve(*key, where)
+        if version is not None:
+            found = self._as_of(found, version, node)
         if isinstance(found, View):
             sql, relation = self._view(found, database, name.lower(), node)
         elif isinstance(found, VirtualTable):
@@ -320,7 +332,7 @@ class Compiler:
             for column, t in [*found.columns, *found.partition_keys]:
                 o = ((scan, column.lower()),)
                 fields.append(Field(column, t, f"{r}.{ty.quote(column)}", o, mark=o))
-            for hidden, t in (("$path", ty.VARCHAR), ("$file_size", ty.BIGINT)):
+            for hidden, t in getattr(found, "hidden", HIDDEN):
                 fields.append(
                     Field(hidden, t, f"{r}.{ty.quote(hidden)}", (), hidden=True, mark=((scan, hidden),))
                 )
@@ -330,6 +342,17 @@ class Compiler:
         relation.database = database if alias == name.lower() else None
         self._rename(relation, alias_node, node)
         return sql, relation
+
+    def _as_of(self, found: Any, version: exp.Expression, node: exp.Table) -> TableLike:
+        """Time travel: https://docs.aws.amazon.com/athena/latest/ug/querying-iceberg-time-travel-and-version-travel-queries.html"""
+        if getattr(found, "format", "") != "iceberg" or self.evaluate is None:
+            raise self.fail(
+                "NOT_SUPPORTED", f"This connector does not support versioned tables: {node.name}", node
+            )
+        from local_aws.athena.iceberg.table import as_of
+
+        value = self.expr(version.expression, Scope([]))
+        return as_of(found, version.name.upper(), value, self.evaluate)
 
     def _view(self, view: View, database: str, name: str, node: exp.Table) -> tuple[str, Relation]:
         if (database, name) in self._views:
@@ -895,7 +918,9 @@ class Compiler:
                 for scan, _ in f.origins:
                     scans[scan.id] = scan
             for scan in scans.values():
-                partitions = {n.lower() for n, _ in scan.table.partition_keys}
+                partitions = getattr(
+                    scan.table, "prunable", {n.lower() for n, _ in scan.table.partition_keys}
+                )
                 if all(any(s is scan and c in partitions for s, c in f.origins) for f in references):
                     self._partition_scan = scan
                     try:

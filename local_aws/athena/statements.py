@@ -29,6 +29,15 @@ class ColumnDef:
 
 
 @dataclass
+class Transform:
+    """A part of an Iceberg table's PARTITIONED BY: bucket(16, id) is ("bucket", "id", 16)."""
+
+    name: str
+    column: str
+    argument: int | None = None
+
+
+@dataclass
 class CreateDatabase:
     name: str
     if_not_exists: bool
@@ -69,6 +78,8 @@ class CreateTable:
     clustered_by: list[str] = field(default_factory=list)
     sorted_by: list[tuple[str, bool]] = field(default_factory=list)
     buckets: int | None = None
+    # Iceberg's; empty where PARTITIONED BY declares columns.
+    transforms: list[Transform] = field(default_factory=list)
 
 
 @dataclass
@@ -123,6 +134,12 @@ class AddColumns:
 
 
 @dataclass
+class DropColumn:
+    name: Name
+    column: str
+
+
+@dataclass
 class ChangeColumn:
     """ALTER TABLE CHANGE COLUMN; `after`: the column before it, "" for FIRST, None for where it is."""
 
@@ -136,6 +153,12 @@ class ChangeColumn:
 class SetProperties:
     name: Name
     properties: dict[str, str]
+
+
+@dataclass
+class UnsetProperties:
+    name: Name
+    keys: list[str]
 
 
 @dataclass
@@ -172,7 +195,8 @@ class DescribeDatabase:
 
 Statement = (
     CreateDatabase | DropDatabase | AlterDatabase | CreateTable | DropTable | AddPartitions | DropPartitions
-    | RenamePartition | SetLocation | AddColumns | ChangeColumn | SetProperties | Repair | Show | Describe
+    | RenamePartition | SetLocation | AddColumns | DropColumn | ChangeColumn | SetProperties
+    | UnsetProperties | Repair | Show | Describe
     | DescribeDatabase
 )  # fmt: skip
 
@@ -477,7 +501,9 @@ class _Parser:
             if self.accept("COMMENT"):
                 out.comment = self.string()
             elif self.accept("PARTITIONED", "BY"):
-                out.partitioned_by = self.columns()
+                out.transforms = self._transforms()
+                if not out.transforms:
+                    out.partitioned_by = self.columns()
             elif self.accept("CLUSTERED", "BY"):
                 self._clustered(out)
             elif self.accept("ROW", "FORMAT"):
@@ -521,6 +547,36 @@ class _Parser:
             self.fail("a number of buckets")
         out.buckets = int(count)
         self.expect("BUCKETS")
+
+    def _transforms(self) -> list[Transform]:
+        """Columns and functions of columns, without types; nothing where columns are declared.
+
+        https://docs.aws.amazon.com/athena/latest/ug/querying-iceberg-creating-tables.html
+        """
+        start = self.i
+        self.expect("(")
+        out = []
+        while True:
+            name, arguments = self.identifier().lower(), []
+            called = self.accept("(")
+            if called:
+                arguments.append(self.identifier().lower())
+                while self.accept(","):
+                    arguments.append(self.identifier().lower())
+                self.expect(")")
+            elif self.token.text not in (",", ")"):
+                self.i = start
+                return []
+            numbers = [a for a in arguments if a.isdigit()]
+            columns = [a for a in arguments if not a.isdigit()] if called else [name]
+            if len(columns) != 1 or len(numbers) > 1:
+                self.fail("a column, or a transform such as bucket(16, column)")
+            out.append(
+                Transform(name if called else "identity", columns[0], int(numbers[0]) if numbers else None)
+            )
+            if self.accept(")"):
+                return out
+            self.expect(",")
 
     def _row_format(self, out: CreateTable) -> None:
         if self.accept("SERDE"):
@@ -567,6 +623,15 @@ class _Parser:
             return AddPartitions(table, exists, partitions)
         if self.accept("REPLACE", "COLUMNS"):
             return AddColumns(table, self.columns(), replace=True)
+        if self.accept("DROP", "COLUMN"):
+            return DropColumn(table, self.identifier().lower())
+        if self.accept("UNSET", "TBLPROPERTIES"):
+            self.expect("(")
+            keys = [self.string()]
+            while self.accept(","):
+                keys.append(self.string())
+            self.expect(")")
+            return UnsetProperties(table, keys)
         if self.accept("DROP"):
             exists = self.if_exists()
             if self.token.word != "PARTITION":

@@ -27,7 +27,18 @@ def features() -> list[tuple[str, str, str]]:
 
 
 def table() -> str:
-    order = ["DDL", "Formats", "Partitions", "Expressions", "Writing", "API", "S3", "State", "Clients"]
+    order = [
+        "DDL",
+        "Formats",
+        "Partitions",
+        "Expressions",
+        "Writing",
+        "Iceberg",
+        "API",
+        "S3",
+        "State",
+        "Clients",
+    ]
     rows = sorted(features(), key=lambda f: order.index(f[0]))
     lines = ["| area | what works | proven by |", "|---|---|---|"]
     lines += [f"| {a} | {f.replace('|', chr(92) + '|')} | `{t}` |" for a, f, t in rows]

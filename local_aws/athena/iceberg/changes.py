@@ -1,0 +1,368 @@
+"""INSERT, UPDATE, DELETE, MERGE and CREATE TABLE AS of Iceberg tables.
+
+Rows are changed by writing the files that hold them anew (copy on write). What is to be done is found
+first, by one query, and kept in a temporary table that names rows by file and position; DuckDB moves it to
+disk where it is large. Then the files in it are read once more and written as they should be.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sqlglot import exp
+
+from local_aws.athena import types as ty
+from local_aws.athena.catalog import Table
+from local_aws.athena.errors import QueryError, not_supported
+from local_aws.athena.expressions import E, cast, coerce
+from local_aws.athena.iceberg.scan import Planned, deleted_positions, rows
+from local_aws.athena.iceberg.table import FILE, POSITION, IcebergTable
+from local_aws.athena.iceberg.write import MAX_PARTITIONS, commit, write, writing
+from local_aws.athena.parser import parse_query
+from local_aws.athena.select import Compiler, Query, Relation, Scope
+from local_aws.athena.types import Type, duckdb_type, quote
+
+if TYPE_CHECKING:
+    from local_aws.athena.run import Outcome, Runner
+
+# The table of what is to be done: one row for each row to update, delete or insert.
+CHANGES = '"$changes"'
+
+
+def done(runner: Runner, count: int) -> Outcome:
+    """What such a statement leaves: no result file, and the number of rows."""
+    from local_aws.athena.run import Outcome
+
+    path = runner.scratch / f"{runner.query_id}.out"
+    path.write_bytes(b"")
+    return Outcome(
+        "", path, [("rows", ty.BIGINT)], 0, runner.reader.scanned, count, planned_at=runner.planned_at
+    )
+
+
+# -------------------------------------------------------------------------------------------- INSERT
+
+
+def insert(
+    runner: Runner,
+    table: Table,
+    sql: str,
+    tree: exp.Insert,
+    columns: list[str] | None,
+) -> Outcome:
+    """https://docs.aws.amazon.com/athena/latest/ug/insert-into.html"""
+    assert isinstance(table, IcebergTable)
+    body, query, compiler = runner.compile(sql, node=tree.expression)
+    wanted = table.columns
+    names = columns if columns is not None else [n for n, _ in wanted]
+    _known(table, names, "Insert column name does not exist in target table: {}")
+    types = [dict(wanted)[n] for n in names]
+    given = [f.type for f in query.fields]
+    if not _all_assignable(given, types):
+        raise QueryError(
+            "TYPE_MISMATCH",
+            f"Insert query has mismatched column types: Table: [{_listed(types)}], Query: [{_listed(given)}]",
+            (1, 1),
+        )
+    items = []
+    for i, (n, t) in enumerate(wanted):
+        if n in names:
+            j = names.index(n)
+            value = _assigned(compiler, E(f'q."c{j}"', given[j]), t)
+        else:
+            value = f"CAST(NULL AS {duckdb_type(t)})"
+        items.append(f'{value} AS "c{i}"')
+    with writing(runner) as files:
+        added = write(
+            files, table.metadata, f"SELECT {', '.join(items)} FROM ({body}) AS q", limit=MAX_PARTITIONS
+        )
+        commit(files, table, added)
+    return done(runner, sum(f.record_count for f in added))
+
+
+def _known(table: IcebergTable, names: list[str], message: str) -> None:
+    have = dict(table.columns)
+    for n in names:
+        if n not in have:
+            raise QueryError("COLUMN_NOT_FOUND", message.format(n), (1, 1))
+        if names.count(n) > 1:
+            raise QueryError("DUPLICATE_COLUMN_NAME", f"Column name is specified more than once: {n}", (1, 1))
+
+
+def _listed(types: list[Type]) -> str:
+    return ", ".join(map(str, types))
+
+
+def _all_assignable(given: list[Type], wanted: list[Type]) -> bool:
+    from local_aws.athena.run import _assignable
+
+    return len(given) == len(wanted) and all(map(_assignable, given, wanted))
+
+
+def _assigned(compiler: Compiler, e: E, t: Type) -> str:
+    """A value in a column's type."""
+    if ty.common(e.type, t) == t:
+        return cast(e, t).sql
+    return coerce(compiler, e, t, exp.Null()).sql
+
+
+# ---------------------------------------------------------------------------- UPDATE, DELETE, MERGE
+
+
+@dataclass
+class _Case:
+    """One WHEN clause: `values` are the SQL of columns by name; None deletes."""
+
+    number: int
+    matched: bool
+    condition: str | None
+    values: dict[str, str] | None
+
+
+@dataclass
+class _Target:
+    table: IcebergTable
+    scan: Any
+    sql: str
+    relation: Relation
+    compiler: Compiler
+    cases: list[_Case] = field(default_factory=list)
+
+    def hidden(self, name: str) -> str:
+        f = next(f for f in self.relation.fields if f.name == name)
+        self.compiler._touch(f)
+        return f.sql
+
+
+def _target(runner: Runner, sql: str, node: exp.Expression) -> _Target:
+    compiler = runner.compiler(sql)
+    if not isinstance(node, exp.Table) or not isinstance(node.this, exp.Identifier):
+        raise not_supported(f"Changing {node.sql('trino')[:60]}")
+    from_sql, relation = compiler._table(node, Scope([]))
+    found = compiler.scans[-1].table if len(compiler.scans) == 1 else None
+    if not isinstance(found, IcebergTable) or compiler.scans[0].token not in from_sql.split(" ")[0]:
+        raise QueryError(
+            "NOT_SUPPORTED",
+            f"Modifying rows is only supported for Iceberg tables, which {node.name} is not",
+            (1, 1),
+        )
+    return _Target(found, compiler.scans[0], from_sql, relation, compiler)
+
+
+def update(runner: Runner, sql: str) -> Outcome:
+    """https://docs.aws.amazon.com/athena/latest/ug/update-statement.html"""
+    tree = parse_query(sql)
+    if not isinstance(tree, exp.Update) or tree.args.get("from_") or tree.args.get("from"):
+        raise QueryError(
+            "", "mismatched input. Expecting: UPDATE table SET column = expression [WHERE ...]", (1, 1)
+        )
+    t = _target(runner, sql, tree.this)
+    scope = Scope([t.relation])
+    values = _assignments(t, tree.expressions, scope, "UPDATE table column types don't match SET expressions")
+    t.cases = [_Case(0, True, None, values)]
+    return _where(runner, t, tree, scope)
+
+
+def delete(runner: Runner, sql: str) -> Outcome:
+    """https://docs.aws.amazon.com/athena/latest/ug/delete-statement.html"""
+    tree = parse_query(sql)
+    if not isinstance(tree, exp.Delete) or tree.args.get("using") or tree.args.get("tables"):
+        raise QueryError("", "mismatched input. Expecting: DELETE FROM table [WHERE ...]", (1, 1))
+    t = _target(runner, sql, tree.this)
+    t.cases = [_Case(0, True, None, None)]
+    return _where(runner, t, tree, Scope([t.relation]))
+
+
+def _where(runner: Runner, t: _Target, tree: exp.Expression, scope: Scope) -> Outcome:
+    where = ""
+    condition = tree.args.get("where")
+    if condition is not None:
+        where = f" WHERE {t.compiler._boolean(condition.this, scope, 'WHERE clause').sql}"
+        t.compiler._no_aggregate(condition.this, "WHERE clause")
+        t.compiler._constrain(condition.this, scope, None)
+    return _carry_out(runner, t, t.sql, "0", where, may_repeat=False)
+
+
+def _assignments(t: _Target, nodes: list[exp.Expression], scope: Scope, mismatch: str) -> dict[str, str]:
+    """SET column = expression, ..."""
+    columns = dict(t.table.columns)
+    names: list[str] = []
+    values: list[E] = []
+    for node in nodes:
+        if not isinstance(node, exp.EQ) or not isinstance(node.this, exp.Column) or node.this.table:
+            raise QueryError(
+                "", f"mismatched input '{node.sql('trino')[:60]}'. Expecting: SET column = expression", (1, 1)
+            )
+        names.append(node.this.name.lower())
+        values.append(t.compiler.expr(node.expression, scope))
+        t.compiler._no_aggregate(node.expression, "SET expression")
+    for n in names:
+        if n not in columns:
+            raise QueryError("COLUMN_NOT_FOUND", f"The UPDATE SET target column {n} doesn't exist", (1, 1))
+        if names.count(n) > 1:
+            raise QueryError("DUPLICATE_COLUMN_NAME", f"Column name is specified more than once: {n}", (1, 1))
+    types = [columns[n] for n in names]
+    if not _all_assignable([v.type for v in values], types):
+        have = _listed([v.type for v in values])
+        raise QueryError(
+            "TYPE_MISMATCH", f"{mismatch}: Table: [{_listed(types)}], Expressions: [{have}]", (1, 1)
+        )
+    return {n: _assigned(t.compiler, v, columns[n]) for n, v in zip(names, values, strict=True)}
+
+
+def merge(runner: Runner, sql: str) -> Outcome:
+    """https://docs.aws.amazon.com/athena/latest/ug/merge-into-statement.html"""
+    tree = parse_query(sql)
+    if not isinstance(tree, exp.Merge):
+        raise QueryError(
+            "", "mismatched input. Expecting: MERGE INTO table USING source ON condition", (1, 1)
+        )
+    t = _target(runner, sql, tree.this)
+    compiler = t.compiler
+    source_sql, source = compiler._relation(tree.args["using"], Scope([]))
+    scope = Scope([t.relation, source])
+    if tree.args.get("using_cond") or tree.args.get("on") is None:
+        raise QueryError("", "mismatched input. Expecting: MERGE INTO ... USING ... ON condition", (1, 1))
+    on = compiler._boolean(tree.args["on"], scope, "MERGE ON condition").sql
+    compiler._constrain(tree.args["on"], scope, {id(f) for f in t.relation.fields})
+    for i, when in enumerate(tree.args["whens"].expressions):
+        t.cases.append(_when(t, when, i, scope))
+    t.hidden(FILE)
+    found = f"{t.hidden(FILE)} IS NOT NULL"
+    case = f"CASE WHEN {found} THEN {_choice(t.cases, True)} ELSE {_choice(t.cases, False)} END"
+    join = "LEFT" if any(not c.matched for c in t.cases) else "INNER"
+    return _carry_out(runner, t, f"{source_sql} {join} JOIN {t.sql} ON {on}", case, "", may_repeat=True)
+
+
+def _choice(cases: list[_Case], matched: bool) -> str:
+    """The number of the first clause that applies, -1 for none."""
+    whens = [f"WHEN {c.condition or 'true'} THEN {c.number}" for c in cases if c.matched == matched]
+    return f"CASE {' '.join(whens)} ELSE -1 END" if whens else "-1"
+
+
+def _when(t: _Target, when: exp.Expression, number: int, scope: Scope) -> _Case:
+    compiler = t.compiler
+    if when.args.get("source"):
+        raise QueryError("", "mismatched input 'BY'. Expecting: 'AND', 'THEN'", (1, 1))
+    matched = bool(when.args.get("matched"))
+    node = when.args.get("condition")
+    condition = compiler._boolean(node, scope, "WHEN condition").sql if node is not None else None
+    then = when.args["then"]
+    if isinstance(then, exp.Update) and matched:
+        mismatch = f"MERGE table column types don't match for MERGE case {number}, SET expressions"
+        return _Case(number, True, condition, _assignments(t, then.expressions, scope, mismatch))
+    if isinstance(then, exp.Insert) and not matched:
+        return _Case(number, False, condition, _inserted(t, then, number, scope))
+    if matched and then.name.upper() == "DELETE":
+        return _Case(number, True, condition, None)
+    raise QueryError("", f"mismatched input '{then.sql('trino')[:60]}' in WHEN clause {number + 1}", (1, 1))
+
+
+def _inserted(t: _Target, node: exp.Insert, number: int, scope: Scope) -> dict[str, str]:
+    columns = dict(t.table.columns)
+    given = node.this.expressions if node.this is not None else None
+    if any(isinstance(c, exp.Column) and c.table for c in given or []):
+        raise QueryError("", "mismatched input '.'. INSERT's columns are the target's own names", (1, 1))
+    names = [c.name.lower() for c in given] if given is not None else list(columns)
+    _known(t.table, names, "Merge insert column name {} doesn't exist in target table")
+    cells = node.expression.expressions if isinstance(node.expression, exp.Tuple) else [node.expression]
+    values = [t.compiler.expr(c, scope) for c in cells]
+    types = [columns[n] for n in names]
+    have = [v.type for v in values]
+    if not _all_assignable(have, types):
+        raise QueryError(
+            "TYPE_MISMATCH",
+            f"MERGE table column types don't match for MERGE case {number}, INSERT expressions: Table: [{_listed(types)}], Expressions: [{_listed(have)}]",
+            (1, 1),
+        )
+    return {n: _assigned(t.compiler, v, columns[n]) for n, v in zip(names, values, strict=True)}
+
+
+def _carry_out(
+    runner: Runner, t: _Target, source: str, case: str, where: str, *, may_repeat: bool
+) -> Outcome:
+    """Finds the rows to change, writes their files anew and commits."""
+    session, table = runner.session, t.table
+    columns = table.columns
+    f, p = t.hidden(FILE), t.hidden(POSITION)
+    inserting = any(not c.matched for c in t.cases)
+    changed = [n for n, _ in columns if inserting or any(n in (c.values or {}) for c in t.cases)]
+    items = [f'{f} AS "$f"', f'{p} AS "$p"', f'{case} AS "$case"']
+    for n in changed:
+        d = duckdb_type(dict(columns)[n])
+        whens = " ".join(
+            f"WHEN {c.number} THEN {c.values[n]}" for c in t.cases if c.values is not None and n in c.values
+        )
+        # Only the clause that applies may compute its values: they may fail for other rows.
+        value = f'CASE "$case" {whens} END' if whens else "NULL"
+        items.append(f"CAST({value} AS {d}) AS {quote('v_' + n)}")
+    query = Query(f"SELECT {', '.join(items)} FROM {source}{where}", [])
+    body = runner.resolve(query, t.compiler)
+    # A row that is matched without being changed matters only for the check that it is matched once.
+    session.execute(
+        f'CREATE OR REPLACE TEMP TABLE {CHANGES} AS SELECT * FROM ({body}) WHERE "$f" IS NOT NULL OR "$case" >= 0'
+    )
+    if may_repeat and session.rows(
+        f'SELECT 1 FROM {CHANGES} WHERE "$f" IS NOT NULL GROUP BY "$f", "$p", "$case" HAVING count(*) > 1 '
+        f'UNION ALL SELECT 1 FROM {CHANGES} WHERE "$f" IS NOT NULL AND "$case" >= 0 GROUP BY "$f", "$p" HAVING count(*) > 1 LIMIT 1'
+    ):
+        raise QueryError(
+            "MERGE_TARGET_ROW_MULTIPLE_MATCHES", "One MERGE target table row matched more than one source row"
+        )
+    count = int(session.rows(f'SELECT count(*) FROM {CHANGES} WHERE "$case" >= 0')[0][0])
+    if count:
+        with writing(runner) as files:
+            touched, sql = _rewritten(runner, t, changed)
+            added = write(files, table.metadata, sql) if sql is not None else []
+            commit(files, table, added, [x.file for x in touched])
+    session.execute(f"DROP TABLE {CHANGES}")
+    return done(runner, count)
+
+
+def _rewritten(runner: Runner, t: _Target, changed: list[str]) -> tuple[list[Planned], str | None]:
+    """The files that hold changed rows, and the query that gives what they become (None: nothing)."""
+    deletes = [str(c.number) for c in t.cases if c.matched and c.values is None]
+    gone = f'"$case" IN ({", ".join(deletes)})' if deletes else "false"
+    numbers = {
+        n: (total, removed)
+        for n, total, removed in runner.session.rows(
+            f'SELECT "$f", count(*), count(*) FILTER (WHERE {gone}) FROM {CHANGES} WHERE "$f" IS NOT NULL AND "$case" >= 0 GROUP BY "$f"'
+        )
+    }
+    touched = [x for x in t.scan.plan if x.number in numbers]
+
+    def survives(x: Planned) -> bool:
+        removed = numbers[x.number][1]
+        if not x.task.delete_files:
+            return bool(removed < x.file.record_count)
+        return bool(removed < x.file.record_count - len(deleted_positions(t.table, x)))
+
+    columns = t.table.columns
+    parts = []
+    kept = [x for x in touched if survives(x)]
+    if kept:
+        items = []
+        for i, (n, _) in enumerate(columns):
+            cases = [str(c.number) for c in t.cases if c.matched and c.values is not None and n in c.values]
+            old = f"t.{quote(n)}"
+            value = (
+                f'CASE WHEN u."$case" IN ({", ".join(cases)}) THEN u.{quote("v_" + n)} ELSE {old} END'
+                if cases
+                else old
+            )
+            items.append(f'{value} AS "c{i}"')
+        source = rows(runner.reader, t.table, kept, [c.field for c in t.table.fields], [FILE, POSITION])
+        keep = f" WHERE (u.{gone}) IS NOT TRUE" if deletes else ""
+        parts.append(
+            f"SELECT {', '.join(items)} FROM {source} AS t LEFT JOIN "
+            f'(SELECT * FROM {CHANGES} WHERE "$f" IS NOT NULL AND "$case" >= 0) AS u '
+            f'ON t.{quote(FILE)} = u."$f" AND t.{quote(POSITION)} = u."$p"{keep}'
+        )
+    if any(not c.matched for c in t.cases):
+        items = [f'{quote("v_" + n)} AS "c{i}"' for i, (n, _) in enumerate(columns)]
+        parts.append(f'SELECT {", ".join(items)} FROM {CHANGES} WHERE "$f" IS NULL')
+    return touched, " UNION ALL ".join(parts) if parts else None
+
+
+__all__ = ["delete", "insert", "merge", "update"]

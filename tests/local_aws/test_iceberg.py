@@ -1,0 +1,669 @@
+"""Iceberg tables: statements with Athena's syntax and texts, and PyIceberg reading and writing the same tables."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from pyiceberg.catalog import load_catalog
+from pyiceberg.catalog.glue import GlueCatalog
+
+from tests.local_aws.clients import Athena, Process, QueryFailedError
+
+
+@pytest.fixture
+def catalog(aws_url: str) -> GlueCatalog:
+    """PyIceberg as anybody would use it: a Glue catalog and S3 behind the endpoint."""
+    return connect(aws_url)
+
+
+def connect(url: str) -> GlueCatalog:
+    keys = {"access-key-id": "local", "secret-access-key": "local", "region": "us-east-1", "endpoint": url}
+    properties = {f"{service}.{k}": v for service in ("glue", "s3") for k, v in keys.items()}
+    found = load_catalog("external", type="glue", **properties)
+    assert isinstance(found, GlueCatalog)
+    return found
+
+
+def create(
+    athena: Athena, name: str, columns: str, partitioned: str = "", properties: str = "", folder: str = ""
+) -> None:
+    athena(
+        f"CREATE TABLE {name} ({columns}) {partitioned and f'PARTITIONED BY ({partitioned})'} "
+        f"LOCATION 's3://{athena.bucket}/{folder or name}/' TBLPROPERTIES ('table_type'='ICEBERG'{properties})"
+    )
+
+
+def keys(client: Callable[[str], Any], bucket: str, prefix: str) -> list[str]:
+    found = client("s3").list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])
+    return [o["Key"] for o in found]
+
+
+ALL_TYPES = (
+    "b boolean, i int, l bigint, f float, d double, m decimal(20,3), s string, v binary, day date, ts timestamp, "
+    "a array<int>, kv map<string,bigint>, r struct<x:int,y:array<string>>"
+)
+
+
+@pytest.mark.supports("Iceberg", "CREATE TABLE with Athena's types, properties and partition transforms")
+def test_create_table(athena: Athena, client: Callable[[str], Any], catalog: GlueCatalog) -> None:
+    create(
+        athena,
+        "t",
+        ALL_TYPES,
+        "s, bucket(4, l), truncate(3, s), day(ts), month(day)".replace("truncate(3, s), ", ""),
+        ", 'format'='parquet', 'write_compression'='gzip', 'vacuum_max_snapshot_age_seconds'='60'",
+    )
+    table = client("glue").get_table(DatabaseName=athena.database, Name="t")["Table"]
+    assert table["Parameters"]["table_type"] == "ICEBERG"
+    assert table["Parameters"]["metadata_location"].startswith(f"s3://{athena.bucket}/t/metadata/00000-")
+    assert [c["Type"] for c in table["StorageDescriptor"]["Columns"]][-1] == "struct<x:int,y:array<string>>"
+    read = catalog.load_table((athena.database, "t"))
+    assert read.metadata.format_version == 2
+    assert [str(f.transform) for f in read.spec().fields] == ["identity", "bucket[4]", "day", "month"]
+    assert read.properties["write.parquet.compression-codec"] == "gzip"
+    assert read.properties["history.expire.max-snapshot-age-ms"] == "60000"
+    shown = "\n".join(str(r[0]) for r in athena("SHOW CREATE TABLE t").rows)
+    assert "PARTITIONED BY (`s`, bucket(4, `l`), day(`ts`), month(`day`))" in shown
+    assert "'vacuum_max_snapshot_age_seconds'='60'" in shown
+    athena("DROP TABLE t")
+    athena(shown.rstrip(";"))
+    assert "# Partition spec:" in [str(r[0]).split("\t")[0] for r in athena("DESCRIBE t").rows]
+    assert [c["type"] if "type" in c else c["Type"] for c in athena("SELECT * FROM t").columns] == [
+        "boolean", "integer", "bigint", "float", "double", "decimal", "varchar", "varbinary", "date", "timestamp",
+        "array", "map", "row",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("sql", "reason"),
+    [
+        ("CREATE EXTERNAL TABLE x (a int) LOCATION '{l}' TBLPROPERTIES ('table_type'='ICEBERG')", "External keyword not supported for table type ICEBERG"),
+        ("CREATE TABLE x (a int) LOCATION '{l}' TBLPROPERTIES ('table_type'='ICEBERG', 'my'='own')", "Unsupported table property key: my"),
+        ("CREATE TABLE x (a tinyint) LOCATION '{l}' TBLPROPERTIES ('table_type'='ICEBERG')", "Unsupported data type tinyint"),
+        ("CREATE TABLE x (a int) PARTITIONED BY (b) LOCATION '{l}' TBLPROPERTIES ('table_type'='ICEBERG')", "Partition column b is no column"),
+        ("CREATE TABLE x (a string) PARTITIONED BY (day(a)) LOCATION '{l}' TBLPROPERTIES ('table_type'='ICEBERG')", "Cannot partition by day of a, which is of type string"),
+        ("CREATE TABLE x (a int) PARTITIONED BY (bucket(a)) LOCATION '{l}' TBLPROPERTIES ('table_type'='ICEBERG')", "Invalid partition transform bucket"),
+        ("CREATE TABLE x (a int) TBLPROPERTIES ('table_type'='ICEBERG')", "need a LOCATION"),
+        ("CREATE TABLE x (a int) LOCATION '{l}' TBLPROPERTIES ('table_type'='ICEBERG', 'format'='orc')", "'format'='orc' is not supported by local_aws"),
+        ("CREATE TABLE x WITH (table_type='ICEBERG', location='{l}') AS SELECT 1 AS a", "set is_external = false"),
+        ("CREATE TABLE x WITH (table_type='ICEBERG', location='{l}', is_external=false) AS SELECT current_timestamp AS a", 'Timestamp with time zone precision (3) not supported for Iceberg. Use "timestamp(6) with time zone" instead.'),
+        ("CREATE TABLE x WITH (table_type='ICEBERG', location='{l}', is_external=false) AS SELECT CAST(1 AS smallint) AS a", "Type not supported for Iceberg: smallint"),
+        ("CREATE TABLE x WITH (table_type='ICEBERG', location='{l}', is_external=false, partitioned_by=ARRAY['a']) AS SELECT 1 AS a", "use partitioning"),
+        ("UPDATE v SET a = 1", "Modifying rows is only supported for Iceberg tables"),
+        ("DELETE FROM hive WHERE a = 1", "Modifying rows is only supported for Iceberg tables"),
+        ("VACUUM hive", "VACUUM is only supported for Iceberg tables"),
+        ("ALTER TABLE t REPLACE COLUMNS (z int)", "REPLACE COLUMNS is not supported for Iceberg tables"),
+        ("ALTER TABLE t DROP COLUMN id", "Cannot drop partition field: id"),
+        ("ALTER TABLE t CHANGE COLUMN name name int", "name"),
+        ("ALTER TABLE t ADD COLUMNS (name int)", "Duplicate column name: name"),
+        ("ALTER TABLE t ADD PARTITION (id = 1)", "NOT_SUPPORTED"),
+        ("MSCK REPAIR TABLE t", "NOT_SUPPORTED"),
+        ("SHOW PARTITIONS t", "t$partitions"),
+        ('SELECT * FROM "t$nonsense"', "does not exist"),
+        ("SELECT * FROM t FOR VERSION AS OF 1", "Iceberg snapshot ID does not exists: 1"),
+        ("SELECT * FROM t FOR VERSION AS OF 'x'", "Cannot find snapshot with reference name: x"),
+        ("SELECT * FROM t FOR TIMESTAMP AS OF TIMESTAMP '2001-01-01 00:00:00 UTC'", "No version history table"),
+        ("SELECT * FROM hive FOR VERSION AS OF 1", "does not support versioned tables"),
+        ("INSERT INTO t VALUES ('x', 'y')", "Insert query has mismatched column types: Table: [bigint, varchar], Query: [varchar(1), varchar(1)]"),
+        ("INSERT INTO t (id, nothing) VALUES (1, 'y')", "Insert column name does not exist in target table: nothing"),
+        ("UPDATE t SET id = 'x'", "UPDATE table column types don't match SET expressions: Table: [bigint], Expressions: [varchar(1)]"),
+        ("UPDATE t SET nothing = 1", "The UPDATE SET target column nothing doesn't exist"),
+        ("MERGE INTO t USING (VALUES 1) AS s(id) ON t.id = s.id WHEN NOT MATCHED THEN INSERT (id) VALUES (1, 2)", "MERGE table column types don't match for MERGE case 0"),
+        ("MERGE INTO t USING (VALUES 1) AS s(id) ON t.id = s.id WHEN NOT MATCHED BY SOURCE THEN DELETE", "mismatched input 'BY'"),
+        ("MERGE INTO hive USING (VALUES 1) AS s(id) ON hive.a = s.id WHEN MATCHED THEN DELETE", "Modifying rows is only supported for Iceberg tables"),
+    ],
+)  # fmt: skip
+def test_refused(athena: Athena, sql: str, reason: str) -> None:
+    if " t" in sql or '"t' in sql:
+        create(athena, "t", "id bigint, name string", "id")
+    athena("CREATE OR REPLACE VIEW v AS SELECT 1 AS a")
+    athena(f"CREATE EXTERNAL TABLE hive (a int) LOCATION 's3://{athena.bucket}/hive/'")
+    assert reason in athena.fails(sql.format(l=f"s3://{athena.bucket}/x/"))
+
+
+@pytest.mark.supports(
+    "Iceberg", "INSERT INTO ... VALUES/SELECT with column lists; every type, NULLs; PyIceberg reads it"
+)
+def test_types(athena: Athena, catalog: GlueCatalog) -> None:
+    create(athena, "t", ALL_TYPES)
+    result = athena(
+        """INSERT INTO t VALUES
+        (true, 1, 2, REAL '1.5', 2.5E0, DECIMAL '12345678901234567.891', 'text', X'0aff', DATE '2024-02-29',
+         CAST('2024-02-29 12:34:56.123456' AS timestamp(6)), ARRAY[1, NULL], MAP(ARRAY['k'], ARRAY[7]),
+         CAST(ROW(3, ARRAY['z']) AS ROW(x integer, y array(varchar)))),
+        (NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)"""
+    )
+    assert result.execution["Status"]["State"] == "SUCCEEDED"
+    assert athena("INSERT INTO t (s, i) SELECT 'partial', 5").rows == []
+    assert athena("SELECT * FROM t ORDER BY i").data == [
+        ["true", "1", "2", "1.5", "2.5", "12345678901234567.891", "text", "0a ff", "2024-02-29",
+         "2024-02-29 12:34:56.123456", "[1, null]", "{k=7}", "{x=3, y=[z]}"],
+        [None, "5", None, None, None, None, "partial", None, None, None, None, None, None],
+        [None] * 13,
+    ]  # fmt: skip
+    read = sorted(
+        catalog.load_table((athena.database, "t")).scan().to_arrow().to_pylist(), key=lambda r: r["i"] or 9
+    )
+    assert read[0] == {
+        "b": True, "i": 1, "l": 2, "f": 1.5, "d": 2.5, "m": Decimal("12345678901234567.891"), "s": "text",
+        "v": b"\x0a\xff", "day": dt.date(2024, 2, 29), "ts": dt.datetime.fromisoformat("2024-02-29 12:34:56.123456"),
+        "a": [1, None], "kv": [("k", 7)], "r": {"x": 3, "y": ["z"]},
+    }  # fmt: skip
+    assert [r["s"] for r in read] == ["text", "partial", None]
+
+
+@pytest.mark.supports(
+    "Iceberg",
+    "CREATE TABLE AS with table_type ICEBERG, partitioning, WITH NO DATA, timestamps with time zone",
+)
+def test_create_table_as(athena: Athena, catalog: GlueCatalog, client: Callable[[str], Any]) -> None:
+    athena(
+        f"""CREATE TABLE t WITH (table_type = 'ICEBERG', is_external = false, format = 'PARQUET',
+        location = 's3://{athena.bucket}/t/', partitioning = ARRAY['month(day)', 'bucket(word, 4)'],
+        write_compression = 'snappy', vacuum_max_snapshot_age_seconds = 60) AS
+        SELECT n AS id, word, DATE '2024-01-31' + INTERVAL '1' DAY * n AS day,
+            CAST(TIMESTAMP '2024-01-31 00:00:00 UTC' AS timestamp(6) with time zone) AS at
+        FROM (VALUES (0, 'a'), (1, 'b'), (2, NULL)) AS v(n, word)"""
+    )
+    assert athena("SELECT id, word, day, at FROM t ORDER BY id").data == [
+        ["0", "a", "2024-01-31", "2024-01-31 00:00:00.000000 UTC"],
+        ["1", "b", "2024-02-01", "2024-01-31 00:00:00.000000 UTC"],
+        ["2", None, "2024-02-02", "2024-01-31 00:00:00.000000 UTC"],
+    ]
+    table = catalog.load_table((athena.database, "t"))
+    assert [str(f.transform) for f in table.spec().fields] == ["month", "bucket[4]"]
+    assert table.scan(row_filter="day = '2024-02-01'").to_arrow()["id"].to_pylist() == [1]
+    assert table.scan(row_filter="word = 'a'").to_arrow()["id"].to_pylist() == [0]
+    assert "already exists" in athena.fails(
+        f"CREATE TABLE t WITH (table_type='ICEBERG', is_external=false, location='s3://{athena.bucket}/z/') AS SELECT 1 AS a"
+    )
+    assert "non-empty location" in athena.fails(
+        f"CREATE TABLE u WITH (table_type='ICEBERG', is_external=false, location='s3://{athena.bucket}/t/') AS SELECT 1 AS a"
+    )
+    athena(
+        f"CREATE TABLE e WITH (table_type='ICEBERG', is_external=false, location='s3://{athena.bucket}/e/') AS SELECT 1 AS a WITH NO DATA"
+    )
+    assert athena("SELECT count(*) FROM e").data == [["0"]]
+    athena.fails(
+        f"CREATE TABLE f WITH (table_type='ICEBERG', is_external=false, location='s3://{athena.bucket}/f/') AS SELECT 1/0 AS a"
+    )
+    assert keys(client, athena.bucket, "f/") == []
+    many = f"CREATE TABLE m WITH (table_type='ICEBERG', is_external=false, location='s3://{athena.bucket}/m/', partitioning=ARRAY['n']) AS SELECT * FROM UNNEST(sequence(1, 101)) AS t(n)"
+    assert "ICEBERG_TOO_MANY_OPEN_PARTITIONS: Exceeded limit of 100 open writers" in athena.fails(many)
+    assert keys(client, athena.bucket, "m/") == []
+
+
+@pytest.mark.supports("Iceberg", "UPDATE and DELETE, with subqueries, expressions over the old values, NULLs")
+def test_update_and_delete(athena: Athena, client: Callable[[str], Any]) -> None:
+    create(athena, "t", "id int, name string, amount decimal(10,2)", "truncate(10, id)")
+    athena(
+        "INSERT INTO t SELECT n, 'n' || CAST(n AS varchar), n * DECIMAL '1.10' FROM UNNEST(sequence(1, 30)) AS u(n)"
+    )
+
+    def count(sql: str) -> int:
+        execution = athena.wait(athena.start(sql))
+        assert execution["Status"]["State"] == "SUCCEEDED", execution["Status"]
+        assert (execution["StatementType"], execution["SubstatementType"]) == ("DML", sql.split()[0])
+        results = client("athena").get_query_results(QueryExecutionId=execution["QueryExecutionId"])
+        return int(results["UpdateCount"])
+
+    assert (
+        count("UPDATE t SET name = upper(name), amount = amount + id WHERE id IN (SELECT max(id) FROM t)")
+        == 1
+    )
+    assert athena("SELECT * FROM t WHERE id >= 29 ORDER BY id").data == [
+        ["29", "n29", "31.90"],
+        ["30", "N30", "63.00"],
+    ]
+    before = athena('SELECT file_path FROM "t$files" ORDER BY 1').data
+    assert count("UPDATE t SET name = NULL WHERE id = 5") == 1
+    after = athena('SELECT file_path FROM "t$files" ORDER BY 1').data
+    assert len(before) == len(after) == 4
+    assert len([f for f in before if f in after]) == 3
+    # The partition value moves with the row.
+    assert count("UPDATE t SET id = id + 100 WHERE id = 7") == 1
+    assert athena('SELECT "partition".id_trunc, record_count FROM "t$partitions" ORDER BY 1').data == [
+        ["0", "8"], ["10", "10"], ["20", "10"], ["30", "1"], ["100", "1"],
+    ]  # fmt: skip
+    assert count("DELETE FROM t WHERE name IS NULL OR amount > 30") == 4
+    # Whole files go without being rewritten.
+    assert count("DELETE FROM t WHERE id BETWEEN 10 AND 19") == 10
+    assert athena('SELECT operation FROM "t$snapshots" ORDER BY committed_at DESC LIMIT 1').data == [
+        ["delete"]
+    ]
+    assert count("UPDATE t SET name = 'x' WHERE id = 12345") == 0
+    assert count("DELETE FROM t") == 16
+    assert athena("SELECT count(*), max(id) FROM t").data == [["0", None]]
+    assert athena('SELECT count(*) FROM "t$snapshots"').data == [["7"]]
+    # A failure leaves the table and its folder as they were.
+    athena("INSERT INTO t VALUES (1, 'x', 0)")
+    objects = keys(client, athena.bucket, "t/")
+    assert "Division by zero" in athena.fails("UPDATE t SET id = 1 / 0")
+    assert keys(client, athena.bucket, "t/") == objects
+
+
+@pytest.mark.supports(
+    "Iceberg", "MERGE INTO: UPDATE, DELETE, INSERT, conditions, several clauses, the first that applies"
+)
+def test_merge(athena: Athena) -> None:
+    create(athena, "t", "id int, name string, note string")
+    athena("INSERT INTO t VALUES (1, 'a', 'keep'), (2, 'b', 'keep'), (3, 'c', NULL), (NULL, 'n', 'null key')")
+    athena(
+        """MERGE INTO t AS target USING (
+            SELECT * FROM (VALUES (1, 'one', false), (2, NULL, true), (4, 'four', false), (5, 'skip', false), (NULL, 'new', false)) AS v(id, name, gone)
+        ) AS source ON target.id = source.id
+        WHEN MATCHED AND source.gone THEN DELETE
+        WHEN MATCHED AND target.name = 'never' THEN UPDATE SET note = 'wrong'
+        WHEN MATCHED THEN UPDATE SET name = source.name, note = target.note || '+' || CAST(source.id AS varchar)
+        WHEN NOT MATCHED AND source.name = 'skip' THEN INSERT (id) VALUES (source.id * 10)
+        WHEN NOT MATCHED THEN INSERT (name, id) VALUES (source.name, source.id)"""
+    )
+    assert athena("SELECT * FROM t ORDER BY id, name").data == [
+        ["1", "one", "keep+1"], ["3", "c", None], ["4", "four", None], ["50", None, None],
+        [None, "n", "null key"], [None, "new", None],
+    ]  # fmt: skip
+    # Values are computed for the rows of their own clause only.
+    athena(
+        """MERGE INTO t USING (VALUES (1, 0), (3, 3)) AS s(id, n) ON t.id = s.id
+        WHEN MATCHED AND s.n = 0 THEN UPDATE SET note = 'zero' WHEN MATCHED THEN UPDATE SET note = CAST(9 / s.n AS varchar)"""
+    )
+    assert athena("SELECT id, note FROM t WHERE id IN (1, 3) ORDER BY 1").data == [["1", "zero"], ["3", "3"]]
+    twice = "MERGE INTO t USING (VALUES (1, 'x'), (1, 'y')) AS s(id, name) ON t.id = s.id"
+    assert athena.fails(f"{twice} WHEN MATCHED THEN UPDATE SET name = s.name") == (
+        "MERGE_TARGET_ROW_MULTIPLE_MATCHES: One MERGE target table row matched more than one source row"
+    )
+    athena(f"{twice} WHEN MATCHED AND s.name = 'y' THEN UPDATE SET name = s.name")
+    assert athena("SELECT name FROM t WHERE id = 1").data == [["y"]]
+    # The table itself as its source, a subquery in ON, INSERT without columns.
+    athena(
+        """MERGE INTO t USING (SELECT id + 1000 AS id, name FROM t WHERE id > 3) AS s
+        ON t.id = s.id AND t.id > (SELECT max(id) FROM t) WHEN NOT MATCHED THEN INSERT VALUES (s.id, s.name, 'copy')"""
+    )
+    assert athena("SELECT id FROM t WHERE note = 'copy' ORDER BY 1").data == [["1004"], ["1050"]]
+
+
+@pytest.mark.supports(
+    "Iceberg",
+    "MERGE from a staging table of CSV or Parquet files into a silver table: counts, no change where nothing changed",
+)
+def test_upsert(athena: Athena, put: Callable[..., None], client: Callable[[str], Any]) -> None:
+    create(
+        athena,
+        "silver",
+        "provnum string, workdate date, hours decimal(8,2), loaded_at timestamp",
+        "month(workdate)",
+    )
+    athena(
+        f"""CREATE EXTERNAL TABLE staging (provnum string, workdate string, hours string)
+        ROW FORMAT SERDE 'org.apache.hadoop.hive.serde2.OpenCSVSerde'
+        LOCATION 's3://{athena.bucket}/staging/' TBLPROPERTIES ('skip.header.line.count'='1')"""
+    )
+    upsert = """MERGE INTO silver AS t USING (
+        SELECT provnum, CAST(date_parse(workdate, '%Y%m%d') AS date) AS workdate, CAST(hours AS decimal(8,2)) AS hours
+        FROM staging WHERE provnum <> ''
+    ) AS s ON t.provnum = s.provnum AND t.workdate = s.workdate
+    WHEN MATCHED AND t.hours IS DISTINCT FROM s.hours THEN UPDATE SET hours = s.hours, loaded_at = CAST(current_timestamp AS timestamp(6))
+    WHEN NOT MATCHED THEN INSERT (provnum, workdate, hours, loaded_at) VALUES (s.provnum, s.workdate, s.hours, CAST(current_timestamp AS timestamp(6)))"""
+
+    def run() -> int:
+        execution = athena.wait(athena.start(upsert))
+        assert execution["Status"]["State"] == "SUCCEEDED", execution["Status"]
+        return int(
+            client("athena").get_query_results(QueryExecutionId=execution["QueryExecutionId"])["UpdateCount"]
+        )
+
+    put(
+        "staging/a.csv",
+        'PROVNUM,WorkDate,Hours\n"015009",20240401,8.00\n"015009",20240402,7.50\n"015010",20240531,\n'.replace(
+            ",\n", ",0\n"
+        ),
+    )
+    assert run() == 3
+    first = athena(
+        "SELECT loaded_at FROM silver WHERE provnum = '015009' AND workdate = DATE '2024-04-01'"
+    ).data
+    assert run() == 0
+    assert athena('SELECT count(*) FROM "silver$snapshots"').data == [["1"]]
+    put(
+        "staging/a.csv",
+        'PROVNUM,WorkDate,Hours\n"015009",20240401,8.00\n"015009",20240402,6.25\n"015011",20240501,1\n',
+    )
+    assert run() == 2
+    assert athena("SELECT provnum, workdate, hours FROM silver ORDER BY 1, 2").data == [
+        ["015009", "2024-04-01", "8.00"], ["015009", "2024-04-02", "6.25"], ["015010", "2024-05-31", "0.00"], ["015011", "2024-05-01", "1.00"],
+    ]  # fmt: skip
+    assert (
+        athena("SELECT loaded_at FROM silver WHERE provnum = '015009' AND workdate = DATE '2024-04-01'").data
+        == first
+    )
+
+
+@pytest.mark.supports(
+    "Iceberg",
+    "ALTER TABLE ADD COLUMNS, DROP COLUMN, CHANGE COLUMN (name, type, place, comment), SET/UNSET TBLPROPERTIES: old files keep their meaning",
+)
+def test_schema_evolution(athena: Athena, catalog: GlueCatalog) -> None:
+    create(athena, "t", "id int, name string, f float, m decimal(5,2), s struct<a:int>")
+    athena("INSERT INTO t VALUES (1, 'a', REAL '0.5', DECIMAL '1.25', CAST(ROW(7) AS ROW(a integer)))")
+    athena("ALTER TABLE t ADD COLUMNS (extra string COMMENT 'more', nested struct<x:array<int>>)")
+    athena("ALTER TABLE t CHANGE COLUMN id id bigint FIRST")
+    athena("ALTER TABLE t CHANGE f f double")
+    athena("ALTER TABLE t CHANGE COLUMN m m decimal(9,2) COMMENT 'wider'")
+    athena("ALTER TABLE t CHANGE COLUMN name title string AFTER m")
+    # A new column of an old name is another column.
+    athena("ALTER TABLE t DROP COLUMN s")
+    athena("ALTER TABLE t ADD COLUMNS (s string, name string)")
+    assert athena("SELECT * FROM t").rows == [
+        ["id", "f", "m", "title", "extra", "nested", "s", "name"],
+        ["1", "0.5", "1.25", "a", None, None, None, None],
+    ]
+    athena("INSERT INTO t (id, name, m) VALUES (5000000000, 'n', DECIMAL '1234567.89')")
+    athena("UPDATE t SET extra = 'e' WHERE id = 1")
+    assert athena("SELECT id, title, name, m, extra FROM t ORDER BY id").data == [
+        ["1", "a", None, "1.25", "e"], ["5000000000", None, "n", "1234567.89", None],
+    ]  # fmt: skip
+    assert athena("SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = '" + athena.database + "' AND table_name = 't' AND column_name IN ('id', 'f')").data == [
+        ["id", "bigint"], ["f", "double"],
+    ]  # fmt: skip
+    described = [str(r[0]).split("\t") for r in athena("DESCRIBE t").rows]
+    assert ["m", "decimal(9,2)", "wider"] in described
+    athena(
+        "ALTER TABLE t SET TBLPROPERTIES ('vacuum_min_snapshots_to_keep'='3', 'write_compression'='snappy')"
+    )
+    assert athena("SHOW TBLPROPERTIES t('vacuum_min_snapshots_to_keep')").rows == [["3"]]
+    athena("ALTER TABLE t UNSET TBLPROPERTIES ('vacuum_min_snapshots_to_keep')")
+    assert (
+        catalog.load_table((athena.database, "t")).properties["write.parquet.compression-codec"] == "snappy"
+    )
+    assert not [r for r in athena("SHOW TBLPROPERTIES t").rows if "snapshots" in str(r[0])]
+    assert "string" in athena.fails("ALTER TABLE t CHANGE COLUMN title title int")
+
+
+@pytest.mark.supports(
+    "Iceberg", "Time travel: FOR TIMESTAMP AS OF, FOR VERSION AS OF (ids and tags), with the schema of then"
+)
+def test_time_travel(athena: Athena, catalog: GlueCatalog) -> None:
+    create(athena, "t", "id int, name string")
+    athena("INSERT INTO t VALUES (1, 'a')")
+    athena("INSERT INTO t VALUES (2, 'b')")
+    athena("ALTER TABLE t CHANGE COLUMN name title string")
+    athena("DELETE FROM t WHERE id = 1")
+    history = athena('SELECT snapshot_id, made_current_at FROM "t$history" ORDER BY made_current_at').data
+    assert len(history) == 3
+    assert athena(f"SELECT * FROM t FOR VERSION AS OF {history[0][0]}").rows == [["id", "name"], ["1", "a"]]
+    moment = str(history[1][1])
+    assert athena(
+        f"SELECT x.id, x.name FROM t FOR TIMESTAMP AS OF TIMESTAMP '{moment}' AS x ORDER BY 1"
+    ).data == [["1", "a"], ["2", "b"]]
+    assert athena("SELECT title FROM t FOR TIMESTAMP AS OF (current_timestamp + INTERVAL '1' DAY)").data == [
+        ["b"]
+    ]
+    assert athena(
+        f"SELECT o.id FROM t FOR VERSION AS OF {history[1][0]} AS o LEFT JOIN t ON t.id = o.id WHERE t.id IS NULL AND o.name = 'a'"
+    ).data == [["1"]]
+    catalog.load_table((athena.database, "t")).manage_snapshots().create_tag(
+        int(str(history[0][0])), "first"
+    ).commit()
+    assert athena("SELECT name FROM t FOR VERSION AS OF 'first'").data == [["a"]]
+    assert athena('SELECT name, type FROM "t$refs" ORDER BY 1').data == [["first", "TAG"], ["main", "BRANCH"]]
+
+
+@pytest.mark.supports(
+    "Iceberg", "Metadata tables: $snapshots, $history, $files, $partitions, $manifests, $refs"
+)
+def test_metadata_tables(athena: Athena) -> None:
+    create(athena, "t", "id int, day date", "day(day)")
+    for name in ("snapshots", "history", "files", "partitions", "manifests", "refs"):
+        assert athena(f'SELECT * FROM "t${name}"').data == []
+    athena("INSERT INTO t VALUES (1, DATE '2024-01-01'), (2, DATE '2024-01-01'), (3, NULL)")
+    athena("DELETE FROM t WHERE id = 3")
+    assert athena("SELECT operation, summary['total-records'] FROM \"t$snapshots\" ORDER BY committed_at").data == [
+        ["append", "3"], ["delete", "2"],
+    ]  # fmt: skip
+    assert athena('SELECT h.is_current_ancestor, s.parent_id IS NULL FROM "t$history" AS h JOIN "t$snapshots" AS s ON h.snapshot_id = s.snapshot_id ORDER BY 2').data == [
+        ["true", "false"], ["true", "true"],
+    ]  # fmt: skip
+    assert athena('SELECT content, file_format, record_count, lower_bounds, upper_bounds FROM "t$files"').data == [
+        ["0", "PARQUET", "2", "{1=1, 2=2024-01-01}", "{1=2, 2=2024-01-01}"],
+    ]  # fmt: skip
+    assert athena(
+        'SELECT "partition", record_count, file_count, data.id.max, data.id.null_count FROM "t$partitions"'
+    ).data == [["{day_day=2024-01-01}", "2", "1", "2", "0"]]
+    assert athena(
+        'SELECT sum(added_data_files_count), sum(existing_data_files_count), sum(deleted_data_files_count) FROM "t$manifests"'
+    ).data == [["0", "1", "1"]]
+    assert athena('SELECT name, type FROM "t$refs"').data == [["main", "BRANCH"]]
+
+
+@pytest.mark.supports(
+    "Iceberg",
+    "Only partitions and files that WHERE allows are read, by transforms and by column bounds; bytes of columns in use",
+)
+def test_pruning(athena: Athena) -> None:
+    create(
+        athena, "t", "id bigint, ts timestamp, name string, amount decimal(10,2)", "day(ts), bucket(4, id)"
+    )
+    athena(
+        "INSERT INTO t SELECT n, date_add('hour', n, TIMESTAMP '2024-01-01 00:00:00'), 'name ' || CAST(n AS varchar), n / DECIMAL '10' FROM UNNEST(sequence(0, 95)) AS u(n)"
+    )
+    whole = athena("SELECT id, ts, name, amount FROM t").scanned
+    assert athena("SELECT count(*) FROM t").scanned == 0
+
+    def share(where: str, expected: int) -> float:
+        result = athena(f"SELECT id, ts, name, amount FROM t WHERE {where}")
+        assert len(result.data) == expected
+        return result.scanned / whole
+
+    assert share("ts >= TIMESTAMP '2024-01-02 00:00:00' AND ts < TIMESTAMP '2024-01-03 00:00:00'", 24) < 0.3
+    assert share("id = 42", 1) < 0.1
+    assert share("id IN (1, 2) OR id = 3", 3) < 0.4
+    assert share("ts BETWEEN TIMESTAMP '2024-01-04 23:00:00' AND TIMESTAMP '2025-01-01 00:00:00'", 1) < 0.3
+    assert share("id > 90.5 AND amount >= 9", 5) < 0.3
+    assert share("name = 'nobody'", 0) < 0.9
+    assert share("id = 1 AND id = 2", 0) < 0.1
+    assert (
+        athena(
+            "SELECT t.id FROM t JOIN (VALUES 5) AS k(id) ON t.id = k.id WHERE t.ts < TIMESTAMP '2024-01-02 00:00:00'"
+        ).scanned
+        < whole / 4
+    )
+    assert athena("SELECT max(id) FROM t").scanned < whole / 2
+
+
+@pytest.mark.supports("Iceberg", "OPTIMIZE ... REWRITE DATA USING BIN_PACK [WHERE]: small files become one")
+def test_optimize(athena: Athena) -> None:
+    create(athena, "t", "id int, part string", "part", ", 'optimize_rewrite_data_file_threshold'='3'")
+    for i in range(3):
+        athena(f"INSERT INTO t VALUES ({i}, 'a'), ({i + 10}, 'b')")
+    athena("OPTIMIZE t REWRITE DATA USING BIN_PACK WHERE part = 'a' AND id < 2")
+    assert athena('SELECT count(*) FROM "t$files"').data == [["6"]]
+    athena("OPTIMIZE t REWRITE DATA USING BIN_PACK WHERE part = 'a'")
+    assert athena('SELECT "partition".part, file_count FROM "t$partitions" ORDER BY 1').data == [
+        ["a", "1"],
+        ["b", "3"],
+    ]
+    athena("OPTIMIZE t REWRITE DATA USING BIN_PACK")
+    assert athena(
+        'SELECT "partition".part, file_count, record_count FROM "t$partitions" ORDER BY 1'
+    ).data == [["a", "1", "3"], ["b", "1", "3"]]
+    assert athena("SELECT id FROM t ORDER BY 1").data == [["0"], ["1"], ["2"], ["10"], ["11"], ["12"]]
+    assert athena('SELECT operation, count(*) FROM "t$snapshots" GROUP BY 1 ORDER BY 1').data == [
+        ["append", "3"],
+        ["replace", "2"],
+    ]
+    athena("OPTIMIZE t REWRITE DATA USING BIN_PACK")
+    assert athena('SELECT count(*) FROM "t$snapshots"').data == [["5"]]
+
+
+@pytest.mark.supports(
+    "Iceberg", "VACUUM expires snapshots by the table's properties and removes what nothing needs"
+)
+def test_vacuum(athena: Athena, client: Callable[[str], Any], put: Callable[..., None]) -> None:
+    create(athena, "t", "id int", "", ", 'vacuum_min_snapshots_to_keep'='2'")
+    for i in range(4):
+        athena(f"INSERT INTO t VALUES ({i})")
+    athena("DELETE FROM t WHERE id = 0")
+    put("t/data/orphan.parquet", "not of the table")
+    athena("VACUUM t")
+    assert athena('SELECT count(*) FROM "t$snapshots"').data == [["5"]]
+    assert "t/data/orphan.parquet" in keys(client, athena.bucket, "t/")
+    athena("ALTER TABLE t SET TBLPROPERTIES ('vacuum_max_snapshot_age_seconds'='0')")
+    athena("VACUUM t")
+    assert athena('SELECT count(*) FROM "t$snapshots"').data == [["2"]]
+    assert athena("SELECT id FROM t ORDER BY 1").data == [["1"], ["2"], ["3"]]
+    left = keys(client, athena.bucket, "t/data/")
+    # The file of row 0 is still needed by the snapshot before the DELETE.
+    assert len(left) == 4
+    assert athena('SELECT count(*) FROM "t$files"').data == [["3"]]
+    athena("INSERT INTO t VALUES (9)")
+    athena("INSERT INTO t VALUES (10)")
+    athena("VACUUM t")
+    assert len(keys(client, athena.bucket, "t/data/")) == 5
+
+
+@pytest.mark.supports("Iceberg", "DROP TABLE removes the data too")
+def test_drop(athena: Athena, client: Callable[[str], Any]) -> None:
+    create(athena, "t", "id int")
+    create(athena, "t2", "id int")
+    athena("INSERT INTO t VALUES 1")
+    assert "use DROP TABLE" in athena.fails("DROP VIEW t")
+    athena("DROP TABLE t")
+    assert keys(client, athena.bucket, "t/") == []
+    assert len(keys(client, athena.bucket, "t2/")) == 1
+    athena("DROP TABLE IF EXISTS t")
+    create(athena, "t", "id int")
+    assert athena("SELECT * FROM t").data == []
+
+
+@pytest.mark.supports(
+    "Iceberg", "Views on and joins with Iceberg tables, CTAS, UNLOAD and INSERT into others from them"
+)
+def test_with_others(athena: Athena, put: Callable[..., None]) -> None:
+    create(athena, "t", "id int, name string")
+    athena("INSERT INTO t VALUES (1, 'a'), (2, 'b')")
+    athena("CREATE VIEW v AS SELECT id, upper(name) AS name FROM t")
+    put("j/1.json", [{"id": 1, "x": "json"}])
+    athena(
+        f"CREATE EXTERNAL TABLE j (id int, x string) ROW FORMAT SERDE 'org.openx.data.jsonserde.JsonSerDe' LOCATION 's3://{athena.bucket}/j/'"
+    )
+    assert athena("SELECT v.name, j.x FROM v LEFT JOIN j ON j.id = v.id ORDER BY 1").data == [
+        ["A", "json"],
+        ["B", None],
+    ]
+    athena(
+        f"CREATE TABLE copy WITH (format = 'PARQUET', external_location = 's3://{athena.bucket}/copy/') AS SELECT * FROM t"
+    )
+    athena("INSERT INTO t SELECT id + 10, name FROM copy UNION ALL SELECT id + 20, x FROM j")
+    assert athena("SELECT id FROM t ORDER BY 1").data == [["1"], ["2"], ["11"], ["12"], ["21"]]
+    assert athena('SELECT count(DISTINCT "$path") FROM t').data == [["2"]]
+
+
+@pytest.mark.supports(
+    "Iceberg", "PyIceberg writes the same tables: appends, overwrites, deletes, schema changes, partitions"
+)
+def test_external_writer(athena: Athena, catalog: GlueCatalog) -> None:
+    create(athena, "t", "id bigint, day date, name string", "day")
+    athena("INSERT INTO t VALUES (1, DATE '2024-01-01', 'athena')")
+    table = catalog.load_table((athena.database, "t"))
+    day = [dt.date(2024, 1, 2), dt.date(2024, 1, 3)]
+    table.append(pa.table({"id": [2, 3], "day": pa.array(day, pa.date32()), "name": ["py", "py"]}))
+    assert athena("SELECT * FROM t ORDER BY id").data == [
+        ["1", "2024-01-01", "athena"], ["2", "2024-01-02", "py"], ["3", "2024-01-03", "py"],
+    ]  # fmt: skip
+    assert athena("SELECT id FROM t WHERE day = DATE '2024-01-02'").data == [["2"]]
+    athena("UPDATE t SET name = 'changed' WHERE id = 2")
+    table.refresh()
+    table.delete("id = 3")
+    with table.update_schema() as update:
+        update.rename_column("name", "title")
+    assert athena("SELECT id, title FROM t ORDER BY id").data == [["1", "athena"], ["2", "changed"]]
+    made = catalog.create_table(
+        (athena.database, "made"),
+        pa.schema([("Id", pa.int32()), ("At", pa.timestamp("us", "UTC"))]),
+        location=f"s3://{athena.bucket}/made",
+    )
+    made.append(
+        pa.table(
+            {
+                "Id": pa.array([7], pa.int32()),
+                "At": pa.array([dt.datetime(2024, 1, 1, tzinfo=dt.UTC)], pa.timestamp("us", "UTC")),
+            }
+        )
+    )
+    assert athena("SELECT id, at FROM made WHERE id = 7").rows == [
+        ["id", "at"],
+        ["7", "2024-01-01 00:00:00.000000 UTC"],
+    ]
+    athena("UPDATE made SET id = id + 1")
+    made.refresh()
+    assert made.scan().to_arrow().to_pylist() == [{"Id": 8, "At": dt.datetime(2024, 1, 1, tzinfo=dt.UTC)}]
+    # A commit from an old state is refused, by Glue's optimistic lock.
+    stale = catalog.load_table((athena.database, "made"))
+    athena("INSERT INTO made (id) VALUES (9)")
+    with pytest.raises(Exception, match=r"(?i)branch main has changed|concurrent"):
+        stale.append(
+            pa.table({"Id": pa.array([1], pa.int32()), "At": pa.array([None], pa.timestamp("us", "UTC"))})
+        )
+    assert athena("SELECT id FROM made ORDER BY 1").data == [["8"], ["9"]]
+
+
+@pytest.mark.supports(
+    "Iceberg",
+    "Commits are atomic: of two changes at once one wins, the other fails with ICEBERG_COMMIT_ERROR; appends all succeed",
+)
+def test_concurrent_writers(athena: Athena) -> None:
+    create(athena, "t", "id int, n int")
+    athena("INSERT INTO t SELECT n, 0 FROM UNNEST(sequence(1, 100)) AS u(n)")
+    barrier = threading.Barrier(6)
+    outcomes: list[str] = []
+
+    def change(i: int) -> None:
+        barrier.wait()
+        sql = f"MERGE INTO t USING (SELECT id FROM t WHERE id <= 50) AS s ON t.id = s.id WHEN MATCHED THEN UPDATE SET n = n + 1 WHEN NOT MATCHED THEN INSERT VALUES ({i}, 0)"
+        if i >= 3:
+            sql = f"INSERT INTO t VALUES ({1000 + i}, 0)"
+        try:
+            athena(sql)
+            outcomes.append("append" if i >= 3 else "changed")
+        except QueryFailedError as e:
+            outcomes.append(str(e).split(":")[0])
+
+    threads = [threading.Thread(target=change, args=(i,)) for i in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert outcomes.count("append") == 3
+    assert set(outcomes) <= {"append", "changed", "ICEBERG_COMMIT_ERROR"}
+    done = outcomes.count("changed")
+    assert athena("SELECT count(*), sum(n), count(DISTINCT id) FROM t").data == [
+        ["103", str(50 * done), "103"]
+    ]
+
+
+@pytest.mark.supports("Iceberg", "A killed server leaves the last commit whole, and comes back with it")
+def test_killed(start: Callable[..., Process], tmp_path: Any) -> None:
+    state = str(tmp_path / "state")
+    server = start("--state", state)
+    server.client("s3").create_bucket(Bucket="lake")
+    athena = Athena(server.client("athena"), "lake", "default")
+    create(athena, "t", "id bigint, n int")
+    athena("INSERT INTO t SELECT n, 0 FROM UNNEST(sequence(1, 10000)) AS u(n)")
+    query = athena.start(
+        "MERGE INTO t USING (SELECT id FROM t) AS s ON t.id = s.id WHEN MATCHED THEN UPDATE SET n = n + 1"
+    )
+    assert query
+    server.kill()
+    server = start("--state", state)
+    athena = Athena(server.client("athena"), "lake", "default")
+    found = athena("SELECT count(*), count(DISTINCT n), max(n) FROM t").data
+    assert found in ([["10000", "1", "0"]], [["10000", "1", "1"]])
+    athena("UPDATE t SET n = 5")
+    rows = connect(server.url).load_table(("default", "t")).scan().to_arrow()
+    assert (rows.num_rows, set(rows["n"].to_pylist())) == (10000, {5})
