@@ -53,8 +53,13 @@ class Ddl:
             st.Describe: self._describe,
             st.DescribeDatabase: self._describe_database,
         }
-        if type(statement) not in handlers:
-            raise not_supported(f"{type(statement).__name__} of tables that are no Iceberg tables")
+        if isinstance(statement, st.DropColumn | st.UnsetProperties):
+            table = self.table(statement.name)
+            what = "DROP COLUMN" if isinstance(statement, st.DropColumn) else "UNSET TBLPROPERTIES"
+            raise QueryError(
+                "NOT_SUPPORTED",
+                f"ALTER TABLE {what} is only supported for Iceberg tables, which {table.name} is not",
+            )
         return handlers[type(statement)](statement)
 
     def _iceberg(self, statement: st.Statement) -> tuple[Rows, list[str]] | None:

@@ -97,6 +97,7 @@ def test_create_table(athena: Athena, client: Callable[[str], Any], catalog: Glu
         ("CREATE TABLE x WITH (table_type='ICEBERG', location='{l}', is_external=false, partitioned_by=ARRAY['a']) AS SELECT 1 AS a", "use partitioning"),
         ("UPDATE v SET a = 1", "Modifying rows is only supported for Iceberg tables"),
         ("DELETE FROM hive WHERE a = 1", "Modifying rows is only supported for Iceberg tables"),
+        ("ALTER TABLE hive DROP COLUMN a", "DROP COLUMN is only supported for Iceberg tables"),
         ("VACUUM hive", "VACUUM is only supported for Iceberg tables"),
         ("ALTER TABLE t REPLACE COLUMNS (z int)", "REPLACE COLUMNS is not supported for Iceberg tables"),
         ("ALTER TABLE t DROP COLUMN id", "Cannot drop partition field: id"),
