@@ -218,5 +218,5 @@ def run(sizes: tuple[int, ...] = SIZES) -> list[dict[str, Any]]:
 if __name__ == "__main__":
     run_candidate(
         {"plain": plain, "with_pandas": with_pandas, "decode_only": decode_only, "ours": ours},
-        imports={"with_pandas": "pandas", "ours": "medlaunch.accreditation"},
+        imports={"with_pandas": ("pandas",), "ours": ("medlaunch.accreditation", "medlaunch.records")},
     )

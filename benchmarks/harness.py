@@ -73,11 +73,13 @@ def measure(
     return measured
 
 
-def run_candidate(candidates: Mapping[str, Callable[..., Any]], imports: Mapping[str, str]) -> None:
-    """Run the candidate that the command line names, its module imported before, and print what it took."""
+def run_candidate(
+    candidates: Mapping[str, Callable[..., Any]], imports: Mapping[str, tuple[str, ...]]
+) -> None:
+    """Run the candidate that the command line names, its modules imported before, and print what it took."""
     name, *arguments = sys.argv[1:]
-    if name in imports:
-        importlib.import_module(imports[name])
+    for module in imports.get(name, ()):
+        importlib.import_module(module)
     started, cpu_started = time.perf_counter(), time.process_time()
     result = candidates[name](*arguments)
     cpu_seconds, seconds = time.process_time() - cpu_started, time.perf_counter() - started

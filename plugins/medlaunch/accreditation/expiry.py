@@ -116,7 +116,8 @@ def filter_expiring(
         for batch in find.rows.batches():
             csv_out.write(_table(batch, f",{as_of},{snapshot_date}\r\n".encode()))
         for batch in find.records.batches():
-            ndjson_out.write(b"\n".join(batch) + b"\n")
+            batch.append(b"")
+            ndjson_out.write(b"\n".join(batch))
     return ExpiryCounts(
         facilities_read=number - blank,
         expiring_facilities=find.expiring_facilities,
