@@ -9,9 +9,24 @@ from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pyiceberg.catalog import load_catalog
 from pyiceberg.catalog.glue import GlueCatalog
+from pyiceberg.manifest import (
+    DataFile,
+    DataFileContent,
+    FileFormat,
+    ManifestContent,
+    ManifestEntry,
+    ManifestEntryStatus,
+    ManifestFile,
+    ManifestWriterV2,
+)
+from pyiceberg.table import Table
+from pyiceberg.table.snapshots import Operation
+from pyiceberg.table.update.snapshot import _FastAppendFiles
+from pyiceberg.typedef import Record
 
 from tests.local_aws.clients import Athena, Process, QueryFailedError
 
@@ -668,3 +683,132 @@ def test_killed(start: Callable[..., Process], tmp_path: Any) -> None:
     athena("UPDATE t SET n = 5")
     rows = connect(server.url).load_table(("default", "t")).scan().to_arrow()
     assert (rows.num_rows, set(rows["n"].to_pylist())) == (10000, {5})
+
+
+class _DeleteManifest(ManifestWriterV2):
+    """Writes a manifest of delete files, which PyIceberg itself does not do."""
+
+    def content(self) -> ManifestContent:
+        return ManifestContent.DELETES
+
+    @property
+    def _meta(self) -> dict[str, str]:
+        return {**super()._meta, "content": "deletes"}
+
+
+class _RowDelta(_FastAppendFiles):
+    """A snapshot that adds delete files, as Athena's own and Spark's merge-on-read writers make them."""
+
+    def _manifests(self) -> list[ManifestFile]:
+        with _DeleteManifest(
+            self._transaction.table_metadata.spec(),
+            self._transaction.table_metadata.schema(),
+            self.new_manifest_output(),
+            self._snapshot_id,
+            "deflate",
+        ) as writer:
+            for f in self._added_data_files:
+                writer.add(ManifestEntry.from_args(
+                    status=ManifestEntryStatus.ADDED, snapshot_id=self._snapshot_id, sequence_number=None, file_sequence_number=None, data_file=f
+                ))  # fmt: skip
+        self._added_data_files = []
+        return [*self._existing_manifests(), writer.to_manifest_file()]
+
+
+def add_deletes(
+    table: Table, kind: DataFileContent, deletes: pa.Table, location: str, equality: list[int] | None = None
+) -> None:
+    with table.io.new_output(location).create() as out:
+        pq.write_table(deletes, out)
+    with table.transaction() as transaction:
+        delta = _RowDelta(Operation.APPEND, transaction, table.io)
+        delta.append_data_file(
+            DataFile.from_args(
+                content=kind,
+                file_path=location,
+                file_format=FileFormat.PARQUET,
+                partition=Record(),
+                record_count=len(deletes),
+                file_size_in_bytes=1000,
+                column_sizes={},
+                value_counts={},
+                null_value_counts={},
+                nan_value_counts={},
+                lower_bounds={},
+                upper_bounds={},
+                key_metadata=None,
+                split_offsets=None,
+                equality_ids=equality,
+                sort_order_id=None,
+                spec_id=0,
+            )
+        )
+        delta.commit()
+
+
+@pytest.mark.supports(
+    "Iceberg",
+    "Position deletes of other writers are read, and gone once their rows are rewritten; equality deletes are refused",
+)
+def test_deletes_of_others(athena: Athena, catalog: GlueCatalog) -> None:
+    create(athena, "t", "id int, name string")
+    athena("INSERT INTO t SELECT n, 'x' FROM UNNEST(sequence(0, 9)) AS u(n)")
+    athena("INSERT INTO t VALUES (10, 'y')")
+    table = catalog.load_table((athena.database, "t"))
+    paths = {f.file.record_count: f.file.file_path for f in table.scan().plan_files()}
+    place = f"s3://{athena.bucket}/t/data"
+    deletes = pa.table({"file_path": [paths[10]] * 2, "pos": pa.array([3, 4], pa.int64())})
+    add_deletes(table, DataFileContent.POSITION_DELETES, deletes, f"{place}/d1.parquet")
+    expected = [0, 1, 2, 5, 6, 7, 8, 9, 10]
+
+    def ids() -> list[int]:
+        return [int(str(r[0])) for r in athena("SELECT id FROM t ORDER BY id").data]
+
+    assert ids() == expected
+    assert athena("SELECT count(*) FROM t").data == [["9"]]
+    assert athena("SELECT count(*) FROM t WHERE id = 4").data == [["0"]]
+    assert athena('SELECT content, count(*) FROM "t$files" GROUP BY 1 ORDER BY 1').data == [
+        ["0", "2"],
+        ["1", "1"],
+    ]
+    athena("UPDATE t SET name = 'z' WHERE id = 5")
+    assert ids() == expected
+    assert athena("SELECT name, count(*) FROM t GROUP BY 1 ORDER BY 1").data == [
+        ["x", "7"],
+        ["y", "1"],
+        ["z", "1"],
+    ]
+    assert sorted(catalog.load_table((athena.database, "t")).scan().to_arrow()["id"].to_pylist()) == expected
+    # All the rows that are left of a file go: the file goes, although it once had more.
+    table = table.refresh()
+    paths = {f.file.record_count: f.file.file_path for f in table.scan().plan_files()}
+    deletes = pa.table({"file_path": [paths[8]], "pos": pa.array([0], pa.int64())})
+    add_deletes(table, DataFileContent.POSITION_DELETES, deletes, f"{place}/d2.parquet")
+    athena("DELETE FROM t WHERE id < 10")
+    assert ids() == [10]
+    assert athena('SELECT record_count FROM "t$files" WHERE content = 0').data == [["1"]]
+    gone = pa.table({"id": pa.array([10], pa.int32())})
+    add_deletes(table.refresh(), DataFileContent.EQUALITY_DELETES, gone, f"{place}/e.parquet", [1])
+    assert "Equality deletes" in athena.fails("SELECT * FROM t")
+
+
+def test_damage_is_named(athena: Athena, client: Callable[[str], Any]) -> None:
+    create(athena, "t", "id int")
+    athena("INSERT INTO t VALUES 1")
+    data = keys(client, athena.bucket, "t/data/")[0]
+    client("s3").put_object(Bucket=athena.bucket, Key=data, Body=b"no Parquet")
+    assert f"Not a valid Parquet file: s3://{athena.bucket}/{data}" in athena.fails("SELECT * FROM t")
+    client("s3").delete_object(Bucket=athena.bucket, Key=data)
+    assert "does not exist" in athena.fails("SELECT * FROM t")
+    glue = client("glue")
+    location = glue.get_table(DatabaseName=athena.database, Name="t")["Table"]["Parameters"][
+        "metadata_location"
+    ]
+    client("s3").delete_object(Bucket=athena.bucket, Key=location.split("/", 3)[3])
+    assert (
+        f"Metadata not found in metadata location for table {athena.database}.t: {location}"
+        in athena.fails("SELECT * FROM t")
+    )
+    assert athena("SHOW TABLES").rows == [["t"]]
+    athena("DROP TABLE t")
+    assert keys(client, athena.bucket, "t/") == []

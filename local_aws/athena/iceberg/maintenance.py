@@ -208,7 +208,8 @@ def reachable(table: IcebergTable, snapshots: Iterable[Snapshot], *, missing_ok:
 
 
 def _listed(table: IcebergTable) -> list[tuple[str, Path]]:
-    bucket, prefix = split_location(table.metadata.location)
+    """The objects below the table's location, which Glue knows even where the metadata is lost."""
+    bucket, prefix = split_location(table.location)
     if not prefix:
         return []
     try:
