@@ -45,7 +45,7 @@ from airflow.providers.amazon.aws.sensors.s3 import S3KeySensor
 from airflow.sdk import Param, TriggerRule, chain, dag, get_current_context, task, task_group
 from airflow.sdk.exceptions import AirflowFailException
 
-from medlaunch import alerts, checks, exports, lake, landing, publish, reports, schedules
+from medlaunch import alerts, checks, exports, lake, landing, publish, reports, schedules, steps
 from medlaunch.accreditation import load_upload, window_end
 from medlaunch.athena import STATISTICS, AthenaPrepareOperator, AthenaSqlOperator, read_result
 from medlaunch.pipelines import FACILITY_ACCREDITATION
@@ -187,7 +187,7 @@ def write_report(ti: Any) -> str:
         for task_id in QUERIES
         for query in ti.xcom_pull(task_ids=task_id, key=STATISTICS) or ()
     ]
-    return reports.write(current_run(), queries).summary()
+    return reports.write(current_run(), queries, steps.times(get_current_context())).summary()
 
 
 @task(trigger_rule=TriggerRule.NONE_FAILED)
@@ -319,7 +319,8 @@ def facility_accreditation() -> None:
         stages=[
             [f"{SQL}/database.sql"],
             statements(f"{SQL}/tables"),
-            [f"{SQL}/views/expiring_accreditations.sql", f"{SQL}/views/latest_snapshot.sql"],
+            # Views of what is current read the other ones.
+            [name for name in statements(f"{SQL}/views") if "/current_" not in name],
             [name for name in statements(f"{SQL}/views") if "/current_" in name],
         ],
         doc_md="Creates the database, tables and views that do not exist yet.",

@@ -41,6 +41,7 @@ _WRITTEN_BY_PYTHON = {
     "bronze_facilities": "load_bronze",
     "staging_uploads": "plan_snapshots",
     "publications": "publish_results",
+    "run_report_documents": "write_report",
 }
 
 
@@ -157,7 +158,7 @@ def _column(definition: exp.ColumnDef, note: str = "") -> Column:
 def _type(kind: exp.DataType | None) -> str:
     if kind is None:
         raise ValueError("A column without a type")
-    return kind.sql("hive").lower()
+    return kind.sql("hive", comments=False).lower()
 
 
 def _describe_views(created: dict[str, Relation]) -> None:

@@ -23,7 +23,7 @@ from airflow.providers.common.compat.sdk import XCom
 from airflow.sdk import BaseOperatorLink
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from medlaunch import lake, sql
+from medlaunch import lake, sql, steps
 from medlaunch.objects import CLIENT_CONFIG, delete_prefix, open_object, split_s3_url
 from medlaunch.settings import settings
 
@@ -138,7 +138,7 @@ class AthenaSqlOperator(AthenaOperator):
             else self.hook.get_output_location(query_id or "")
         )
         context["ti"].xcom_push(RESULTS, s3_results_url(s3, results))
-        context["ti"].xcom_push(STATISTICS, [query_statistics(self.hook, query_id)])
+        _tell_statistics(context, [query_statistics(self.hook, query_id)], self.target)
         return query_id
 
 
@@ -178,7 +178,7 @@ class AthenaPrepareOperator(AthenaSqlOperator):
                     raise error
                 self._running.remove(query_id)
                 statistics.append(query_statistics(self.hook, query_id))
-        context["ti"].xcom_push(STATISTICS, statistics)
+        _tell_statistics(context, statistics, None)
 
     def on_kill(self) -> None:
         for query_id in self._running:
@@ -220,6 +220,17 @@ def query_statistics(hook: AthenaHook, query_id: str | None) -> dict[str, Any]:
         "bytes_scanned": statistics.get("DataScannedInBytes", 0),
         "seconds": round(statistics.get("TotalExecutionTimeInMillis", 0) / 1000, 3),
     }
+
+
+def _tell_statistics(context: Context, statistics: list[dict[str, Any]], target: str | None) -> None:
+    """Hand on what queries cost: to the run's report, and to the step's line in the log."""
+    context["ti"].xcom_push(STATISTICS, statistics)
+    steps.note(
+        queries=len(statistics),
+        bytes_scanned=sum(one["bytes_scanned"] for one in statistics),
+        engine_seconds=round(sum(one["seconds"] for one in statistics), 3),
+        keys=[target] if target else [],
+    )
 
 
 def read_result(query_id: str) -> Iterator[dict[str, str]]:

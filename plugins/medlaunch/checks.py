@@ -13,6 +13,7 @@ from datetime import date
 
 import msgspec
 
+from medlaunch import steps
 from medlaunch.accreditation.bronze import UploadCounts
 from medlaunch.landing import LoadedUpload, Upload
 
@@ -186,6 +187,13 @@ def settle(
             + "; ".join(wrong[:20])
             + ("; ..." if len(wrong) > 20 else "")
         )
+    steps.note(
+        snapshots=len(snapshots),
+        lines=batch.read,
+        accepted=batch.accepted,
+        superseded=batch.superseded,
+        rejected=batch.rejected,
+    )
     return Account(batch=batch, snapshots=snapshots)
 
 

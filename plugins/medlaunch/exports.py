@@ -11,6 +11,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import BinaryIO, cast
 
+from medlaunch import steps
 from medlaunch.accreditation import filter_expiring, read_states
 from medlaunch.checks import FilterCounts, SnapshotPlan
 from medlaunch.landing import Batch
@@ -67,6 +68,13 @@ def write_expiring(run: Run, batch: Batch) -> None:
             expiring_facilities=seen.expiring_facilities,
         )
     run.put(FILTERED, counts)
+    steps.note(
+        snapshots=len(counts),
+        facilities=sum(one.facilities for one in counts.values()),
+        expiring_accreditations=sum(one.expiring_accreditations for one in counts.values()),
+        expiring_facilities=sum(one.expiring_facilities for one in counts.values()),
+        keys=[run.path(FILTERED)],
+    )
 
 
 def read_filter_counts(run: Run) -> dict[date, FilterCounts]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 import msgspec
 
-from medlaunch import lake
+from medlaunch import lake, steps
 from medlaunch.accreditation.bronze import UploadCounts
 from medlaunch.objects import (
     Copy,
@@ -180,6 +180,15 @@ def claim(
         groups=len(groups),
     )
     run.put(BATCH, batch)
+    steps.note(
+        files=len(taken),
+        bytes=sum(upload.size for upload in taken),
+        snapshots=len(snapshots),
+        groups=len(groups),
+        set_aside=len(batch.set_aside),
+        left_for_next_run=batch.left_for_next_run,
+        keys=[run.path(BATCH)],
+    )
     return batch
 
 
@@ -261,6 +270,14 @@ def load_group(run: Run, dataset: str, uploads: Sequence[Upload], loader: Loader
                 result.counts.lines,
                 result.counts.rejected,
             )
+            steps.note(
+                files=1,
+                bytes=upload.size,
+                lines=result.counts.lines,
+                rejected=result.counts.rejected,
+                keys=[upload.key],
+            )
+    steps.note(set_aside=len(set_aside), left_for_next_run=len(changed))
     return LoadedGroup(loaded=loaded, set_aside=set_aside, left_for_next_run=changed)
 
 
@@ -379,5 +396,6 @@ def acknowledge(run: Run, batch: Batch, groups: Sequence[LoadedGroup]) -> list[s
         return None if delete_version(client, bucket, copy.source, etag, version) else copy.source
 
     kept = [key for key in in_parallel(move, moves) if key is not None]
+    steps.note(moved=len(moves) - len(kept), kept=len(kept), bytes=sum(one.size for one in moves), keys=kept)
     log.info("Moved %d objects out of s3://%s/%s/", len(moves) - len(kept), bucket, lake.LANDING)
     return kept

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from airflow.sdk import Param
 
-from medlaunch import lake
+from medlaunch import lake, steps
 from medlaunch.objects import put_json
 from medlaunch.runs import Run
 
@@ -89,6 +89,7 @@ def write_report(
     put_json(run.s3, run.bucket, key, report)
     for line in [summary, *lines]:
         log.info("%s", line)
+    steps.note(lines=len(lines), keys=[key])
     more = len(lines) - _NOTE_LINES
     rest = [f"... and {more} more"] if more > 0 else []
     place = f"Report: s3://{run.bucket}/{key}"

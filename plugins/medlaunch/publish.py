@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from botocore.exceptions import ClientError
 
-from medlaunch import lake
+from medlaunch import lake, steps
 from medlaunch.checks import (
     Account,
     Input,
@@ -240,6 +240,12 @@ def plan(run: Run, batch: Batch, groups: Sequence[LoadedGroup]) -> list[Snapshot
             plans.append(plan)
     run.put(PLANS, plans)
     run.put(WITHDRAWN, left_out)
+    steps.note(
+        snapshots=len(plans),
+        uploads=sum(len(plan.inputs) for plan in plans),
+        withdrawn=len(left_out),
+        keys=[run.path(PLANS)],
+    )
     with ObjectWriter(run.s3, run.bucket, run.path(UPLOADS)) as table:
         for plan in plans:
             for order, source in enumerate(plan.inputs):
@@ -308,6 +314,12 @@ def publish(
     for manifest, (*_, before) in zip(manifests, prepared, strict=True):
         switch(s3, glue, bucket=bucket, database=database, manifest=manifest, results=results, before=before)
     run.put(MANIFESTS, manifests)
+    steps.note(
+        snapshots=len(manifests),
+        files=len(copies),
+        bytes=sum(copy.size for copy in copies),
+        keys=[lake.manifest_key(one.pipeline, one.snapshot_date) for one in manifests],
+    )
     return manifests
 
 

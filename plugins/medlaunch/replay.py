@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from medlaunch import lake
+from medlaunch import lake, steps
 from medlaunch.landing import REPLAYED_BY, UPLOADED_AT, Upload
 from medlaunch.objects import (
     Copy,
@@ -184,6 +184,13 @@ def plan(
         left_out=left_out,
     )
     run.put(PLAN, plan)
+    steps.note(
+        files=plan.files,
+        bytes=plan.bytes,
+        snapshots=len(plan.snapshots),
+        left_out=len(left_out),
+        keys=[run.path(PLAN)],
+    )
     return plan
 
 
@@ -228,6 +235,12 @@ def put_back(run: Run, number: int) -> Outcome:
     ]
     outcome = Outcome(put_back=len(items) - len(left_alone), left_alone=left_alone)
     run.put(outcome_name(number), outcome)
+    steps.note(
+        files=outcome.put_back,
+        left_alone=len(left_alone),
+        bytes=sum(item.size for item in items),
+        keys=[run.path(outcome_name(number))],
+    )
     return outcome
 
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Collection, Sequence
 from datetime import UTC, date, datetime
+from importlib.metadata import version
 from typing import Any
 
 import msgspec
 
-from medlaunch import lake
+import medlaunch
+from medlaunch import lake, steps
 from medlaunch.checks import Account, Lines, SnapshotPlan
 from medlaunch.landing import BATCH, Batch, LoadedGroup, SetAsideObject, read_loaded
 from medlaunch.objects import put_json
 from medlaunch.operations import many
 from medlaunch.publish import ACCOUNT, MANIFESTS, PLANS, WITHDRAWN, Manifest
 from medlaunch.runs import Run
+from medlaunch.steps import StepTime
 
 
 class Files(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +79,8 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     snapshots: list[SnapshotReport]
     queries: list[dict[str, Any]]
     bytes_scanned: int
+    steps: list[StepTime]
+    versions: dict[str, str]
 
     def summary(self) -> str:
         """One paragraph for the run's note."""
@@ -98,16 +104,31 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
         return " ".join(parts)
 
 
-def write(run: Run, queries: Sequence[dict[str, Any]]) -> RunReport:
-    """Put the report of a run together from its documents and write it to ``reports/``."""
+def versions() -> dict[str, str]:
+    """What the run was made with: this repository, Airflow and its Amazon provider, Python."""
+    return {
+        "medlaunch": medlaunch.__version__,
+        "airflow": version("apache-airflow"),
+        "amazon_provider": version("apache-airflow-providers-amazon"),
+        "python": platform.python_version(),
+    }
+
+
+def write(run: Run, queries: Sequence[dict[str, Any]], step_times: Sequence[StepTime] = ()) -> RunReport:
+    """Put the report of a run together from its documents and write it to ``reports/``.
+
+    ``step_times`` are the seconds of the steps before this one.
+    """
     batch = run.get(BATCH, Batch)
     groups = read_loaded(run, batch)
     plans = run.get(PLANS, list[SnapshotPlan]) if groups else []
     account = run.get(ACCOUNT, Account) if plans else None
     manifests = run.get(MANIFESTS, list[Manifest]) if plans else []
     withdrawn = set(run.get(WITHDRAWN, list[str]) if groups else [])
-    report = build(run.environment, batch, groups, account, manifests, queries, withdrawn)
-    put_json(run.s3, run.bucket, lake.report_key(run.dag_id, run.key), report)
+    report = build(run.environment, batch, groups, account, manifests, queries, withdrawn, step_times)
+    key = lake.report_key(run.dag_id, run.key)
+    put_json(run.s3, run.bucket, key, report)
+    steps.note(snapshots=len(manifests), keys=[key])
     return report
 
 
@@ -119,6 +140,7 @@ def build(
     manifests: Sequence[Manifest],
     queries: Sequence[dict[str, Any]],
     withdrawn: Collection[str] = (),
+    step_times: Sequence[StepTime] = (),
 ) -> RunReport:
     """The report of a run; ``account`` is None and ``manifests`` is empty if nothing was published.
 
@@ -180,4 +202,6 @@ def build(
         ],
         queries=list(queries),
         bytes_scanned=sum(one["bytes_scanned"] for one in queries),
+        steps=list(step_times),
+        versions=versions(),
     )

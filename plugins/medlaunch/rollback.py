@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from medlaunch import lake
+from medlaunch import lake, steps
 from medlaunch.landing import Upload
 from medlaunch.objects import get_bytes, in_parallel, list_objects
 from medlaunch.pipelines import Pipeline
@@ -95,7 +95,7 @@ def plan_run(run: Run, pipeline: Pipeline, run_id: str, reason: str) -> Rollback
             f"No version of {pipeline.dag_id} was published by a run {run_id!r}. The ids of runs stand in the "
             "table publications (run_id) and in Airflow's list of runs"
         )
-    steps: list[Step] = []
+    planned: list[Step] = []
     untouched: dict[str, str] = {}
     problems: list[str] = []
     for snapshot in sorted({snapshot for snapshot, _ in versions}):
@@ -106,7 +106,7 @@ def plan_run(run: Run, pipeline: Pipeline, run_id: str, reason: str) -> Rollback
         elif seen.version in mine:
             step = _step(run, pipeline, snapshot, None, not_to=mine)
             if isinstance(step, Step):
-                steps.append(step)
+                planned.append(step)
             else:
                 problems.append(step)
         elif mine & {one.version for one in _ancestors(run, seen)}:
@@ -115,7 +115,7 @@ def plan_run(run: Run, pipeline: Pipeline, run_id: str, reason: str) -> Rollback
                 f"uploads too. Roll back {snapshot} by itself first, with to_version, or upload a correction"
             )
         elif unfinished := _unfinished(run, seen, mine):
-            steps.append(_make_step(seen, seen, unfinished))
+            planned.append(_make_step(seen, seen, unfinished))
         else:
             untouched[f"{snapshot}"] = (
                 f"readers see version {seen.version} of the run {seen.run_id}, not this run's"
@@ -125,7 +125,7 @@ def plan_run(run: Run, pipeline: Pipeline, run_id: str, reason: str) -> Rollback
             f"{len(problems)} snapshots of the run {run_id} cannot be rolled back, so nothing is changed: "
             + "; ".join(problems)
         )
-    return RollbackPlan(pipeline=pipeline.dag_id, reason=reason, steps=steps, untouched=untouched)
+    return RollbackPlan(pipeline=pipeline.dag_id, reason=reason, steps=planned, untouched=untouched)
 
 
 def _versions_of(client: S3Client, bucket: str, dag_id: str, run_key: str) -> Iterator[tuple[date, str]]:
@@ -254,7 +254,12 @@ def carry_out(
             are gone. The snapshots before it in the plan are rolled back, it and those after it are not.
         PublishedMeanwhile: if something was published in the same moment.
     """
-    return [_carry_out(run, glue, database, pipeline, plan.reason, step) for step in plan.steps]
+    manifests = [_carry_out(run, glue, database, pipeline, plan.reason, step) for step in plan.steps]
+    steps.note(
+        snapshots=len(manifests),
+        keys=[lake.manifest_key(one.pipeline, one.snapshot_date) for one in manifests],
+    )
+    return manifests
 
 
 def _carry_out(

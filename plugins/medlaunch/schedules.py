@@ -7,6 +7,7 @@ from typing import Any
 
 from airflow.sdk import Asset, AssetOrTimeSchedule, AssetWatcher, CronTriggerTimetable
 
+from medlaunch import steps
 from medlaunch.alerts import remember_error
 from medlaunch.settings import settings
 
@@ -39,7 +40,7 @@ def on_uploads(dataset: str) -> Any:
 
 
 def task_defaults() -> dict[str, Any]:
-    """What every task of every pipeline has: an owner, the retry policy, and a memory for its error."""
+    """What every task of every DAG has: an owner, the retry policy, a memory for its error, a line in the log."""
     config = settings()
     return {
         "owner": "data-platform",
@@ -47,5 +48,8 @@ def task_defaults() -> dict[str, Any]:
         "retry_delay": timedelta(seconds=config.retry_delay_seconds),
         "retry_exponential_backoff": 2.0,
         "max_retry_delay": timedelta(minutes=10),
-        "on_failure_callback": remember_error,
+        "on_failure_callback": [remember_error, steps.failed],
+        "on_retry_callback": steps.failed,
+        "pre_execute": steps.begin,
+        "post_execute": steps.end,
     }

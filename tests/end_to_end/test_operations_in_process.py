@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import logging
+import platform
+from importlib.metadata import version
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -162,3 +167,58 @@ def test_a_replay_keeps_the_order_whatever_comes_and_goes_meanwhile(pipeline: Pi
 
     refused = pipeline.run(REPLAY, snapshot_from=DAY, snapshot_to=DAY, dry_run=False)
     assert refused.state == "failed"
+
+
+def test_a_run_is_accounted_for_in_sql_and_in_one_line_a_step(pipeline: Pipeline) -> None:
+    name = "Jane Doe's Clinic"
+    pipeline.upload(
+        DAY, "a.jsonl", lines(facility(1, facility_name=name), facility(2, employee_count=-1), b"broken\n")
+    )
+    pipeline.upload(DAY, "notes.txt", b"hello")
+    said: list[str] = []
+    with patch.object(
+        logging.getLogger("medlaunch.steps"), "info", lambda text, one: said.append(text % one)
+    ):
+        report = pipeline.report()
+
+    (row,) = pipeline.select(
+        "SELECT *, rejected_by_reason['malformed_json'] AS malformed, cardinality(queries) AS query_count, "
+        "snapshots[1].snapshot_date AS first_snapshot, set_aside[1].reason AS set_aside_reason FROM run_reports"
+    )
+    assert (row["run_id"], row["outcome"], row["first_snapshot"]) == (report["run_id"], "published", DAY)
+    assert (row["files_loaded"], row["files_set_aside"], row["set_aside_reason"]) == (
+        "1",
+        "1",
+        "unknown_extension",
+    )
+    assert (row["lines_read"], row["lines_accepted"], row["lines_rejected"], row["malformed"]) == (
+        "3",
+        "1",
+        "2",
+        "1",
+    )
+    assert int(row["bytes_scanned"]) == report["bytes_scanned"] > 0
+    assert int(row["query_count"]) == len(report["queries"])
+    assert (row["medlaunch_version"], row["airflow_version"]) == ("0.1.0", version("apache-airflow"))
+    assert row["python_version"] == platform.python_version()
+    assert row["started_at"] < row["finished_at"]
+    steps = pipeline.select(
+        "SELECT step, seconds FROM run_reports CROSS JOIN UNNEST(steps) AS t (step, tasks, seconds, longest)"
+    )
+    took = {step["step"]: float(step["seconds"]) for step in steps}
+    assert list(took)[:3] == ["wait_for_uploads", "claim_uploads", "load_bronze"]
+    assert {"extract.extract_metrics", "count.count_lines", "publish_results"} <= took.keys()
+    assert all(seconds >= 0 for seconds in took.values())
+
+    told = {(line := json.loads(text.removeprefix("step ")))["step"]: line for text in said}
+    assert took.keys() <= told.keys()
+    assert {line["outcome"] for line in told.values()} == {"success"}
+    loaded = told["load_bronze"]
+    assert (loaded["files"], loaded["lines"], loaded["rejected"], loaded["map_index"]) == (1, 3, 2, 0)
+    assert loaded["keys"] == [f"landing/facilities/{DAY}/a.jsonl"]
+    assert told["extract.extract_metrics"]["bytes_scanned"] > 0
+    assert told["publish_results"]["keys"] == [
+        f"prod/manifests/facility_accreditation/snapshot_date={DAY}.json"
+    ]
+    assert told["acknowledge_uploads"]["moved"] == 2
+    assert not [line for line in told.values() if "Jane" in json.dumps(line)]
