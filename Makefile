@@ -9,6 +9,8 @@ PY := $(VENV)/bin/python
 UV_VERSION := 0.13.8
 # A copy of the lock that is installed, so that the environment follows requirements.lock.
 INSTALLED := $(VENV)/installed.lock
+CLIENTS := .venv-clients
+CLIENTS_ROOM := tests/local_aws/clients
 ROOMS := dags plugins local_aws sample_data laptop deploy benchmarks docs tests
 
 LOCAL_AWS_PORT ?= 4566
@@ -96,6 +98,12 @@ test-package: $(INSTALLED) ## Prove dist/mwaa with what MWAA's image has: MWAA_C
 test-compose: $(INSTALLED) ## Prove docker-compose.yaml with real containers, where no registry can be reached too
 	@$(PY) -m pytest -s -p no:cacheprovider tests/deploy/proof_compose.py $(ARGS)
 
+# Clients need versions that Airflow's do not go with, and have an environment and a lock of their own.
+.PHONY: test-clients
+test-clients: $(INSTALLED) $(CLIENTS)/installed.lock ## Run published clients of Athena against local AWS: ARGS="-k dbt"
+	@LOCAL_AWS_PYTHON="$(CURDIR)/$(PY)" $(CLIENTS)/bin/python -m pytest -p no:cacheprovider -W ignore \
+		--confcutdir=$(CLIENTS_ROOM) $(CLIENTS_ROOM) $(ARGS)
+
 .PHONY: lint
 lint: $(INSTALLED) ## Check style, formatting, types and SQL; changes nothing
 	$(PY) -m ruff check .
@@ -121,6 +129,7 @@ docs: $(INSTALLED) ## Write the generated pages of docs/
 .PHONY: lock
 lock: $(INSTALLED) ## Resolve the dependencies of pyproject.toml anew
 	$(VENV)/bin/uv pip compile pyproject.toml --group local --group dev --universal --python-version 3.11 --generate-hashes --no-header -o requirements.lock -q
+	$(VENV)/bin/uv pip compile $(CLIENTS_ROOM)/requirements.in --universal --python-version 3.11 --generate-hashes --no-header -o $(CLIENTS_ROOM)/requirements.lock -q
 	$(VENV)/bin/uv pip compile pyproject.toml --no-deps --no-strip-extras --no-annotate --python-version 3.12 --custom-compile-command "make lock" -o requirements.txt -q
 	@$(MAKE) setup
 
@@ -154,3 +163,11 @@ $(INSTALLED): requirements.lock
 	VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(VENV)/bin/uv pip sync --quiet --require-hashes requirements.lock; \
 	$(PY) -c 'import pathlib, sysconfig; pathlib.Path(sysconfig.get_path("purelib"), "medlaunch.pth").write_text("$(CURDIR)/plugins\n")'; \
 	cp requirements.lock $@
+
+$(CLIENTS)/installed.lock: $(CLIENTS_ROOM)/requirements.lock $(INSTALLED)
+	@if cmp -s $< $@; then touch $@; exit 0; fi; \
+	set -e; \
+	test -x $(CLIENTS)/bin/python || $(PY) -m venv --without-pip $(CLIENTS); \
+	echo "Installing the clients that $< names in $(CLIENTS)"; \
+	VIRTUAL_ENV="$(CURDIR)/$(CLIENTS)" $(VENV)/bin/uv pip sync --quiet --require-hashes $<; \
+	cp $< $@

@@ -14,6 +14,9 @@ import pytest
 
 from tests.local_aws.clients import ROOT, Athena, Process, make_client
 
+# `make test-clients` runs these, in an environment of their own.
+collect_ignore = ["clients"]
+
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(

@@ -15,14 +15,15 @@ BEGIN, END = "<!-- supported: begin -->", "<!-- supported: end -->"
 def features() -> list[tuple[str, str, str]]:
     """(area, feature, test) of each test that is marked with `supports`, in the order of the files."""
     found = []
-    for path in sorted(Path(__file__).parent.glob("test_*.py")):
+    folder = Path(__file__).parent
+    for path in [*sorted(folder.glob("test_*.py")), *sorted(folder.glob("clients/test_*.py"))]:
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             if not isinstance(node, ast.FunctionDef):
                 continue
             for decorator in node.decorator_list:
                 if isinstance(decorator, ast.Call) and ast.unparse(decorator.func) == "pytest.mark.supports":
                     area, feature = (ast.literal_eval(a) for a in decorator.args)
-                    found.append((area, feature, f"{path.name}::{node.name}"))
+                    found.append((area, feature, f"{path.relative_to(folder).as_posix()}::{node.name}"))
     return found
 
 

@@ -15,16 +15,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.local_aws.clients import Athena, Process, make_client
+from tests.local_aws.clients import ENDLESS, Athena, Process, make_client
 
 Client = Callable[[str], Any]
 Put = Callable[..., None]
 OPENX = "ROW FORMAT SERDE 'org.openx.data.jsonserde.JsonSerDe'"
-# Takes hours, in little memory.
-ENDLESS = (
-    "SELECT count(*) FROM t AS a, t AS b, t AS c, t AS d, t AS e WHERE (a.x * b.x + c.x * d.x + e.x) % 7 = 3"
-)
-ENDLESS = f"WITH t AS (SELECT x FROM UNNEST(sequence(1, 1000)) AS s(x)) {ENDLESS}"
 
 
 def refused(call: Callable[..., Any], **arguments: Any) -> str:
@@ -550,24 +545,75 @@ def test_unknown_operation_is_named(athena: Athena) -> None:
         athena.client.list_capacity_reservations()
 
 
-@pytest.mark.supports("API", "Many clients at once: each gets its own result, and sees its own files whole")
+@pytest.mark.supports(
+    "API", "20 queries at once from 8 clients: each gets its own result, and sees files whole"
+)
 def test_concurrent_clients(athena: Athena, put: Put, aws_url: str) -> None:
     put("t/1.json", [{"v": i} for i in range(1000)])
     athena(f"CREATE EXTERNAL TABLE t (v int) {OPENX} LOCATION 's3://{athena.bucket}/t/'")
-    local = threading.local()
+    together = threading.Barrier(8)
 
-    def query(n: int) -> None:
-        if not hasattr(local, "athena"):
-            local.athena = Athena(make_client(aws_url, "athena"), athena.bucket, athena.database)
-        if n % 5 == 0:
+    def client(n: int) -> None:
+        """Starts two or three queries of different kinds at once, then reads what each gave."""
+        mine = Athena(make_client(aws_url, "athena"), athena.bucket, athena.database)
+        s3 = make_client(aws_url, "s3")
+        together.wait(30)
+        for turn in range(4):
             # Replaced while others read it: a query sees the one or the other, never half of one.
-            make_client(aws_url, "s3").put_object(
+            s3.put_object(
                 Bucket=athena.bucket, Key="t/1.json", Body="".join(f'{{"v": {i}}}\n' for i in range(1000))
             )
-        assert local.athena(f"SELECT count(*), {n}, sum(v) FROM t").data == [["1000", str(n), "499500"]]
+            name = f"{n}_{turn}"
+            started = {
+                mine.start(f"SELECT count(*), {n}, sum(v) FROM t"): [["1000", str(n), "499500"]],
+                mine.start(f"CREATE TABLE made_{name} AS SELECT v FROM t WHERE v < {n + 1}"): None,
+            }
+            if n < 4:
+                started[mine.start(f"SELECT sum(v * {n}) FROM t WHERE v % 10 = {n}")] = [
+                    [str(sum(v * n for v in range(n, 1000, 10)))]
+                ]
+            for query, rows in started.items():
+                status = mine.wait(query)["Status"]
+                assert status["State"] == "SUCCEEDED", status
+                if rows is not None:
+                    assert mine.rows(query)[1:] == rows
+            assert mine(f"SELECT count(*) FROM made_{name}").data == [[str(n + 1)]]
 
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        list(pool.map(query, range(60)))
+        list(pool.map(client, range(8)))
+    assert athena("SHOW TABLES 'made_*'").rows == sorted(
+        [f"made_{n}_{t}"] for n in range(8) for t in range(4)
+    )
+
+
+@pytest.mark.supports("API", "INSERTs from many clients into one table: none is lost")
+def test_concurrent_inserts(athena: Athena, aws_url: str) -> None:
+    athena(
+        f"CREATE EXTERNAL TABLE t (a int) PARTITIONED BY (p int) STORED AS PARQUET LOCATION 's3://{athena.bucket}/t/'"
+    )
+    done = threading.Event()
+    seen: list[int] = []
+
+    def write(n: int) -> None:
+        mine = Athena(make_client(aws_url, "athena"), athena.bucket, athena.database)
+        for i in range(4):
+            mine(f"INSERT INTO t SELECT x, x % 5 FROM UNNEST(sequence({n * 1000 + i * 10}, {n * 1000 + i * 10 + 9})) AS s(x)")  # fmt: skip
+
+    def watch() -> None:
+        mine = Athena(make_client(aws_url, "athena"), athena.bucket, athena.database)
+        while not done.is_set():
+            seen.append(int(str(mine("SELECT count(*) FROM t").data[0][0])))
+
+    with concurrent.futures.ThreadPoolExecutor(7) as pool:
+        watching = pool.submit(watch)
+        for written in [pool.submit(write, n) for n in range(6)]:
+            written.result()
+        done.set()
+        watching.result()
+    assert athena("SELECT count(*), count(DISTINCT a), count(DISTINCT p) FROM t").data == [
+        ["240", "240", "5"]
+    ]
+    assert seen == sorted(seen)
 
 
 def test_body_size_costs_no_memory(start: Callable[..., Process], tmp_path: Path) -> None:

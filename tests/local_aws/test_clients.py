@@ -1,10 +1,15 @@
-"""Real clients as they are published: Airflow's hook and operator, PyAthena; the fixtures for other tests."""
+"""Clients as they are published and as they fit Airflow: boto3, Airflow's Amazon provider, PyAthena.
+
+More of them, in an environment of their own: clients/.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -42,30 +47,100 @@ def test_airflow_hook(athena: Athena) -> None:
     hook.stop_query(failed)
 
 
+@pytest.mark.supports("Clients", "boto3: waiters and paginators")
+def test_boto3(athena: Athena) -> None:
+    from botocore.waiter import WaiterModel, create_waiter_with_client
+
+    def state(wanted: str, outcome: str) -> dict[str, str]:
+        path = "QueryExecution.Status.State"
+        return {"matcher": "path", "argument": path, "expected": wanted, "state": outcome}
+
+    # botocore has none for Athena; people write this one.
+    acceptors = [state("SUCCEEDED", "success"), state("FAILED", "failure"), state("CANCELLED", "failure")]
+    model = {"operation": "GetQueryExecution", "delay": 0.02, "maxAttempts": 500, "acceptors": acceptors}
+    waiter = create_waiter_with_client("Done", WaiterModel({"version": 2, "waiters": {"Done": model}}), athena.client)  # fmt: skip
+    query = athena.start("SELECT x FROM UNNEST(sequence(1, 1200)) AS t(x) ORDER BY x")
+    waiter.wait(QueryExecutionId=query)
+    with pytest.raises(Exception, match="terminal failure state"):
+        waiter.wait(QueryExecutionId=athena.start("SELECT nope"))
+    results = athena.client.get_paginator("get_query_results").paginate(QueryExecutionId=query)
+    whole = results.build_full_result()
+    assert [r["Data"][0]["VarCharValue"] for r in whole["ResultSet"]["Rows"]] == [
+        "x",
+        *map(str, range(1, 1201)),
+    ]
+    first = athena.client.get_paginator("get_query_results").paginate(
+        QueryExecutionId=query, PaginationConfig={"MaxItems": 3, "PageSize": 2}
+    )
+    page = first.build_full_result()
+    rest = athena.client.get_paginator("get_query_results").paginate(
+        QueryExecutionId=query, PaginationConfig={"StartingToken": page["NextToken"]}
+    )
+    rows = [*page["ResultSet"]["Rows"], *rest.build_full_result()["ResultSet"]["Rows"]]
+    assert rows == whole["ResultSet"]["Rows"]
+    for i in range(3):
+        athena(f"CREATE VIEW v{i} AS SELECT {i} AS a")
+    tables = athena.client.get_paginator("list_table_metadata").paginate(
+        CatalogName="AwsDataCatalog", DatabaseName=athena.database, PaginationConfig={"PageSize": 2}
+    )
+    assert [t["Name"] for p in tables for t in p["TableMetadataList"]] == ["v0", "v1", "v2"]
+
+
+@pytest.mark.supports(
+    "Clients", "Airflow: AthenaOperator, also deferrable, AthenaSensor, and how they see failures"
+)
 @pytest.mark.usefixtures("environment")
 def test_airflow_operator(athena: Athena) -> None:
     from airflow.providers.amazon.aws.operators.athena import AthenaOperator
+    from airflow.providers.amazon.aws.sensors.athena import AthenaSensor
+    from airflow.providers.common.compat.sdk import AirflowException, TaskDeferred
+    from botocore.exceptions import ClientError
 
     class TaskInstance:
         def xcom_push(self, **_: Any) -> None: ...
 
-    def operator(sql: str) -> AthenaOperator:
+    def operator(sql: str, **more: Any) -> AthenaOperator:
         return AthenaOperator(
             task_id="q", query=sql, database=athena.database, output_location=f"s3://{athena.bucket}/results/",
-            aws_conn_id=None, region_name="us-east-1", sleep_time=0,
+            aws_conn_id=None, region_name="us-east-1", sleep_time=0, **more,
         )  # fmt: skip
 
+    def sensor(query: str) -> AthenaSensor:
+        return AthenaSensor(
+            task_id="s", query_execution_id=query, aws_conn_id=None, region_name="us-east-1", sleep_time=0
+        )
+
     context: Any = {"ti": TaskInstance(), "task_instance": TaskInstance()}
-    query = operator("CREATE DATABASE IF NOT EXISTS x").execute(context)
-    assert athena.wait(str(query))["Status"]["State"] == "SUCCEEDED"
-    with pytest.raises(Exception, match="DIVISION_BY_ZERO: Division by zero"):
+    query = str(operator("CREATE DATABASE IF NOT EXISTS x").execute(context))
+    assert athena.wait(query)["Status"]["State"] == "SUCCEEDED"
+    assert sensor(query).poke(context)
+    with pytest.raises(AirflowException, match=r"Final state of Athena job is FAILED.*DIVISION_BY_ZERO: "):
         operator("SELECT 1 / 0").execute(context)
+    with pytest.raises(AirflowException, match="Athena sensor failed"):
+        sensor(athena.start("SELECT 1 / 0")).poke(context)
+    with pytest.raises(ClientError, match=r"InvalidRequestException.*line 1:1: mismatched input 'SELEC'"):
+        operator("SELEC 1").execute(context)
+
+    def deferred(sql: str) -> Any:
+        waiting = operator(sql, deferrable=True)
+        with pytest.raises(TaskDeferred) as e:
+            waiting.execute(context)
+
+        async def event() -> Any:
+            return await anext(aiter(e.value.trigger.run()))
+
+        return waiting.execute_complete(context, asyncio.run(event()).payload)
+
+    assert athena.wait(deferred("SELECT 1"))["Query"] == "SELECT 1"
+    with pytest.raises(AirflowException, match="COLUMN_NOT_FOUND: line 1:8: Column "):
+        deferred("SELECT nope")
 
 
 @pytest.mark.supports("Clients", "PyAthena: default cursor, parameters, types")
 @pytest.mark.usefixtures("environment")
 def test_pyathena(athena: Athena) -> None:
-    pyathena = pytest.importorskip("pyathena")
+    import pyathena
+
     with pyathena.connect(
         s3_staging_dir=f"s3://{athena.bucket}/results/",
         region_name="us-east-1",
@@ -83,6 +158,37 @@ def test_pyathena(athena: Athena) -> None:
         assert [r[0] for r in cursor.fetchall()] == list(range(1, 1501))
         with pytest.raises(pyathena.error.OperationalError, match="TABLE_NOT_FOUND"):
             cursor.execute("SELECT * FROM nowhere")
+
+
+@pytest.mark.supports("Clients", "PyAthena in Airflow's versions: dict, pandas and async cursors, SQLAlchemy")
+@pytest.mark.usefixtures("environment")
+def test_pyathena_cursors(athena: Athena) -> None:
+    import pyathena
+    import sqlalchemy
+    from pyathena.async_cursor import AsyncCursor
+    from pyathena.cursor import DictCursor
+    from pyathena.pandas.cursor import PandasCursor
+
+    staging = f"s3://{athena.bucket}/results/"
+    with pyathena.connect(s3_staging_dir=staging, region_name="us-east-1", poll_interval=0.01) as connection:
+        assert connection.cursor(DictCursor).execute("SELECT 1 AS a, 'x' AS b").fetchall() == [
+            {"a": 1, "b": "x"}
+        ]
+        frame = (
+            connection.cursor(PandasCursor).execute("SELECT 1.50 AS n, DATE '2026-01-02' AS d").as_pandas()
+        )
+        assert (frame.loc[0, "n"], str(frame.loc[0, "d"])[:10]) == (Decimal("1.50"), "2026-01-02")
+        several = connection.cursor(AsyncCursor, max_workers=4)
+        futures = [several.execute(f"SELECT {i} AS i")[1] for i in range(6)]
+        assert [f.result().fetchall() for f in futures] == [[(i,)] for i in range(6)]
+    engine = sqlalchemy.create_engine(
+        f"awsathena+rest://x:x@athena.us-east-1.amazonaws.com:443/{athena.database}?s3_staging_dir={staging}&poll_interval=0.01"
+    )
+    athena("CREATE VIEW v AS SELECT 1 AS a, 'x' AS b")
+    with engine.connect() as session:
+        found = session.execute(sqlalchemy.text("SELECT a FROM v WHERE b = :b"), {"b": "x"}).fetchall()
+    assert found == [(1,)]
+    assert sqlalchemy.inspect(engine).get_view_names() == ["v"]
 
 
 @pytest.mark.supports("Clients", "pytest fixtures: local_aws_server, local_aws_client, local_aws_environment")

@@ -11,10 +11,13 @@ from typing import Any
 
 import pytest
 
-from tests.local_aws.clients import Athena, Process
+from tests.local_aws.clients import ENDLESS, Athena, Process
 
 Start = Callable[..., Process]
 OPENX = "ROW FORMAT SERDE 'org.openx.data.jsonserde.JsonSerDe'"
+
+
+TOKEN = "t" * 32
 
 
 def fill(server: Process) -> dict[str, Any]:
@@ -56,9 +59,17 @@ def fill(server: Process) -> dict[str, Any]:
     server.client("athena").create_work_group(
         Name="team", Configuration={"BytesScannedCutoffPerQuery": 10_000_000}
     )
-    result = athena("SELECT b FROM v")
+    api = server.client("athena")
+    named = api.create_named_query(Name="n", Database="db", QueryString="SELECT 1", WorkGroup="team")
+    api.create_prepared_statement(StatementName="p", WorkGroup="team", QueryStatement="SELECT ?")
+    api.create_data_catalog(Name="Other", Type="GLUE", Parameters={"catalog-id": "111122223333"})
+    api.tag_resource(
+        ResourceARN="arn:aws:athena:us-east-1:123456789012:workgroup/team", Tags=[{"Key": "k", "Value": "v"}]
+    )
+    result = athena("SELECT b FROM v", ClientRequestToken=TOKEN)
     assert result.data == [["3"]]
     return {
+        "named": named["NamedQueryId"],
         "query": result.execution["QueryExecutionId"],
         "versions": versions(s3),
         "topic": topic,
@@ -100,10 +111,17 @@ def check(server: Process, before: dict[str, Any]) -> None:
         client.get_work_group(WorkGroup="team")["WorkGroup"]["Configuration"]["BytesScannedCutoffPerQuery"]
         == 10_000_000
     )
+    assert athena.start("SELECT b FROM v", ClientRequestToken=TOKEN) == before["query"]
+    assert client.get_named_query(NamedQueryId=before["named"])["NamedQuery"]["WorkGroup"] == "team"
+    prepared = client.get_prepared_statement(StatementName="p", WorkGroup="team")["PreparedStatement"]
+    assert prepared["QueryStatement"] == "SELECT ?"
+    assert [c["CatalogName"] for c in client.list_data_catalogs()["DataCatalogsSummary"]][1:] == ["Other"]
+    arn = "arn:aws:athena:us-east-1:123456789012:workgroup/team"
+    assert client.list_tags_for_resource(ResourceARN=arn)["Tags"] == [{"Key": "k", "Value": "v"}]
 
 
 @pytest.mark.supports(
-    "State", "Everything survives a stop: objects with versions, catalog, queries, queues, topics"
+    "State", "Everything survives a stop: objects with versions, catalog, queries, workgroups, queues, topics"
 )
 def test_restart(start: Start, tmp_path: Path) -> None:
     server = start("--state", str(tmp_path / "s"))
@@ -169,6 +187,69 @@ def test_killed_while_writing(start: Start, tmp_path: Path) -> None:
         assert set(data) == {data[0]}
 
 
+@pytest.mark.supports(
+    "State", "Killed while queries write: every table whole, the history complete, what ran has FAILED"
+)
+def test_killed_while_queries_write(start: Start, tmp_path: Path) -> None:
+    server = start("--state", str(tmp_path / "s"), "--log-level", "WARNING")
+    server.client("s3").create_bucket(Bucket="lake")
+    setup = Athena(server.client("athena"), "lake", "default")
+    setup(
+        "CREATE EXTERNAL TABLE t (batch int, x int) PARTITIONED BY (p int) STORED AS PARQUET LOCATION 's3://lake/t/'"
+    )
+    rows = "SELECT {batch} AS batch, x, x % 4 AS p FROM UNNEST(sequence(1, 2000)) AS s(x)"
+    setup("INSERT INTO t " + rows.format(batch=-1))
+    started: dict[str, tuple[str, int]] = {}
+    succeeded: set[str] = set()
+    enough = threading.Event()
+
+    def write(worker: int) -> None:
+        athena = Athena(server.client("athena"), "lake", "default")
+        for i in range(10_000):
+            batch = worker * 10_000 + i
+            kind = ("INSERT INTO t ", f"CREATE TABLE c{batch} WITH (partitioned_by = ARRAY['p']) AS ")[i % 2]
+            try:
+                query = athena.start(kind + rows.format(batch=batch))
+                started[query] = (kind.split()[0], batch)
+                if athena.wait(query)["Status"]["State"] == "SUCCEEDED":
+                    succeeded.add(query)
+            except Exception:
+                return
+            if i >= 4:
+                enough.set()
+
+    threads = [threading.Thread(target=write, args=(n,)) for n in range(4)]
+    for t in threads:
+        t.start()
+    assert enough.wait(60)
+    started[setup.start(ENDLESS)] = ("SELECT", 0)
+    server.kill()
+    for t in threads:
+        t.join()
+    server = start("--state", str(tmp_path / "s"))
+    athena = Athena(server.client("athena"), "lake", "default")
+    batches = {
+        int(str(b)): int(str(n)) for b, n in athena("SELECT batch, count(*) FROM t GROUP BY batch").data
+    }
+    assert set(batches.values()) == {2000}
+    tables = {str(r[0]) for r in athena("SHOW TABLES 'c*'").rows}
+    for name in tables:
+        assert athena(f"SELECT count(*), count(DISTINCT p) FROM {name}").data == [["2000", "4"]]
+    running = 0
+    for query, (kind, batch) in started.items():
+        status = athena.client.get_query_execution(QueryExecutionId=query)["QueryExecution"]["Status"]
+        if query in succeeded:
+            assert status["State"] == "SUCCEEDED"
+            assert batch in batches if kind == "INSERT" else f"c{batch}" in tables
+        elif status["State"] != "SUCCEEDED":
+            running += 1
+            assert (status["State"], status["AthenaError"]["Retryable"]) == ("FAILED", True)
+            assert status["StateChangeReason"].endswith("local_aws was stopped while the query ran")
+    assert len(succeeded) > 10
+    assert running
+    assert not list((tmp_path / "s" / "scratch").iterdir())
+
+
 def test_bodies_nobody_knows_are_removed(start: Start, tmp_path: Path) -> None:
     server = start("--state", str(tmp_path / "s"))
     s3 = server.client("s3")
@@ -227,10 +308,7 @@ def test_stopped_while_a_query_runs(start: Start, tmp_path: Path) -> None:
     server = start("--state", str(tmp_path / "s"))
     server.client("s3").create_bucket(Bucket="lake")
     athena = Athena(server.client("athena"), "lake", "default")
-    running = athena.start(
-        "WITH t AS (SELECT x FROM UNNEST(sequence(1, 1000)) AS s(x)) "
-        "SELECT count(*) FROM t AS a, t AS b, t AS c, t AS d, t AS e WHERE (a.x * b.x + c.x * d.x + e.x) % 7 = 3"
-    )
+    running = athena.start(ENDLESS)
     pause = threading.Event()
     while (
         athena.client.get_query_execution(QueryExecutionId=running)["QueryExecution"]["Status"]["State"]

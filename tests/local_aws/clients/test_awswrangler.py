@@ -1,0 +1,160 @@
+"""awswrangler (AWS SDK for pandas)."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import awswrangler as wr
+import boto3
+import pandas as pd
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _quick() -> Iterator[None]:
+    wr.config.athena_query_wait_polling_delay = 0.02
+    yield
+    wr.config.reset("athena_query_wait_polling_delay")
+
+
+def frame() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "id": [1, 2, 3],
+            "name": ["a", 'b"q', None],
+            "amount": [Decimal("1.50"), Decimal("2.25"), None],
+            "day": [dt.date(2026, 1, 1)] * 3,
+            "ts": [pd.Timestamp("2026-01-01 10:00:00.123")] * 3,
+            "ok": [True, False, None],
+            "f": [1.5, 2.5, None],
+            "tags": [[1, 2], [], None],
+            "p": ["x", "x", "y"],
+        }
+    )
+
+
+@pytest.fixture
+def table(lake: str, database: str) -> str:
+    """s3.to_parquet(dataset=True) of the frame, as table t partitioned by p."""
+    wr.s3.to_parquet(
+        frame(), path=f"s3://{lake}/t/", dataset=True, database=database, table="t",
+        partition_cols=["p"], dtype={"tags": "array<int>"},
+    )  # fmt: skip
+    return "t"
+
+
+APPROACHES = [
+    {"ctas_approach": True},
+    {"ctas_approach": False, "unload_approach": True},
+    {"ctas_approach": False},
+]
+
+
+@pytest.mark.supports(
+    "Clients", "awswrangler: read_sql_query by CTAS, by UNLOAD and plain, in chunks, parameters"
+)
+@pytest.mark.parametrize("approach", APPROACHES, ids=["ctas", "unload", "plain"])
+@pytest.mark.usefixtures("table")
+def test_read_sql_query(lake: str, database: str, approach: dict[str, Any]) -> None:
+    def read(sql: str, folder: str, **more: Any) -> Any:
+        return wr.athena.read_sql_query(
+            sql, database=database, s3_output=f"s3://{lake}/{folder}/", **approach, **more
+        )
+
+    rows = read("SELECT * FROM t ORDER BY id", "one").to_dict("records")
+    assert [r["id"] for r in rows] == [1, 2, 3]
+    assert [r["name"] for r in rows][:2] == ["a", 'b"q']
+    assert rows[0]["amount"] == Decimal("1.50")
+    assert (rows[0]["day"], rows[0]["ts"]) == (dt.date(2026, 1, 1), pd.Timestamp("2026-01-01 10:00:00.123"))
+    assert rows[2]["name"] is pd.NA or pd.isna(rows[2]["name"])
+    chunks = list(read("SELECT id FROM t", "two", chunksize=2))
+    assert sum(len(c) for c in chunks) == 3
+    named = read("SELECT id FROM t WHERE name = :name AND day = :day", "three", params={"name": 'b"q', "day": dt.date(2026, 1, 1)})  # fmt: skip
+    assert named["id"].tolist() == [2]
+    # The temporary table of the CTAS approach is gone.
+    assert [t["Name"] for t in wr.catalog.get_tables(database=database)] == ["t"]
+    with pytest.raises(wr.exceptions.QueryFailed, match="COLUMN_NOT_FOUND: line "):
+        read("SELECT nope FROM t", "four")
+
+
+@pytest.mark.supports(
+    "Clients", "awswrangler: s3.to_parquet, to_csv, to_json datasets and what Athena reads of them"
+)
+@pytest.mark.usefixtures("table")
+def test_datasets(lake: str, database: str) -> None:
+    def count() -> int:
+        got = wr.athena.read_sql_query(
+            "SELECT count(*) AS n FROM t", database=database, s3_output=f"s3://{lake}/r/", ctas_approach=False
+        )
+        return int(got["n"][0])
+
+    def write(mode: str) -> None:
+        wr.s3.to_parquet(
+            frame(), path=f"s3://{lake}/t/", dataset=True, database=database, table="t",
+            partition_cols=["p"], dtype={"tags": "array<int>"}, mode=mode,
+        )  # fmt: skip
+
+    assert count() == 3
+    write("append")
+    assert count() == 6
+    write("overwrite_partitions")
+    assert count() == 3
+    plain = frame()[["id", "name", "p"]]
+    wr.s3.to_json(
+        plain, path=f"s3://{lake}/j/", dataset=True, database=database, table="j",
+        orient="records", lines=True, index=False,
+    )  # fmt: skip
+    got = wr.athena.read_sql_table("j", database=database, s3_output=f"s3://{lake}/r2/", ctas_approach=False)
+    assert got["id"].tolist() == [1, 2, 3]
+
+
+@pytest.mark.supports(
+    "Clients", "awswrangler: catalog functions, start and wait, unload, create_ctas_table, DDL helpers"
+)
+@pytest.mark.usefixtures("table")
+def test_catalog_and_athena_functions(lake: str, database: str) -> None:
+    out = f"s3://{lake}/r/"
+    assert wr.catalog.does_table_exist(database, "t")
+    assert wr.catalog.get_table_location(database, "t") == f"s3://{lake}/t/"
+    types = wr.catalog.get_table_types(database, "t")
+    assert (types["amount"], types["tags"], types["p"]) == ("decimal(3,2)", "array<int>", "string")
+    assert sorted(wr.catalog.get_partitions(database, "t").values()) == [["x"], ["y"]]
+    assert [t["Name"] for t in wr.catalog.search_tables("amount") if t["DatabaseName"] == database] == ["t"]
+    wr.catalog.upsert_table_parameters({"owner": "me"}, database, "t")
+    assert wr.catalog.get_table_parameters(database, "t")["owner"] == "me"
+    assert database in wr.catalog.databases(limit=1000)["Database"].tolist()
+    assert wr.athena.repair_table("t", database=database, s3_output=out) == "SUCCEEDED"
+    described = wr.athena.describe_table("t", database=database, s3_output=out)
+    assert described.loc[described["Column Name"] == "p", "Partition"].tolist() == [True]
+    assert wr.athena.show_create_table("t", database=database, s3_output=out).startswith(
+        "CREATE EXTERNAL TABLE"
+    )
+    done = wr.athena.start_query_execution(
+        "SELECT 1 AS a, 1.5 AS b", database=database, s3_output=out, wait=True
+    )
+    assert done["Status"]["State"] == "SUCCEEDED"
+    query = done["QueryExecutionId"]
+    assert wr.athena.get_query_columns_types(query) == {"a": "integer", "b": "decimal(2,1)"}
+    assert wr.athena.get_query_results(query)["a"].tolist() == [1]
+    assert query in wr.athena.list_query_executions()
+    wr.athena.create_ctas_table(
+        "SELECT id, name, p FROM t", database=database, ctas_table="made", s3_output=f"s3://{lake}/made/",
+        storage_format="parquet", write_compression="snappy", partitioning_info=["p"], wait=True,
+    )  # fmt: skip
+    assert wr.catalog.get_table_types(database, "made") == {"id": "bigint", "name": "string", "p": "string"}
+    unloaded = wr.athena.unload("SELECT id FROM t", path=f"s3://{lake}/unloaded/", database=database)
+    bucket, key = unloaded.manifest_location.removeprefix("s3://").split("/", 1)
+    manifest = boto3.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read().decode()
+    assert sorted(wr.s3.read_parquet(manifest.split())["id"]) == [1, 2, 3]
+    assert wr.athena.create_athena_bucket().startswith("s3://aws-athena-query-results-")
+    named = boto3.client("athena").create_named_query(Name="n", Database=database, QueryString="SELECT 9")
+    assert wr.athena.get_named_query_statement(named["NamedQueryId"]) == "SELECT 9"
+    cached = wr.athena.read_sql_query(
+        "SELECT 1 AS a, 1.5 AS b", database=database, s3_output=out, ctas_approach=False,
+        athena_cache_settings={"max_cache_seconds": 900},
+    )  # fmt: skip
+    assert cached["a"].tolist() == [1]
+    assert wr.catalog.delete_table_if_exists(database, "t")
