@@ -104,6 +104,10 @@ test-clients: $(INSTALLED) $(CLIENTS)/installed.lock ## Run published clients of
 	@LOCAL_AWS_PYTHON="$(CURDIR)/$(PY)" $(CLIENTS)/bin/python -m pytest -p no:cacheprovider -W ignore \
 		--confcutdir=$(CLIENTS_ROOM) $(CLIENTS_ROOM) $(ARGS)
 
+.PHONY: test-permissions
+test-permissions: $(INSTALLED) ## Take each permission away and see the step fail that needs it
+	@$(PY) -m pytest -p no:cacheprovider tests/security/proof_each_permission.py $(ARGS)
+
 .PHONY: lint
 lint: $(INSTALLED) ## Check style, formatting, types and SQL; changes nothing
 	$(PY) -m ruff check .

@@ -26,8 +26,9 @@ Example conf: `{"as_of": "2026-11-20", "expiry_window": "P180D"}`
 
 Rejected lines lie in `quarantine/`, the account of every line in `reports/facility_accreditation/`.
 
-**Permissions**: read, write and delete objects in the lake's bucket; Athena queries in the workgroup; Glue
-tables and partitions of the database; publish to the alerts topic.
+**Permissions** of the workers' role, one statement a need; declared in `medlaunch.permissions`:
+
+{permissions}
 
 **When it fails**: one alert names the failed tasks and the runbook `docs/runbooks/facility_accreditation_failed.md`.
 Nothing that is published changes in a failed run and the uploads stay in landing, so clearing the failed
@@ -45,7 +46,7 @@ from airflow.providers.amazon.aws.sensors.s3 import S3KeySensor
 from airflow.sdk import Param, TriggerRule, chain, dag, get_current_context, task, task_group
 from airflow.sdk.exceptions import AirflowFailException
 
-from medlaunch import alerts, checks, exports, lake, landing, publish, reports, schedules, steps
+from medlaunch import alerts, checks, exports, lake, landing, permissions, publish, reports, schedules, steps
 from medlaunch.accreditation import load_upload, window_end
 from medlaunch.athena import STATISTICS, AthenaPrepareOperator, AthenaSqlOperator, read_result
 from medlaunch.pipelines import FACILITY_ACCREDITATION
@@ -299,7 +300,7 @@ QUERIES = [
         ),
     },
     tags=["accreditation", "athena", "medlaunch"],
-    doc_md=__doc__,
+    doc_md=permissions.documented(__doc__, DAG_ID),
 )
 def facility_accreditation() -> None:
     wait_for_uploads = S3KeySensor(

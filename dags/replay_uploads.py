@@ -18,8 +18,9 @@ Example conf: `{"snapshot_from": "2026-01-01", "snapshot_to": "2026-12-31", "rea
 
 **Outputs**: objects in `landing/`, a report in `reports/replay_uploads/` and the run's note.
 
-**Permissions**: list and read `archive/` and `prod/manifests/`, read and write `landing/`, `staging/` and `reports/`;
-publish to the alerts topic.
+**Permissions** of the workers' role, one statement a need; declared in `medlaunch.permissions`:
+
+{permissions}
 
 **When it fails**: `docs/runbooks/replay_uploads_failed.md`. Clear the failed task: it puts back only what is missing.
 How to use it: `docs/runbooks/replay_uploads.md`.
@@ -33,7 +34,7 @@ from typing import Any
 from airflow.sdk import Param, TriggerRule, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
 
-from medlaunch import alerts, lake, operations, replay, schedules
+from medlaunch import alerts, lake, operations, permissions, replay, schedules
 from medlaunch.pipelines import FACILITY_ACCREDITATION, PIPELINES
 from medlaunch.runs import current_run
 from medlaunch.settings import settings
@@ -143,7 +144,7 @@ def write_report() -> str:
         "dry_run": operations.dry_run_param(),
     },
     tags=[operations.TAG, "medlaunch"],
-    doc_md=__doc__,
+    doc_md=permissions.documented(__doc__, "replay_uploads"),
 )
 def replay_uploads() -> None:
     copied, report = put_back.expand(batch=plan_replay()), write_report()

@@ -21,8 +21,9 @@ Example conf: `{"snapshot_date": "2026-11-01", "reason": "half of the file was m
 **Outputs**: the partitions of the pipeline's tables, the snapshot's manifest, one record in the table
 `publications`, a report in `reports/rollback_publication/` and the run's note.
 
-**Permissions**: read and write objects of the lake's bucket and their tags; Glue partitions of the database; publish
-to the alerts topic.
+**Permissions** of the workers' role, one statement a need; declared in `medlaunch.permissions`:
+
+{permissions}
 
 **When it fails**: `docs/runbooks/rollback_publication_failed.md`. A refusal has changed nothing and says why;
 clearing the failed task continues where it stopped. How to use it: `docs/runbooks/rollback_publication.md`.
@@ -36,7 +37,7 @@ from airflow.providers.amazon.aws.hooks.glue_catalog import GlueCatalogHook
 from airflow.sdk import Param, TriggerRule, chain, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
 
-from medlaunch import alerts, lake, operations, publish, rollback, schedules
+from medlaunch import alerts, lake, operations, permissions, publish, rollback, schedules
 from medlaunch.pipelines import FACILITY_ACCREDITATION, PIPELINES
 from medlaunch.runs import current_run
 from medlaunch.settings import settings
@@ -147,7 +148,7 @@ def write_report() -> str:
         "dry_run": operations.dry_run_param(),
     },
     tags=[operations.TAG, "medlaunch"],
-    doc_md=__doc__,
+    doc_md=permissions.documented(__doc__, "rollback_publication"),
 )
 def rollback_publication() -> None:
     report = write_report()

@@ -33,6 +33,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--port-file", type=Path, default=None, metavar="FILE", help="write the port there when healthy"
     )
+    parser.add_argument(
+        "--enforce-iam",
+        action="store_true",
+        help="keys of IAM users and of assumed roles may do what their policies allow; any other key may do all",
+    )
     parser.add_argument("--log-level", default=os.environ.get("LOCAL_AWS_LOG", "INFO"))
     options = parser.parse_args(argv)
     logging.basicConfig(
@@ -50,7 +55,7 @@ def main(argv: list[str] | None = None) -> int:
     from local_aws.state import IncompatibleState
 
     try:
-        server = serve(options.state, options.host, options.port)
+        server = serve(options.state, options.host, options.port, options.enforce_iam)
     except IncompatibleState as e:
         print(f"local_aws: {e}", file=sys.stderr)
         return 1

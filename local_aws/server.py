@@ -30,6 +30,7 @@ from local_aws.athena.errors import ApiError
 from local_aws.athena.executions import HISTORY, Execution, Executor, Region, WorkGroup, dump, load
 from local_aws.athena.parser import parse_query
 from local_aws.http import HttpServer, Request, Response
+from local_aws.iam import Iam, for_caller
 from local_aws.objects import Bodies
 from local_aws.s3 import S3
 from local_aws.s3_keys import install
@@ -45,19 +46,19 @@ _one_at_a_time = threading.Lock()
 class Server:
     """A running local_aws. Close it, or use it as a context manager."""
 
-    def __init__(self, state: Path | None, host: str, port: int) -> None:
+    def __init__(self, state: Path | None, host: str, port: int, enforce_iam: bool = False) -> None:
         if not _one_at_a_time.acquire(blocking=False):
             raise RuntimeError(
                 "local_aws runs in this process already: moto's state belongs to the process. Close the other server, or start one with python -m local_aws"
             )
         self._closing: list[Callable[[], None]] = [_one_at_a_time.release]
         try:
-            self._open(state, host, port)
+            self._open(state, host, port, enforce_iam)
         except BaseException:
             self._unwind()
             raise
 
-    def _open(self, state: Path | None, host: str, port: int) -> None:
+    def _open(self, state: Path | None, host: str, port: int, enforce_iam: bool) -> None:
         temporary = Path(tempfile.mkdtemp(prefix="local-aws-"))
         self._closing.append(lambda: shutil.rmtree(temporary, ignore_errors=True))
         _reset_moto()
@@ -84,6 +85,9 @@ class Server:
         )
         self._load_athena()
         self.api = Api(self.executor, self.catalog, DEFAULT_ACCOUNT_ID, self._save_athena)
+        self.iam = Iam(self._workgroup_of) if enforce_iam else None
+        if self.iam is not None:
+            self.executor.seen_by_caller = for_caller
         self._started = time.time()
         self._http = HttpServer(host, port, self._handle)
         self.host, self.port = host, self._http.port
@@ -110,6 +114,13 @@ class Server:
     def _handle(self, request: Request) -> Response:
         if request.path == "/_local_aws/health":
             return _json(200, self.health())
+        if self.iam is None:
+            return self._route(request)
+        if request.path == "/_local_aws/permissions":
+            return _json(200, {"used": self.iam.ledger(forget=request.method == "DELETE")})
+        return self.iam.answer(request, self._route)
+
+    def _route(self, request: Request) -> Response:
         target = request.headers.get("x-amz-target", "")
         if target.startswith("AmazonAthena."):
             return self._athena(target.split(".", 1)[1], request)
@@ -130,6 +141,10 @@ class Server:
             if e.code:
                 error["AthenaErrorCode"] = e.code
         return _json(400, error)
+
+    def _workgroup_of(self, region: str, query_id: str) -> str | None:
+        known = self.executor.region(region).executions.get(query_id)
+        return known.workgroup if known is not None else None
 
     def health(self) -> dict[str, Any]:
         """What GET /_local_aws/health answers."""
@@ -245,10 +260,13 @@ def _json(status: int, body: dict[str, Any]) -> Response:
     return Response(status, [("Content-Type", "application/x-amz-json-1.1")], json.dumps(body).encode())
 
 
-def serve(state: Path | str | None = None, host: str = "127.0.0.1", port: int = 0) -> Server:
+def serve(
+    state: Path | str | None = None, host: str = "127.0.0.1", port: int = 0, enforce_iam: bool = False
+) -> Server:
     """Starts local_aws in this process.
 
-    state: folder that keeps everything; None for a temporary one. port: 0 for any free one.
+    state: folder that keeps everything; None for a temporary one. port: 0 for any free one. enforce_iam: keys
+    of IAM users and assumed roles may do what their policies say; see iam.py.
     Raises IncompatibleState for a folder of other versions, OSError for a port in use.
     """
-    return Server(Path(state) if state is not None else None, host, port)
+    return Server(Path(state) if state is not None else None, host, port, enforce_iam)

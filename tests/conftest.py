@@ -41,7 +41,8 @@ from medlaunch.objects import CLIENT_CONFIG  # noqa: E402
 @pytest.fixture(scope="session")
 def aws_url() -> Iterator[str]:
     """One local AWS for all tests of a process; tests keep apart by their buckets and databases."""
-    with local_aws.serve(port=0) as server:
+    # The keys that tests are given are no keys of IAM: with these, all is allowed.
+    with local_aws.serve(port=0, enforce_iam=True) as server:
         yield server.url
 
 

@@ -11,6 +11,7 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -208,6 +209,10 @@ class Executor:
         # Called when a statement was prepared or deallocated.
         self.changed: Callable[[], None] = lambda: None
         self.regions: dict[str, Region] = {}
+        # The catalog and the store as the caller of the query may use them.
+        self.seen_by_caller: Callable[[Catalog, ObjectStore], tuple[Catalog, ObjectStore]] = (
+            lambda catalog, store: (catalog, store)
+        )
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="athena")
         self._sessions: dict[str, Session] = {}
         self._lock = threading.RLock()
@@ -280,7 +285,12 @@ class Executor:
         except QueryError as e:
             raise invalid(e.reason, "MALFORMED_QUERY") from e
         bucket = location[len("s3://") :].split("/", 1)[0]
-        if not self.store.has_bucket(bucket):
+        _, store = self.seen_by_caller(self.catalog(region_name), self.store)
+        try:
+            found = store.has_bucket(bucket)
+        except QueryError as e:
+            raise invalid(f"Unable to verify/create output bucket {bucket}. {e.reason}") from e
+        if not found:
             raise invalid(f"Unable to verify/create output bucket {bucket}")
         execution.preparing_ms = round((time.monotonic() - began) * 1000)
         with self._lock:
@@ -297,7 +307,8 @@ class Executor:
                 region.tokens.pop((old.workgroup, old.token or ""), None)
             # Under the lock, so that nobody is told of an execution that a killed server would not know.
             self.saved(region_name, execution)
-        self._pool.submit(self._run, execution, workgroup)
+        # With the context of the request: a query may do what its caller may.
+        self._pool.submit(copy_context().run, self._run, execution, workgroup)
         return execution.id
 
     def _known(self, region: Region, asked: Execution) -> str | None:
@@ -371,13 +382,14 @@ class Executor:
             scratch.mkdir()
             began = time.monotonic()
             try:
-                if self._reuse(execution):
+                catalog, store = self.seen_by_caller(self.catalog(execution.region), self.store)
+                if self._reuse(execution, store):
                     self._finish(execution, "SUCCEEDED", None)
                     return
-                with self.store.pinned():
+                with store.pinned():
                     runner = Runner(
-                        self.catalog(execution.region),
-                        self.store,
+                        catalog,
+                        store,
                         session,
                         scratch,
                         query_id=execution.id,
@@ -400,7 +412,7 @@ class Executor:
                     if session.cancelled and execution.substatement == "SELECT":
                         raise Cancelled
                     execution.execution_ms = round((time.monotonic() - began) * 1000)
-                    self._publish(execution, outcome)
+                    self._publish(execution, outcome, store)
                 execution.publishing_ms = round((time.monotonic() - began) * 1000) - execution.execution_ms
                 self._finish(execution, "SUCCEEDED", None)
             except Cancelled:
@@ -415,7 +427,7 @@ class Executor:
                     self._sessions.pop(execution.id, None)
                 shutil.rmtree(scratch, ignore_errors=True)
 
-    def _reuse(self, execution: Execution) -> bool:
+    def _reuse(self, execution: Execution, store: ObjectStore) -> bool:
         """Answers with the result of the same query in the same workgroup, if it is young enough and still there.
 
         What changed in the tables since then does not matter, as in Athena:
@@ -442,7 +454,7 @@ class Executor:
             ]
         for earlier in candidates:
             bucket, key = earlier.output_location[len("s3://") :].split("/", 1)
-            if self.store.get(bucket, key) is not None:
+            if store.get(bucket, key) is not None:
                 execution.reused = earlier.id
                 execution.output_location = earlier.output_location
                 execution.kind, execution.columns = earlier.kind, earlier.columns
@@ -450,7 +462,7 @@ class Executor:
                 return True
         return False
 
-    def _publish(self, execution: Execution, outcome: Outcome) -> None:
+    def _publish(self, execution: Execution, outcome: Outcome, store: ObjectStore) -> None:
         """Puts the result files on S3, in the order in which Athena makes them."""
         execution.kind = outcome.kind
         execution.rows = outcome.rows
@@ -462,16 +474,14 @@ class Executor:
             if outcome.manifest is not None:
                 folder, _, name = key.rpartition("/tables/") if "/tables/" in key else key.rpartition("/")
                 manifest = f"{folder}/{name}-manifest.csv" if folder else f"{name}-manifest.csv"
-                self.store.put_bytes(bucket, manifest, "".join(f"{u}\n" for u in outcome.manifest).encode())
+                store.put_bytes(bucket, manifest, "".join(f"{u}\n" for u in outcome.manifest).encode())
                 execution.manifest = f"s3://{bucket}/{manifest}"
             if outcome.kind:
                 if outcome.kind == "csv" or outcome.columns:
-                    self.store.put_bytes(
-                        bucket, f"{key}.metadata", metadata_bytes(execution.id, outcome.columns)
-                    )
-                self.store.put_file(bucket, key, outcome.path)
+                    store.put_bytes(bucket, f"{key}.metadata", metadata_bytes(execution.id, outcome.columns))
+                store.put_file(bucket, key, outcome.path)
             elif execution.substatement == "UNLOAD":
-                self.store.put_bytes(
+                store.put_bytes(
                     bucket, f"{key}.metadata", metadata_bytes(execution.id, [("rows", ty.BIGINT)])
                 )
         except NoSuchBucket as e:

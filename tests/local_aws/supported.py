@@ -37,6 +37,7 @@ def table() -> str:
         "Iceberg",
         "API",
         "S3",
+        "IAM",
         "State",
         "Clients",
     ]

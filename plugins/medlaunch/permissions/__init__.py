@@ -1,0 +1,163 @@
+"""What the role of a pipeline's workers may do: one statement a need, with the step that needs it and why.
+
+One module a DAG, named after it, holds its ``STATEMENTS``. The DAG's documentation, the pages of ``docs/``, the
+tests that run the pipeline with exactly these, and the role that is deployed are all made from them, so that a
+permission is declared in one place. Pure: no Airflow and no boto3, because infrastructure code imports it too.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+import string
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from importlib import import_module
+from typing import Any
+
+#: Where a DAG's documentation wants the table of its permissions.
+MARKER = "{permissions}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """The names of one environment, as ARNs. What an environment has not is None, and statements about it are
+    left out of its policy.
+
+    ``tables`` is the ARN of a table of the database up to, and without, the table's name.
+    """
+
+    region: str
+    bucket: str
+    catalog: str
+    database: str
+    tables: str
+    workgroup: str
+    alerts_topic: str
+    uploads_queue: str | None = None
+    key: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        region: str,
+        account: str,
+        bucket: str,
+        database: str,
+        workgroup: str,
+        alerts_topic: str,
+        uploads_queue: str | None = None,
+        key: str | None = None,
+        partition: str = "aws",
+    ) -> Place:
+        """From names, where AWS builds the ARN of a name; topic, queue and key are ARNs already."""
+        glue = f"arn:{partition}:glue:{region}:{account}"
+        return cls(
+            region=region,
+            bucket=f"arn:{partition}:s3:::{bucket}",
+            catalog=f"{glue}:catalog",
+            database=f"{glue}:database/{database}",
+            tables=f"{glue}:table/{database}/",
+            workgroup=f"arn:{partition}:athena:{region}:{account}:workgroup/{workgroup}",
+            alerts_topic=alerts_topic,
+            uploads_queue=uploads_queue,
+            key=key,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statement:
+    """One need.
+
+    ``resources`` and the values of ``condition`` are texts with the fields of :class:`Place` in braces:
+    ``{bucket}/landing/facilities/*``. ``steps`` are ids of tasks or of groups of tasks, or where else in Airflow
+    the need arises. ``only_with`` names fields of :class:`Place` without which there is no such need.
+    """
+
+    sid: str
+    actions: tuple[str, ...]
+    resources: tuple[str, ...]
+    steps: tuple[str, ...]
+    why: str
+    condition: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+    only_with: tuple[str, ...] = ()
+
+    def places(self) -> set[str]:
+        """The fields of :class:`Place` that the statement is about."""
+        texts = [
+            *self.resources,
+            *(one for keys in self.condition.values() for vs in keys.values() for one in vs),
+        ]
+        named = {name for text in texts for _, name, _, _ in string.Formatter().parse(text) if name}
+        return named | set(self.only_with)
+
+    def document(self, place: Place) -> dict[str, Any]:
+        """The statement as IAM reads it."""
+        known = {one.name: getattr(place, one.name) for one in fields(place)}
+        document: dict[str, Any] = {
+            "Sid": self.sid,
+            "Effect": "Allow",
+            "Action": list(self.actions),
+            "Resource": [one.format(**known) for one in self.resources],
+        }
+        if self.condition:
+            document["Condition"] = {
+                operator: {key: [one.format(**known) for one in values] for key, values in keys.items()}
+                for operator, keys in self.condition.items()
+            }
+        return document
+
+
+def of(dag_id: str) -> tuple[Statement, ...]:
+    """The statements of a DAG.
+
+    Raises:
+        ModuleNotFoundError: if nobody declared what the DAG needs.
+    """
+    statements: tuple[Statement, ...] = import_module(f"{__name__}.{dag_id}").STATEMENTS
+    return statements
+
+
+def dag_ids() -> list[str]:
+    """The DAGs whose permissions are declared, sorted."""
+    return sorted(one.name for one in pkgutil.iter_modules(__path__) if not one.name.startswith("_"))
+
+
+def policy(statements: Sequence[Statement], place: Place) -> dict[str, Any]:
+    """The IAM policy that allows these statements in an environment, and nothing else."""
+    absent = {one.name for one in fields(place) if getattr(place, one.name) is None}
+    return {
+        "Version": "2012-10-17",
+        "Statement": [one.document(place) for one in statements if not one.places() & absent],
+    }
+
+
+def parts(statements: Sequence[Statement]) -> dict[str, list[Statement]]:
+    """The statements as two policies, because one managed policy holds 6,144 characters: objects, and the rest."""
+    divided: dict[str, list[Statement]] = {"objects": [], "services": []}
+    for one in statements:
+        divided["objects" if one.actions[0].startswith("s3:") else "services"].append(one)
+    return divided
+
+
+def documented(text: str | None, dag_id: str) -> str:
+    """A DAG's documentation with the table of its permissions in the place of ``{permissions}``."""
+    if not text or MARKER not in text:
+        raise ValueError(f"The documentation of {dag_id} has no place {MARKER} for its permissions")
+    return text.replace(MARKER, table(of(dag_id)))
+
+
+def table(statements: Sequence[Statement]) -> str:
+    """The statements as a Markdown table."""
+    lines = ["| statement | actions | on | needed by | why |", "|---|---|---|---|---|"]
+    for one in statements:
+        on = ", ".join(f"`{_readable(resource)}`" for resource in one.resources)
+        actions = ", ".join(f"`{action}`" for action in one.actions)
+        lines.append(
+            f"| {one.sid} | {actions} | {on} | {', '.join(f'`{step}`' for step in one.steps)} | {one.why} |"
+        )
+    return "\n".join(lines)
+
+
+def _readable(resource: str) -> str:
+    return resource.replace("{bucket}/", "").replace("{", "<").replace("}", ">")
