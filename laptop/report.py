@@ -12,6 +12,7 @@ from rich.text import Text
 
 _SNAPSHOTS_SHOWN = 4
 _SET_ASIDE_SHOWN = 30
+_QUARANTINED_SHOWN = 8
 
 Select = Callable[[str], list[dict[str, str | None]]]
 
@@ -113,13 +114,16 @@ def expiring(report: Mapping[str, Any]) -> RenderableType:
 def where_results_lie(
     report: Mapping[str, Any], paths: Mapping[str, Path], report_key: str
 ) -> RenderableType:
-    """Key by key, and where each has been copied to."""
+    """Key by key, and where each has been copied to; of the rejected lines' files the first few."""
     lines = [Text("Where the results lie", style="bold")]
     for one in report["snapshots"]:
         for result, keys in one["results"].items():
             lines += [Text(f"  {one['snapshot_date']}  {result:<36} {_where(key, paths)}") for key in keys]
-    for key in report.get("quarantine", []):
+    quarantined = sorted(report.get("quarantine", []))
+    for key in quarantined[:_QUARANTINED_SHOWN]:
         lines.append(Text(f"  rejected lines  {_where(key, paths)}"))
+    if (more := len(quarantined) - _QUARANTINED_SHOWN) > 0:
+        lines.append(Text(f"  rejected lines  {more:,} more files beside them"))
     lines.append(Text(f"  report  {_where(report_key, paths)}"))
     return Group(*lines)
 

@@ -124,3 +124,13 @@ def test_expiring() -> None:
     text = " ".join(shown(report.expiring(REPORT)).split())
     assert "Expiring within P180D of 2026-11-20" in text
     assert "2026-11-01 41 4 6" in text
+
+
+@pytest.mark.parametrize("count", [8, 9, 3_000])
+def test_of_very_many_files_with_rejected_lines_a_few_are_named(count: int) -> None:
+    many = REPORT | {"quarantine": [f"quarantine/{number:04}" for number in range(count)]}
+    text = shown(report.where_results_lie(many, {}, "reports/r.json"))
+    assert [line.split()[-1] for line in text.splitlines() if "quarantine/" in line] == [
+        f"quarantine/{number:04}" for number in range(8)
+    ]
+    assert (f"{count - 8:,} more files" in text) == (count > 8)
