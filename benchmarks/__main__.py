@@ -27,6 +27,7 @@ BENCHMARKS = {
     "publish": "Publishing",
     "history": "One upload against the history in the lake",
     "parse": "Parsing the DAGs",
+    "merge": "Merging into Iceberg on local_aws",
 }
 
 

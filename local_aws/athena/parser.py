@@ -21,10 +21,23 @@ from local_aws.athena.errors import QueryError
 _SPECIAL_SYNTAX = ("CAST", "TRY_CAST", "EXTRACT", "TRIM", "POSITION", "SUBSTRING", "LISTAGG")
 
 
+def _written_out(parse: Any) -> Any:
+    """Marks CAST(x AS type): a literal such as TIMESTAMP '...' is parsed to the same node."""
+
+    def one(parser: Any) -> Any:
+        node = parse(parser)
+        node.meta["written_out"] = True
+        return node
+
+    return one
+
+
 class _PlainParser(TrinoParser):
     FUNCTIONS: ClassVar[dict[str, Any]] = {}
     FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {
-        k: v for k, v in TrinoParser.FUNCTION_PARSERS.items() if k in _SPECIAL_SYNTAX
+        k: _written_out(v) if k.endswith("CAST") else v
+        for k, v in TrinoParser.FUNCTION_PARSERS.items()
+        if k in _SPECIAL_SYNTAX
     }
     NO_PAREN_FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {
         k: v for k, v in TrinoParser.NO_PAREN_FUNCTION_PARSERS.items() if k in ("ANY", "CASE", "IF")

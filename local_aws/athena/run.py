@@ -266,6 +266,9 @@ class Runner:
         )
         assert m is not None
         text = padded(sql, m.end(), len(sql))
+        explained = (st.first_words(text, 1) or [""])[0]
+        if explained in ("INSERT", "UPDATE", "DELETE", "MERGE", "CREATE", "UNLOAD"):
+            raise not_supported(f"EXPLAIN {explained}")
         options = dict(re.findall(r"(FORMAT|TYPE)\s+(\w+)", (m.group(3) or "").upper()))
         if options.get("TYPE", "LOGICAL") == "VALIDATE":
             self._plan_only(text)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -1337,11 +1338,14 @@ class Compiler:
     def _cast(self, node: exp.Expression, scope: Scope) -> E:
         to = node.args["to"]
         text = node.this.name if isinstance(node.this, exp.Literal) and node.this.is_string else ""
-        if to.this == exp.DataType.Type.DECIMAL and not to.expressions and "." in text:
-            # DECIMAL '1.50' has the digits that it shows.
+        # DECIMAL '1.50' and TIMESTAMP '... 12:00:00.123456' have the digits that they show.
+        shows = "." in text and not to.expressions and not node.meta.get("written_out")
+        if to.this == exp.DataType.Type.DECIMAL and shows:
             return literal(text)
         e = self.expr(node.this, scope)
         target = ty.trino_type(to)
+        if target.base.startswith("timestamp") and shows and re.search(r"\.\d{4,6}(\D|$)", text):
+            target = Type(target.base, p=6)
         result = coerce(self, e, target, node)
         if isinstance(node, exp.TryCast):
             return E(f"TRY({result.sql})", target)

@@ -135,8 +135,10 @@ class _Target:
         return f.sql
 
 
-def _target(runner: Runner, sql: str, node: exp.Expression) -> _Target:
+def _target(runner: Runner, sql: str, node: exp.Expression, *, alias: bool = True) -> _Target:
     compiler = runner.compiler(sql)
+    if node.args.get("alias") is not None and not alias:
+        raise compiler.fail("", f"mismatched input '{node.alias}'. Only MERGE's target has an alias", node)
     if not isinstance(node, exp.Table) or not isinstance(node.this, exp.Identifier):
         raise not_supported(f"Changing {node.sql('trino')[:60]}")
     from_sql, relation = compiler._table(node, Scope([]))
@@ -157,7 +159,7 @@ def update(runner: Runner, sql: str) -> Outcome:
         raise QueryError(
             "", "mismatched input. Expecting: UPDATE table SET column = expression [WHERE ...]", (1, 1)
         )
-    t = _target(runner, sql, tree.this)
+    t = _target(runner, sql, tree.this, alias=False)
     scope = Scope([t.relation])
     values = _assignments(t, tree.expressions, scope, "UPDATE table column types don't match SET expressions")
     t.cases = [_Case(0, True, None, values)]
@@ -169,7 +171,7 @@ def delete(runner: Runner, sql: str) -> Outcome:
     tree = parse_query(sql)
     if not isinstance(tree, exp.Delete) or tree.args.get("using") or tree.args.get("tables"):
         raise QueryError("", "mismatched input. Expecting: DELETE FROM table [WHERE ...]", (1, 1))
-    t = _target(runner, sql, tree.this)
+    t = _target(runner, sql, tree.this, alias=False)
     t.cases = [_Case(0, True, None, None)]
     return _where(runner, t, tree, Scope([t.relation]))
 

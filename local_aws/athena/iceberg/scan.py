@@ -28,7 +28,6 @@ from pyiceberg.expressions import (
     LessThan,
     LessThanOrEqual,
 )
-from pyiceberg.io.pyarrow import _read_deletes
 from pyiceberg.manifest import DataFile, FileFormat
 from pyiceberg.schema import Schema
 from pyiceberg.table import DataScan, FileScanTask
@@ -93,8 +92,9 @@ def plan(table: IcebergTable, condition: BooleanExpression | None = None) -> lis
     except FileNotFoundError as e:
         raise QueryError("ICEBERG_CANNOT_OPEN_SPLIT", f"Missing file of table {name}: {e}") from e
     planned = []
-    # In the order in which the rows were written, so that results without ORDER BY do not jump about.
-    for i, task in enumerate(sorted(tasks, key=lambda t: t.file.file_path)):
+    # By names that begin with the time of writing, so that results without ORDER BY do not jump about.
+    tasks.sort(key=lambda t: t.file.file_path.rpartition("/")[2])
+    for i, task in enumerate(tasks):
         if task.file.file_format != FileFormat.PARQUET:
             raise not_supported(f"Iceberg data files in {task.file.file_format} ({task.file.file_path})")
         info = find_object(table.store, task.file.file_path)
@@ -245,6 +245,9 @@ def _hidden(name: str, group: list[Planned]) -> str:
 
 def deleted_positions(table: IcebergTable, p: Planned) -> pa.Array:
     """The numbers of a file's rows that position deletes name."""
+    # Imports pandas, which takes a second.
+    from pyiceberg.io.pyarrow import _read_deletes
+
     io = StoreIO(table.store)
     found: set[int] = set()
     for d in p.task.delete_files:

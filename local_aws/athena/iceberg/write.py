@@ -14,11 +14,6 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyiceberg import types as it
-from pyiceberg.io.pyarrow import (
-    compute_statistics_plan,
-    data_file_statistics_from_parquet_metadata,
-    parquet_path_to_id_mapping,
-)
 from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
 from pyiceberg.partitioning import PartitionField, _to_partition_representation
 from pyiceberg.table import TableProperties, Transaction
@@ -202,6 +197,13 @@ def _field_ids(identifier: int, t: it.IcebergType) -> str:
 
 def _add(files: Files, metadata: TableMetadata, path: Path, partition: Record) -> DataFile | None:
     """Makes a local Parquet file an object and describes it."""
+    # Imports pandas, which takes a second.
+    from pyiceberg.io.pyarrow import (
+        compute_statistics_plan,
+        data_file_statistics_from_parquet_metadata,
+        parquet_path_to_id_mapping,
+    )
+
     schema, spec = metadata.schema(), metadata.spec()
     footer = pq.read_metadata(path)
     if not footer.num_rows:
@@ -213,7 +215,10 @@ def _add(files: Files, metadata: TableMetadata, path: Path, partition: Record) -
         parquet_column_mapping=_AnyCase(mapping),
     )
     provider = load_location_provider(metadata.location, metadata.properties)
-    name = f"{uuid.uuid4()}.parquet"
+    runner = files.runner
+    name = (
+        f"{runner.now:%Y%m%d_%H%M%S_%f}_{len(files.written):05d}_{runner.query_id[:5]}-{uuid.uuid4()}.parquet"
+    )
     if spec.is_unpartitioned():
         location = provider.new_data_location(name)
     else:
