@@ -458,6 +458,10 @@ class Runner:
             )
         if str(options.get("table_type", "HIVE")).upper() != "HIVE":
             raise not_supported(f"CREATE TABLE AS ... WITH (table_type = '{options['table_type']}')")
+        if options.get("is_external", True) is not True:
+            raise not_supported(
+                "CREATE TABLE AS ... WITH (is_external = false) of tables that are not Iceberg's"
+            )
         name = parts[-1]
         database = parts[-2] if len(parts) > 1 else self.database
         if not self.catalog.has_database(database):
@@ -693,6 +697,7 @@ class Runner:
 _CTAS_PROPERTIES = {
     "format", "external_location", "partitioned_by", "bucketed_by", "bucket_count", "write_compression",
     "parquet_compression", "orc_compression", "compression_level", "field_delimiter", "table_type",
+    "is_external",
 }  # fmt: skip
 # What INSERT writes into tables of a format.
 _INSERTABLE = {

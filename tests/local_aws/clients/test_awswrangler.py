@@ -158,3 +158,75 @@ def test_catalog_and_athena_functions(lake: str, database: str) -> None:
     )  # fmt: skip
     assert cached["a"].tolist() == [1]
     assert wr.catalog.delete_table_if_exists(database, "t")
+
+
+@pytest.mark.supports(
+    "Clients", "awswrangler: to_iceberg, with merge_cols and new columns, delete_from_iceberg_table"
+)
+def test_iceberg(lake: str, database: str) -> None:
+    out = f"s3://{lake}/r/"
+
+    def write(data: pd.DataFrame, number: int, **more: Any) -> None:
+        wr.athena.to_iceberg(
+            data, database=database, table="ice", table_location=f"s3://{lake}/ice/",
+            temp_path=f"s3://{lake}/tmp{number}/", s3_output=out, keep_files=False, **more,
+        )  # fmt: skip
+
+    def read() -> list[list[Any]]:
+        got = wr.athena.read_sql_query(
+            "SELECT * FROM ice ORDER BY id", database=database, s3_output=out, ctas_approach=False
+        )
+        return [[None if pd.isna(v) else v for v in row] for row in got.itertuples(index=False, name=None)]
+
+    data = frame()[["id", "name", "amount", "ts"]]
+    at = pd.Timestamp("2026-01-01 10:00:00.123")
+    write(data, 1, partition_cols=["day(ts)"])
+    assert read()[0] == [1, "a", Decimal("1.50"), at]
+    write(pd.DataFrame({"id": [3, 4], "name": ["c", "d"], "amount": [Decimal("3.00"), None], "ts": [at, at]}), 2, merge_cols=["id"])  # fmt: skip
+    assert [r[:3] for r in read()] == [
+        [1, "a", Decimal("1.50")],
+        [2, 'b"q', Decimal("2.25")],
+        [3, "c", Decimal("3.00")],
+        [4, "d", None],
+    ]
+    write(
+        pd.DataFrame({"id": [5], "name": ["e"], "amount": [Decimal("5.00")], "ts": [at], "extra": ["new"]}),
+        3, schema_evolution=True,
+    )  # fmt: skip
+    assert [r[-1] for r in read()] == [None, None, None, None, "new"]
+    wr.athena.delete_from_iceberg_table(
+        pd.DataFrame({"id": [1, 2]}), database=database, table="ice", merge_cols=["id"],
+        temp_path=f"s3://{lake}/tmp4/", s3_output=out, keep_files=False,
+    )  # fmt: skip
+    assert [r[0] for r in read()] == [3, 4, 5]
+    write(data.head(1), 5, mode="overwrite")
+    assert [r[0] for r in read()] == [1]
+
+
+@pytest.mark.supports("Clients", "awswrangler: CSV and ORC datasets, bucketed CTAS, prepared statements")
+@pytest.mark.usefixtures("table")
+def test_other_formats(lake: str, database: str) -> None:
+    out = f"s3://{lake}/r/"
+    plain = frame()[["id", "name", "f"]]
+    wr.s3.to_csv(plain, path=f"s3://{lake}/c/", dataset=True, database=database, table="c", index=False, header=False)  # fmt: skip
+    wr.s3.to_orc(plain, path=f"s3://{lake}/o/", dataset=True, database=database, table="o")
+    for name in ("c", "o"):
+        got = wr.athena.read_sql_query(
+            f"SELECT id, f FROM {name} ORDER BY id", database=database, s3_output=out, ctas_approach=False
+        )
+        assert got["id"].tolist() == [1, 2, 3]
+        assert got["f"].tolist()[:2] == [1.5, 2.5]
+    wr.athena.create_ctas_table(
+        "SELECT id, name FROM t", database=database, ctas_table="bucketed", s3_output=f"s3://{lake}/b/",
+        bucketing_info=(["id"], 2), wait=True,
+    )  # fmt: skip
+    assert (
+        wr.athena.read_sql_table("bucketed", database=database, s3_output=out, ctas_approach=False)["id"].size
+        == 3
+    )
+    wr.athena.create_prepared_statement("SELECT name FROM t WHERE id = ?", "by_id")
+    got = wr.athena.read_sql_query(
+        'EXECUTE "by_id" USING 2', database=database, s3_output=out, ctas_approach=False
+    )
+    assert got["name"].tolist() == ['b"q']
+    wr.athena.delete_prepared_statement("by_id")

@@ -1,0 +1,3 @@
+SELECT visit_id
+FROM {{ ref('visit_log') }}
+WHERE cost <= {{ var("at_most", "0") }}
