@@ -14,13 +14,16 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from packaging.requirements import Requirement
-
 from deploy.environment import startup_script
 
 ROOT = Path(__file__).resolve().parents[1]
 DIST = ROOT / "dist" / "mwaa"
 MWAA_PYTHON = "3.12"
+# In MWAA's image, and where its copy comes from.
+CONSTRAINTS = "/usr/local/airflow/.local/etc/airflow_constraints.txt"
+CONSTRAINTS_SOURCE = (
+    f"https://raw.githubusercontent.com/apache/airflow/constraints-3.3.1/constraints-{MWAA_PYTHON}.txt"
+)
 
 # What belongs to each part, as patterns below the repository's root: nothing else gets in by accident.
 _DAGS = ("dags/*.py",)
@@ -66,20 +69,12 @@ def digest(target: Path) -> str:
 
 
 def requirements(root: Path = ROOT) -> str:
-    """The repository's requirements under the constraints of MWAA's Airflow and Python.
+    """The repository's requirements under the constraints of MWAA's Airflow.
 
-    Without a ``--constraint`` line MWAA would use its own copy of the same file and warn.
-    Source: https://docs.aws.amazon.com/mwaa/latest/userguide/working-dags-dependencies.html
+    Those are in the image (AIRFLOW_CONSTRAINTS_FILE of https://github.com/aws/amazon-mwaa-docker-images). By their
+    address they would have to be downloaded, which a network without a way to the internet does not allow.
     """
-    text = (root / "requirements.txt").read_text(encoding="utf-8")
-    wanted = [Requirement(line) for line in text.splitlines() if line and not line.startswith("#")]
-    airflow = next(one for one in wanted if one.name == "apache-airflow")
-    version = str(airflow.specifier).removeprefix("==")
-    constraints = (
-        "https://raw.githubusercontent.com/apache/airflow/"
-        f"constraints-{version}/constraints-{MWAA_PYTHON}.txt"
-    )
-    return f'--constraint "{constraints}"\n\n{text}'
+    return f"--constraint {CONSTRAINTS}\n\n{(root / 'requirements.txt').read_text(encoding='utf-8')}"
 
 
 def _layout(root: Path) -> Iterator[tuple[Path, Path]]:

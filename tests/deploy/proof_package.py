@@ -49,18 +49,17 @@ def uv(*arguments: str | Path) -> str:
 
 @pytest.fixture(scope="module")
 def requirements(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The package's requirements, with the constraints that they name."""
+    """The package's requirements, with the constraints that MWAA's image has a copy of."""
     file = tmp_path_factory.mktemp("requirements") / "requirements.txt"
-    text = package.requirements()
-    if copy := os.environ.get("MWAA_CONSTRAINTS"):
-        text = re.sub(r'--constraint ".*"', f"--constraint {Path(copy).resolve()}", text)
-    file.write_text(text)
+    copy = os.environ.get("MWAA_CONSTRAINTS")
+    constraints = str(Path(copy).resolve()) if copy else package.CONSTRAINTS_SOURCE
+    file.write_text(package.requirements().replace(package.CONSTRAINTS, constraints))
     return file
 
 
 @pytest.fixture(scope="module")
 def constraints(requirements: Path) -> str:
-    return requirements.read_text().splitlines()[0].split(" ", 1)[1].strip('"')
+    return requirements.read_text().splitlines()[0].split(" ", 1)[1]
 
 
 @pytest.fixture(scope="module")

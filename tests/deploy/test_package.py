@@ -157,15 +157,14 @@ def test_what_is_gone_from_the_repository_is_gone_from_the_package(tmp_path: Pat
 def test_requirements_are_what_the_project_declares_under_mwaas_constraints() -> None:
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
     constraint, blank, *lines = package.requirements().splitlines()
-    assert constraint == (
-        '--constraint "https://raw.githubusercontent.com/apache/airflow/'
-        'constraints-3.3.1/constraints-3.12.txt"'
-    )
+    assert constraint == "--constraint /usr/local/airflow/.local/etc/airflow_constraints.txt"
     assert not blank
     wanted = [Requirement(line) for line in lines if not line.startswith("#")]
     assert {str(one) for one in wanted} == {str(Requirement(one)) for one in declared}
     # Each pinned: MWAA installs them at every start of a container.
     assert all(str(one.specifier).startswith("==") for one in wanted)
+    airflow = next(one for one in wanted if one.name == "apache-airflow")
+    assert f"/constraints-{airflow.specifier}/".replace("==", "") in package.CONSTRAINTS_SOURCE
 
 
 def test_an_unknown_environment_or_setting_is_refused(
