@@ -32,7 +32,7 @@ pytestmark = pytest.mark.timeout(1500)
 DAG = "facility_accreditation"
 SAMPLES = 60
 SERVICES = ("postgres", "local-aws", "api-server", "scheduler", "dag-processor", "triggerer")
-SECONDS = 240
+SECONDS = 420
 
 
 @dataclass
@@ -59,7 +59,7 @@ class Containers:
         return run.stdout
 
     def up(self) -> None:
-        self.compose("up", "--detach", "--wait", "--wait-timeout", "300", "--quiet-pull")
+        self.compose("up", "--detach", "--wait", "--wait-timeout", "600", "--quiet-pull")
 
     def upload(self, day: str, file: str, *ids: int) -> str:
         """Put facilities into landing; returns the key."""
