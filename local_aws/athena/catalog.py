@@ -279,6 +279,12 @@ class Catalog:
             forget_versions(found)
         self._changed(table.database, table.name)
 
+    def rename_table(self, table: Table, database: str, name: str, entry: dict[str, Any]) -> None:
+        """Gives a table another name. Raises QueryError where there is one of that name."""
+        with self._updating:
+            self.create_table(database, {**entry, "Name": name})
+            self.drop_table(table)
+
     def drop_table(self, table: Table) -> None:
         self.glue.delete_table(table.database, table.name)
         self._changed(table.database, table.name)

@@ -53,9 +53,14 @@ class Ddl:
             st.Describe: self._describe,
             st.DescribeDatabase: self._describe_database,
         }
-        if isinstance(statement, st.DropColumn | st.UnsetProperties):
+        words = {
+            st.DropColumn: "DROP COLUMN",
+            st.UnsetProperties: "UNSET TBLPROPERTIES",
+            st.RenameTable: "RENAME",
+        }
+        what = words.get(type(statement))
+        if isinstance(statement, st.DropColumn | st.UnsetProperties | st.RenameTable):
             table = self.table(statement.name)
-            what = "DROP COLUMN" if isinstance(statement, st.DropColumn) else "UNSET TBLPROPERTIES"
             raise QueryError(
                 "NOT_SUPPORTED",
                 f"ALTER TABLE {what} is only supported for Iceberg tables, which {table.name} is not",

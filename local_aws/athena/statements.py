@@ -134,6 +134,12 @@ class AddColumns:
 
 
 @dataclass
+class RenameTable:
+    name: Name
+    new: Name
+
+
+@dataclass
 class DropColumn:
     name: Name
     column: str
@@ -195,7 +201,7 @@ class DescribeDatabase:
 
 Statement = (
     CreateDatabase | DropDatabase | AlterDatabase | CreateTable | DropTable | AddPartitions | DropPartitions
-    | RenamePartition | SetLocation | AddColumns | DropColumn | ChangeColumn | SetProperties
+    | RenameTable | RenamePartition | SetLocation | AddColumns | DropColumn | ChangeColumn | SetProperties
     | UnsetProperties | Repair | Show | Describe
     | DescribeDatabase
 )  # fmt: skip
@@ -623,6 +629,8 @@ class _Parser:
             return AddPartitions(table, exists, partitions)
         if self.accept("REPLACE", "COLUMNS"):
             return AddColumns(table, self.columns(), replace=True)
+        if self.accept("RENAME", "TO"):
+            return RenameTable(table, self.name())
         if self.accept("DROP", "COLUMN"):
             return DropColumn(table, self.identifier().lower())
         if self.accept("UNSET", "TBLPROPERTIES"):

@@ -113,6 +113,7 @@ def test_create_table(athena: Athena, client: Callable[[str], Any], catalog: Glu
         ("UPDATE v SET a = 1", "Modifying rows is only supported for Iceberg tables"),
         ("DELETE FROM hive WHERE a = 1", "Modifying rows is only supported for Iceberg tables"),
         ("ALTER TABLE hive DROP COLUMN a", "DROP COLUMN is only supported for Iceberg tables"),
+        ("ALTER TABLE hive RENAME TO other", "RENAME is only supported for Iceberg tables"),
         ("VACUUM hive", "VACUUM is only supported for Iceberg tables"),
         ("ALTER TABLE t REPLACE COLUMNS (z int)", "REPLACE COLUMNS is not supported for Iceberg tables"),
         ("ALTER TABLE t DROP COLUMN id", "Cannot drop partition field: id"),
@@ -555,6 +556,21 @@ def test_drop(athena: Athena, client: Callable[[str], Any]) -> None:
     athena("DROP TABLE IF EXISTS t")
     create(athena, "t", "id int")
     assert athena("SELECT * FROM t").data == []
+
+
+@pytest.mark.supports("Iceberg", "ALTER TABLE RENAME TO")
+def test_rename(athena: Athena, client: Callable[[str], Any], catalog: GlueCatalog) -> None:
+    create(athena, "t", "id int")
+    create(athena, "taken", "id int")
+    athena("INSERT INTO t VALUES 1")
+    assert "already exists" in athena.fails("ALTER TABLE t RENAME TO taken")
+    athena(f"ALTER TABLE t RENAME TO `{athena.database}`.`u`")
+    athena("INSERT INTO u VALUES 2")
+    assert athena("SELECT id FROM u ORDER BY 1").data == [["1"], ["2"]]
+    assert "does not exist" in athena.fails("SELECT * FROM t")
+    assert catalog.load_table((athena.database, "u")).scan().to_arrow().num_rows == 2
+    athena("DROP TABLE u")
+    assert keys(client, athena.bucket, "t/") == []
 
 
 @pytest.mark.supports(

@@ -199,6 +199,7 @@ class IcebergDdl:
         handlers: dict[type[Any], Callable[[Any], tuple[Rows, list[str]]]] = {
             st.CreateTable: self._create,
             st.DropTable: self._drop,
+            st.RenameTable: self._rename,
             st.AddColumns: self._add_columns,
             st.DropColumn: self._drop_column,
             st.ChangeColumn: self._change_column,
@@ -293,6 +294,23 @@ class IcebergDdl:
             files = set()
         self.catalog.drop_table(table)
         maintenance.delete_files(table, files | maintenance.below(table))
+        return [], []
+
+    def _rename(self, s: st.RenameTable) -> tuple[Rows, list[str]]:
+        """The name in the catalog; the files stay where they are.
+
+        https://docs.aws.amazon.com/athena/latest/ug/querying-iceberg-alter-table-rename.html
+        """
+        table = self.table(s.name)
+        database = self.ddl._database(s.new.database or table.database)
+        if self.catalog.find(database, s.new.name) is not None:
+            raise QueryError(
+                "TABLE_ALREADY_EXISTS",
+                f"Target table 'awsdatacatalog.{database}.{s.new.name}' already exists",
+            )
+        with commit_lock(table):
+            current = self.table(s.name)
+            self.catalog.rename_table(current, database, s.new.name, _input(current.description))
         return [], []
 
     # ------------------------------------------------------------------------------------- ALTER
