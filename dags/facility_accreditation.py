@@ -11,6 +11,7 @@ snapshot anew.
 |---|---|---|
 | `as_of` | day on which accreditations are looked at, `YYYY-MM-DD` | today in UTC |
 | `expiry_window` | ISO-8601 duration from `as_of` on, both ends included: `P6M` months, `P180D` days | `P6M` |
+| `expect_shrink` | a snapshot may lose more facilities than `MEDLAUNCH_MAX_SHRINK_SHARE` allows | off |
 
 Example conf: `{"as_of": "2026-11-20", "expiry_window": "P180D"}`
 
@@ -134,7 +135,10 @@ def export_state_counts(ti: Any) -> None:
 
 @task
 def check_results(ti: Any) -> None:
-    """Compare the loader's account of every line with Athena's; nothing is published unless they agree."""
+    """Compare the loader's account of every line with Athena's, and the snapshots with what is published.
+
+    Nothing is published unless the accounts agree, and no snapshot has lost more facilities than it may.
+    """
     run = current_run()
     line_counts = {
         (row["upload_id"], row["outcome"]): int(row["lines"])
@@ -150,6 +154,12 @@ def check_results(ti: Any) -> None:
     plans = run.get(publish.PLANS, list[checks.SnapshotPlan])
     try:
         account = checks.settle(plans, line_counts, result_rows, exports.read_filter_counts(run))
+        checks.check_volume(
+            plans,
+            account,
+            settings().max_shrink_share,
+            expected=get_current_context()["params"]["expect_shrink"],
+        )
     except checks.CheckFailed as error:
         raise AirflowFailException(str(error)) from error
     run.put(publish.ACCOUNT, account)
@@ -188,7 +198,10 @@ def write_report(ti: Any) -> str:
         for task_id in QUERIES
         for query in ti.xcom_pull(task_ids=task_id, key=STATISTICS) or ()
     ]
-    return reports.write(current_run(), queries, steps.times(get_current_context())).summary()
+    run = current_run()
+    report = reports.write(run, queries, steps.times(get_current_context()))
+    ti.xcom_push(alerts.REPORT, {"outcome": report.outcome, "key": lake.report_key(run.dag_id, run.key)})
+    return report.summary()
 
 
 @task(trigger_rule=TriggerRule.NONE_FAILED)
@@ -282,6 +295,7 @@ QUERIES = [
     max_consecutive_failed_dag_runs=5,
     dagrun_timeout=timedelta(seconds=settings().dagrun_timeout_seconds),
     on_failure_callback=alerts.alert_if_nobody_did,
+    on_success_callback=alerts.on_success(),
     default_args=schedules.task_defaults(),
     params={
         "as_of": Param(
@@ -297,6 +311,12 @@ QUERIES = [
             pattern=r"^P(\d+W|(?=\d)(\d+Y)?(\d+M)?(\d+D)?)$",
             title="Expiry window",
             description="ISO-8601 duration from as_of on, both ends included: P6M, P180D.",
+        ),
+        "expect_shrink": Param(
+            False,
+            type="boolean",
+            title="Expect fewer facilities",
+            description="On: a snapshot may lose more of its facilities than MEDLAUNCH_MAX_SHRINK_SHARE allows.",
         ),
     },
     tags=["accreditation", "athena", "medlaunch"],

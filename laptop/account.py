@@ -13,6 +13,7 @@ from medlaunch.objects import error_code
 from medlaunch.settings import Settings
 
 ALERTS_QUEUE = "medlaunch-alerts"
+SUCCESSES_QUEUE = "medlaunch-successes"
 
 
 def create(client: Callable[[str], Any], config: Settings) -> None:
@@ -39,16 +40,18 @@ def create(client: Callable[[str], Any], config: Settings) -> None:
             "RestrictPublicBuckets": True,
         },
     )
-    _alerts(client("sns"), client("sqs"), config)
+    _topic(client("sns"), client("sqs"), config.alerts_topic_arn, ALERTS_QUEUE)
+    if config.success_topic_arn:
+        _topic(client("sns"), client("sqs"), config.success_topic_arn, SUCCESSES_QUEUE)
     if config.uploads_queue_url:
         _notify_of_uploads(s3, client("sqs"), config.bucket, config.uploads_queue_url.rsplit("/", 1)[1])
     _workgroup(client("athena"), config)
 
 
-def _alerts(sns: Any, sqs: Any, config: Settings) -> None:
-    """The alerts topic, and a queue that keeps what is published to it."""
-    topic = sns.create_topic(Name=config.alerts_topic_arn.rsplit(":", 1)[1])["TopicArn"]
-    queue = _queue(sqs, ALERTS_QUEUE, sender="sns.amazonaws.com", source=topic)
+def _topic(sns: Any, sqs: Any, arn: str, queue_name: str) -> None:
+    """A topic, and a queue that keeps what is published to it."""
+    topic = sns.create_topic(Name=arn.rsplit(":", 1)[1])["TopicArn"]
+    queue = _queue(sqs, queue_name, sender="sns.amazonaws.com", source=topic)
     # Subscribing the same endpoint again returns the subscription that is there.
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue)
 

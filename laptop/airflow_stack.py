@@ -153,6 +153,13 @@ class Airflow:
                 raise
         return run_id
 
+    def pause(self, dag_id: str, *, paused: bool = True) -> None:
+        """Pause a DAG, or unpause it."""
+        self._ask("PATCH", f"/dags/{dag_id}", json={"is_paused": paused})
+
+    def is_paused(self, dag_id: str) -> bool:
+        return self.get(f"/dags/{dag_id}")["is_paused"]
+
     def runs(self, dag_id: str) -> list[dict[str, Any]]:
         """The runs of a DAG, newest first."""
         return self.get(f"/dags/{dag_id}/dagRuns", order_by="-run_after", limit=100)["dag_runs"]

@@ -63,13 +63,13 @@ def bootstrap(stack: Stack) -> None:
     account.create(partial(client, stack), stack.settings)
 
 
-def read_alerts(stack: Stack, *, delete: bool = False) -> list[dict[str, Any]]:
+def read_alerts(stack: Stack, *, delete: bool = False, queue: str = ALERTS_QUEUE) -> list[dict[str, Any]]:
     """The alerts in the queue, oldest first, as the bodies that were published.
 
     With ``delete`` they are taken out of the queue; without, they can be read again.
     """
     sqs = client(stack, "sqs")
-    url = sqs.get_queue_url(QueueName=ALERTS_QUEUE)["QueueUrl"]
+    url = sqs.get_queue_url(QueueName=queue)["QueueUrl"]
     envelopes: dict[str, dict[str, Any]] = {}
     received: list[dict[str, Any]] = []
     while True:

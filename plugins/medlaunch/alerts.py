@@ -22,7 +22,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -42,8 +42,14 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ALERT_TASK = "alert"
+REPORT_TASK = "write_report"
 ERROR = "error"
 PUBLISHED = "published"
+#: XCom key of a run's report: its outcome and its key.
+REPORT = "report"
+#: Airflow Variable of a DAG with the id of the run whose failure makes Airflow pause it; medlaunch_plugin, which
+#: sees the runs before, writes it.
+PAUSES_VARIABLE = "medlaunch_failure_pauses__"
 
 _ERROR_CHARACTERS = 2_000
 _LISTED = 20
@@ -63,6 +69,10 @@ _WHAT_HAPPENED = {
 _WHAT_TO_DO_OPERATIONS = (
     "A tool for operators did not finish; nothing that it had not done yet has changed. Follow the runbook: read "
     "the error, then clear the failed task, which continues, or start the tool again."
+)
+_WHAT_TO_DO_PAUSED = (
+    " Airflow has paused the DAG, as so many runs in a row have failed: no run starts until somebody unpauses it. "
+    "Remove the cause first; then unpause, and the next run takes what waits in landing/. Nothing has to be repaired."
 )
 _WHAT_TO_DO = (
     "Uploads leave landing/ only after their results are published, and readers see whole snapshots only, so "
@@ -173,8 +183,11 @@ def _pull(dag_id: str, run_id: str, task_id: str, map_index: int, key: str) -> A
 # --- the message -----------------------------------------------------------------------------------
 
 
-def _message(context: Context, reason: str, sent_by: str) -> dict[str, Any]:
-    """Everything that is known of a failed run, as the body of its alert."""
+def _message(context: Context, reason: str, sent_by: str, *, pauses: bool) -> dict[str, Any]:
+    """Everything that is known of a failed run, as the body of its alert.
+
+    ``pauses``: the failure is one too many in a row, and Airflow pauses the DAG.
+    """
     config = settings()
     dag, run_id, dag_run = context["dag"], context["run_id"], context.get("dag_run")
     run_url = _run_url(dag.dag_id, run_id)
@@ -198,7 +211,7 @@ def _message(context: Context, reason: str, sent_by: str) -> dict[str, Any]:
     params = context.get("params") or {}
     as_of = batch.as_of if batch else params.get("as_of")
     return {
-        "summary": _summary(dag.dag_id, reason, failures, count),
+        "summary": _summary(dag.dag_id, reason, failures, count, pauses=pauses),
         "pipeline": dag.dag_id,
         "environment": config.environment,
         "severity": "error",
@@ -210,19 +223,32 @@ def _message(context: Context, reason: str, sent_by: str) -> dict[str, Any]:
             "failed_at": _iso(datetime.now(UTC)),
             "as_of": None if as_of is None else str(as_of),
         },
+        "dag_paused": pauses,
+        "failed_runs_in_a_row": dag.max_consecutive_failed_dag_runs if pauses else None,
         "failed_tasks_count": count,
         "failed_tasks": failures,
         "uploads": uploads,
-        "what_to_do": _WHAT_TO_DO_OPERATIONS if is_tool else _WHAT_TO_DO,
-        "runbook": f"{config.runbook_url.rstrip('/')}/{dag.dag_id}_failed.md",
+        "what_to_do": (_WHAT_TO_DO_OPERATIONS if is_tool else _WHAT_TO_DO)
+        + (_WHAT_TO_DO_PAUSED if pauses else ""),
+        "runbook": runbook(f"{dag.dag_id}_failed"),
         "sent_by": sent_by,
     }
 
 
-def _summary(dag_id: str, reason: str, failures: list[dict[str, Any]], count: int) -> str:
+def runbook(name: str) -> str:
+    """Where a runbook can be read."""
+    return f"{settings().runbook_url.rstrip('/')}/{name}.md"
+
+
+def _summary(
+    dag_id: str, reason: str, failures: list[dict[str, Any]], count: int, *, pauses: bool = False
+) -> str:
     names = ", ".join(_name(one) for one in failures[:3])
     more = f" and {count - 3} more" if count > 3 else ""
-    return f"{dag_id} failed: {_WHAT_HAPPENED.get(reason, reason)}" + (f" ({names}{more})" if names else "")
+    paused = " and is paused now" if pauses else ""
+    return f"{dag_id} failed{paused}: {_WHAT_HAPPENED.get(reason, reason)}" + (
+        f" ({names}{more})" if names else ""
+    )
 
 
 def _name(failure: Mapping[str, Any]) -> str:
@@ -265,13 +291,14 @@ def _iso(moment: datetime | None) -> str | None:
 def fit(message: dict[str, Any]) -> str:
     """The message as JSON text that SNS takes: long texts are shortened until it is small enough."""
     for limit in (_ERROR_CHARACTERS, 500, 100):
-        for failure in message["failed_tasks"]:
+        for failure in message.get("failed_tasks", ()):
             failure["error"]["text"] = failure["error"]["text"][:limit]
         text = json.dumps(message, indent=2, ensure_ascii=False)
         # The hook wraps the text in JSON once more, which makes quotes and what is not ASCII longer.
         if len(json.dumps({"default": text})) <= _MESSAGE_BYTES:
             return text
-    message["uploads"]["keys"] = message["uploads"]["keys"][:1]
+    if "uploads" in message:
+        message["uploads"]["keys"] = message["uploads"]["keys"][:1]
     return json.dumps(message, indent=2, ensure_ascii=False)
 
 
@@ -282,12 +309,13 @@ def subject(message: Mapping[str, Any]) -> str:
     return text if len(text) <= 100 else text[:97] + "..."
 
 
-def publish(message: dict[str, Any], patience_seconds: float = 0.0) -> str:
-    """Publish an alert and return its SNS message id.
+def publish(message: dict[str, Any], patience_seconds: float = 0.0, topic_arn: str | None = None) -> str:
+    """Publish a message and return its SNS message id.
 
     Args:
         message: body of the alert.
         patience_seconds: for how long a refused message is offered again before giving up.
+        topic_arn: another topic than that of the alerts.
 
     Raises:
         botocore.exceptions.BotoCoreError, ClientError: if SNS does not take the message.
@@ -297,7 +325,8 @@ def publish(message: dict[str, Any], patience_seconds: float = 0.0) -> str:
 
     config = settings()
     # The topic's region counts, whatever the connection's is.
-    region = config.alerts_topic_arn.split(":")[3]
+    topic = topic_arn or config.alerts_topic_arn
+    region = topic.split(":")[3]
     hook = SnsHook(aws_conn_id=config.aws_conn_id, region_name=region, config=_QUICK)
     attempts = tenacity.Retrying(
         stop=tenacity.stop_before_delay(patience_seconds),
@@ -307,7 +336,7 @@ def publish(message: dict[str, Any], patience_seconds: float = 0.0) -> str:
     )
     answer = attempts(
         hook.publish_to_target,
-        target_arn=config.alerts_topic_arn,
+        target_arn=topic,
         message=fit(message),
         subject=subject(message),
         message_attributes={
@@ -357,7 +386,7 @@ def _alert(context: Context) -> None:
     states = RuntimeTaskInstance.get_task_states(dag_id=dag.dag_id, run_ids=[run_id]).get(run_id, {})
     if not failed_instances(states, dag.task_ids):
         return
-    message = _message(context, "task_failure", sent_by="task")
+    message = _message(context, "task_failure", sent_by="task", pauses=_pauses(context))
     message_id = publish(message)
     context["ti"].xcom_push(PUBLISHED, {"message_id": message_id, "clear_number": _clear_number(context)})
     raise AirflowFailException(
@@ -382,11 +411,75 @@ def alert_if_nobody_did(context: Context) -> None:
     if published and published["clear_number"] == _clear_number(context):
         log.info("Alert %s was published for %s by its alert task", published["message_id"], run_id)
         return
-    message = _message(context, str(context.get("reason", "task_failure")), sent_by="dag_callback")
+    reason = str(context.get("reason", "task_failure"))
+    # Airflow counts failures where a task failed, not those by a timeout of the run.
+    pauses = reason == "task_failure" and _pauses_if_last(context)
+    message = _message(context, reason, sent_by="dag_callback", pauses=pauses)
     message_id = publish(message, _CALLBACK_PATIENCE_SECONDS)
     log.info(
         "Alert %s was published for %s by the DAG's callback: %s", message_id, run_id, message["summary"]
     )
+
+
+def _pauses_if_last(context: Context) -> bool:
+    """Whether the runs before this one failed, as many as Airflow allows but one."""
+    from airflow.sdk import Variable
+
+    return Variable.get(f"{PAUSES_VARIABLE}{context['dag'].dag_id}", default=None) == context["run_id"]
+
+
+def _pauses(context: Context) -> bool:
+    """Whether Airflow pauses the DAG when this run fails: not while a newer run waits for its turn."""
+    from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+
+    if not _pauses_if_last(context):
+        return False
+    unfinished = RuntimeTaskInstance.get_dr_count(dag_id=context["dag"].dag_id, states=["queued", "running"])
+    return unfinished <= 1
+
+
+def send_stale(message: dict[str, Any]) -> str:
+    """Publish the alert that nothing was published for too long; returns its SNS message id."""
+    return publish({**message, "runbook": runbook(f"{message['pipeline']}_stale")})
+
+
+# --- success ---------------------------------------------------------------------------------------
+
+
+def on_success() -> Callable[[Context], None] | None:
+    """The DAG's callback for a run that succeeded; None unless a topic for it is configured."""
+    return notify_success if settings().success_topic_arn else None
+
+
+def notify_success(context: Context) -> None:
+    """DAG callback: tell the topic of successes what a run published; nothing if it published nothing.
+
+    As with :func:`alert_if_nobody_did` only an XCom may be asked for here. Not retried beyond a quarter of
+    a minute: a message that does not get through leaves the run as good as it is.
+    """
+    config = settings()
+    dag_id, run_id = context["dag"].dag_id, context["run_id"]
+    try:
+        report = _pull(dag_id, run_id, REPORT_TASK, -1, REPORT)
+        summary = _pull(dag_id, run_id, REPORT_TASK, -1, "return_value")
+    except ImportError:
+        log.info("Not under a scheduler; nobody is told that %s succeeded", run_id)
+        return
+    if not report or report["outcome"] != "published":
+        return
+    message = {
+        "summary": f"{dag_id}: {summary.partition('. ')[0]}",
+        "pipeline": dag_id,
+        "environment": config.environment,
+        "severity": "info",
+        "what": "published",
+        "run": {"id": run_id, "url": _run_url(dag_id, run_id)},
+        "text": summary,
+        "report": f"s3://{config.bucket}/{report['key']}",
+        "sent_by": "dag_callback",
+    }
+    message_id = publish(message, _CALLBACK_PATIENCE_SECONDS, config.success_topic_arn)
+    log.info("Success of %s was told: %s", run_id, message_id)
 
 
 def _clear_number(context: Context) -> int:

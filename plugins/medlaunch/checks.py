@@ -197,6 +197,30 @@ def settle(
     return Account(batch=batch, snapshots=snapshots)
 
 
+def check_volume(
+    plans: Sequence[SnapshotPlan], account: Account, max_shrink_share: float, *, expected: bool
+) -> None:
+    """Compare the facilities of each snapshot with those of its published version.
+
+    Raises:
+        CheckFailed: naming each snapshot that would lose more than ``max_shrink_share`` of its facilities,
+            unless that is ``expected``.
+    """
+    accepted = {one.snapshot: one.lines.accepted for one in account.snapshots}
+    shrunk = []
+    for plan in plans:
+        before, now = plan.previous_accepted, accepted[plan.snapshot]
+        if before and (before - now) / before > max_shrink_share:
+            shrunk.append(f"{plan.snapshot} from {before:,} to {now:,} ({(before - now) / before:.0%} less)")
+    if shrunk and not expected:
+        raise CheckFailed(
+            f"{len(shrunk)} snapshots would lose more than {max_shrink_share:.0%} of their facilities, so nothing is "
+            f"published: {'; '.join(shrunk[:20])}{'; ...' if len(shrunk) > 20 else ''}. If an upload is not whole, "
+            "upload it again under its name. If it is meant, trigger a run with the param expect_shrink "
+            "(MEDLAUNCH_MAX_SHRINK_SHARE is the limit)"
+        )
+
+
 def _check_results(
     snapshot: date,
     total: Lines,

@@ -13,6 +13,7 @@ One bucket per environment; the first part of a key says what may be done there:
     quarantine/<dataset>/set_aside/<rest of the key>     objects that are not data
     reports/<dag_id>/run=<run>.json                      the run's account of every line
     reports/publications/<dag_id>/<d>.<publication>.json one record of each publication and rollback
+    reports/freshness/<dag_id>.json                      whether somebody was alerted that nothing comes
     athena-results/                                      the workgroup's scratch
 """
 
@@ -185,6 +186,10 @@ def publication_key(dag_id: str, snapshot: date, publication: str) -> str:
 
 def report_key(dag_id: str, run: str) -> str:
     return f"{REPORTS}/{dag_id}/run={run}.json"
+
+
+def freshness_key(dag_id: str) -> str:
+    return f"{REPORTS}/freshness/{dag_id}.json"
 
 
 def s3_uri(bucket: str, key: str) -> str:

@@ -12,6 +12,7 @@ rollback. It has a name of its own, so that whoever planned on another one is re
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 from collections.abc import Mapping, Sequence
@@ -386,11 +387,12 @@ def switch(
             manifest.version,
             manifest.action,
         )
-    # The one before is recorded once more: whoever made it may have died before it came to that.
+    # The one before too, if it is missing: whoever made it may have died before it came to that.
     for one in (before.manifest, manifest):
         if one is not None and one.publication:
             record = lake.publication_key(one.pipeline, one.snapshot_date, one.publication)
-            put_json(s3, bucket, record, Publication.of(one))
+            with contextlib.suppress(ObjectChanged):
+                replace_json(s3, bucket, record, Publication.of(one), None)
     if manifest.replaced_version not in (None, manifest.version):
         replaced = read_version(
             s3, bucket, manifest.pipeline, manifest.snapshot_date, str(manifest.replaced_version)

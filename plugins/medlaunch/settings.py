@@ -45,6 +45,12 @@ class Settings(BaseModel):
         "arn:aws:sns:us-east-1:123456789012:medlaunch-alerts",
         description="SNS topic that receives one message per failed run.",
     )
+    success_topic_arn: (
+        Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_.-]+$")] | None
+    ) = Field(
+        None,
+        description="SNS topic that receives one message per run that published something. Unset: none is sent.",
+    )
     uploads_queue_url: str | None = Field(
         None,
         pattern=r"^https?://",
@@ -95,6 +101,21 @@ class Settings(BaseModel):
     )
     load_group_bytes: int = Field(
         256 * 1024 * 1024, ge=1, description="Uploads are gathered into one group up to so many bytes."
+    )
+    max_shrink_share: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        description="A run fails before it publishes if a published snapshot would lose more than this share of "
+        "its facilities, unless its param expect_shrink says that it is meant. 1: never.",
+    )
+    stale_after_seconds: float = Field(
+        7 * 24 * 3600,
+        ge=0,
+        description="One alert is sent when no upload has been published for so many seconds. 0: never.",
+    )
+    freshness_cron: str = Field(
+        "17 * * * *", description="When it is checked whether something was published lately."
     )
     replay_batch_files: int = Field(
         1_000,

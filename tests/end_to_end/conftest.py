@@ -88,6 +88,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
                 "MEDLAUNCH_SENSOR_POKE_SECONDS": "2",
                 "MEDLAUNCH_RUNBOOK_URL": "https://runbooks.example/",
                 "MEDLAUNCH_ENVIRONMENT": "test",
+                "MEDLAUNCH_SUCCESS_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:medlaunch-successes",
             },
         )
         with lifecycle.stack_running(stack) as airflow:

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from laptop.account import SUCCESSES_QUEUE
+from laptop.aws import read_alerts
 from tests.end_to_end.conftest import Running
 from tests.end_to_end.test_accreditation_in_process import facility, lines
 
@@ -99,6 +101,25 @@ def test_a_successful_run_alerts_nobody_and_carries_a_note(
         assert note.startswith(f"Published {DAY} (")
         assert "3 lines in 1 file: 2 accepted, 0 superseded, 1 rejected." in note
     assert watched.running.alerts(DAG) == []
+
+
+def test_each_run_that_published_is_told_to_the_topic_of_successes(
+    watched: Watched, two_uploads: tuple[str, str]
+) -> None:
+    found: dict[str, dict[str, Any]] = {}
+
+    def told() -> bool:
+        for one in read_alerts(watched.running.stack, delete=True, queue=SUCCESSES_QUEUE):
+            assert one["Subject"].startswith(f"[test] {DAG}: Published {DAY} (")
+            message = json.loads(one["Message"])
+            found[message["run"]["id"]] = message
+        return set(two_uploads) <= found.keys()
+
+    watched.airflow.wait_for(told, "both messages", SECONDS)
+    first = found[two_uploads[0]]
+    assert (first["severity"], first["what"]) == ("info", "published")
+    assert "3 lines in 1 file: 2 accepted" in first["text"]
+    assert first["report"].startswith(f"s3://{watched.running.bucket}/reports/{DAG}/run=")
 
 
 def test_published_tables_are_assets_with_their_row_counts(

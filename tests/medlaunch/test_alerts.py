@@ -199,3 +199,35 @@ def test_one_alert_in_dag_test_too(aws_url: str, tmp_path: Path) -> None:
     told = json.loads(envelope["Message"])
     assert [(one["task"], one["map_index"]) for one in told["failed_tasks"]] == [("part", 1), ("part", 2)]
     assert told["sent_by"] == "task"
+
+
+def test_nobody_is_told_of_successes_unless_a_topic_is_configured(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert alerts.on_success() is None
+    config = alerts.settings().model_copy(
+        update={"success_topic_arn": "arn:aws:sns:eu-west-1:123456789012:good"}
+    )
+    monkeypatch.setattr(alerts, "settings", lambda: config)
+    assert alerts.on_success() is alerts.notify_success
+
+
+@pytest.mark.parametrize(("report", "told"), [(None, 0), ({"outcome": "nothing_to_publish", "key": "k"}, 0),
+                                              ({"outcome": "published", "key": "reports/x.json"}, 1)])  # fmt: skip
+def test_a_success_is_told_if_something_was_published(
+    monkeypatch: pytest.MonkeyPatch, report: dict[str, str] | None, told: int
+) -> None:
+    said = "Published 2026-11-01 (3 facilities). 3 lines in 1 file."
+    monkeypatch.setattr(alerts, "_pull", lambda *key: {"report": report, "return_value": said}[key[-1]])
+    sent: list[dict[str, Any]] = []
+    monkeypatch.setattr(alerts, "publish", lambda message, *_: sent.append(message))
+    dag = type("Dag", (), {"dag_id": "facility_accreditation"})
+    alerts.notify_success({"dag": dag, "run_id": "r"})  # type: ignore[typeddict-item]
+    assert len(sent) == told
+    for message in sent:
+        assert message["summary"] == "facility_accreditation: Published 2026-11-01 (3 facilities)"
+        assert (message["text"], message["report"]) == (said, "s3://medlaunch-local/reports/x.json")
+
+
+def test_the_plugin_and_the_alert_mean_the_same_variable() -> None:
+    import medlaunch_plugin
+
+    assert medlaunch_plugin.PAUSES_VARIABLE == alerts.PAUSES_VARIABLE

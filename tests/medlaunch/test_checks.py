@@ -7,10 +7,14 @@ import pytest
 
 from medlaunch.accreditation.bronze import UploadCounts as Counts
 from medlaunch.checks import (
+    Account,
     CheckFailed,
     FilterCounts,
     Input,
+    Lines,
+    SnapshotAccount,
     SnapshotPlan,
+    check_volume,
     plan_snapshot,
     settle,
     worth_publishing,
@@ -146,3 +150,23 @@ def test_groups_are_even_bounded_and_complete() -> None:
     assert max(sizes) - min(sizes) <= 6_000_000
     assert group_uploads([], 4, 1) == []
     assert len(group_uploads(uploads[:3], 4, 10**9)) == 1
+
+
+def shrunk(before: int, now: int) -> tuple[list[SnapshotPlan], Account]:
+    one = msgspec.structs.replace(plan((upload("a"), counts(now))), previous_accepted=before)
+    account = SnapshotAccount(snapshot=DAY, lines=Lines(read=now, accepted=now), rows={})
+    return [one], Account(batch=Lines(), snapshots=[account])
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "share"), [(100, 50, 0.5), (100, 200, 0.5), (0, 0, 0.1), (0, 5, 0.1), (3, 0, 1.0)]
+)
+def test_a_snapshot_may_shrink_by_what_is_configured(before: int, now: int, share: float) -> None:
+    check_volume(*shrunk(before, now), share, expected=False)
+
+
+@pytest.mark.parametrize(("before", "now", "less"), [(100, 49, "51% less"), (2, 0, "100% less")])
+def test_more_than_that_stops_the_run_unless_it_is_meant(before: int, now: int, less: str) -> None:
+    with pytest.raises(CheckFailed, match=f"from {before} to {now} \\({less}\\).*expect_shrink"):
+        check_volume(*shrunk(before, now), 0.5, expected=False)
+    check_volume(*shrunk(before, now), 0.5, expected=True)
