@@ -10,8 +10,9 @@ None. `MEDLAUNCH_STALE_AFTER_SECONDS=0` switches it off.
 
 **Outputs**: an alert, one small document for each pipeline in `reports/freshness/`, and the run's note.
 
-**Permissions**: list and read `reports/publications/` and `landing/`, read and write `reports/freshness/`; publish to
-the alerts topic.
+**Permissions** of the workers' role, one statement a need; declared in `medlaunch.permissions`:
+
+{permissions}
 
 **When it fails**: `docs/runbooks/check_freshness_failed.md`; the next check is independent of this one. When it alerts:
 `docs/runbooks/facility_accreditation_stale.md`.
@@ -24,7 +25,7 @@ from datetime import UTC, datetime, timedelta
 from airflow.sdk import dag, task
 from airflow.sdk.exceptions import AirflowSkipException
 
-from medlaunch import alerts, freshness, operations, schedules
+from medlaunch import alerts, freshness, operations, permissions, schedules
 from medlaunch.pipelines import PIPELINES
 from medlaunch.runs import current_run
 from medlaunch.settings import settings
@@ -55,7 +56,7 @@ def check_freshness() -> str:
     on_failure_callback=alerts.alert_if_nobody_did,
     default_args=schedules.task_defaults(),
     tags=[operations.TAG, "medlaunch"],
-    doc_md=__doc__,
+    doc_md=permissions.documented(__doc__, "check_freshness"),
 )
 def check_freshness_dag() -> None:
     check_freshness() >> alerts.alert()

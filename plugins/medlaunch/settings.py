@@ -45,10 +45,9 @@ class Settings(BaseModel):
         "arn:aws:sns:us-east-1:123456789012:medlaunch-alerts",
         description="SNS topic that receives one message per failed run.",
     )
-    success_topic_arn: (
-        Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_.-]+$")] | None
-    ) = Field(
+    success_topic_arn: str | None = Field(
         None,
+        pattern=r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_.-]+$",
         description="SNS topic that receives one message per run that published something. Unset: none is sent.",
     )
     uploads_queue_url: str | None = Field(

@@ -26,7 +26,7 @@ from tests.pipeline import DAG_ID, ROOT, Pipeline
 
 REGION, ACCOUNT = "us-east-1", "123456789012"
 DAY = "2026-11-01"
-ROLLBACK, REPLAY = "rollback_publication", "replay_uploads"
+ROLLBACK, REPLAY, FRESHNESS = "rollback_publication", "replay_uploads", "check_freshness"
 
 
 class EnforcedPipeline(Pipeline):
@@ -54,6 +54,7 @@ class EnforcedPipeline(Pipeline):
         self.topic = aws("sns").create_topic(Name=f"alerts-{name}", Attributes={"KmsMasterKeyId": key})[
             "TopicArn"
         ]
+        self.success_topic = aws("sns").create_topic(Name=f"successes-{name}")["TopicArn"]
         self.queue = aws("sqs").create_queue(QueueName=f"uploads-{name}", Attributes={"KmsMasterKeyId": key})[
             "QueueUrl"
         ]
@@ -70,6 +71,7 @@ class EnforcedPipeline(Pipeline):
             database=self.database,
             workgroup=self.workgroup,
             alerts_topic=self.topic,
+            success_topic=self.success_topic,
             uploads_queue=f"arn:aws:sqs:{REGION}:{ACCOUNT}:uploads-{name}",
             key=key,
         )
@@ -222,6 +224,21 @@ def waking_event(pipeline: EnforcedPipeline) -> None:
         asyncio.run(asyncio.wait_for(first_event(), 20))
 
 
+def told(pipeline: EnforcedPipeline) -> None:
+    """A run has succeeded, and those who want to know are told."""
+    from medlaunch import alerts
+
+    message = {"summary": "published", "pipeline": DAG_ID, "environment": "test", "severity": "info"}
+    with pipeline.environment():
+        alerts.publish(message, topic_arn=pipeline.success_topic)
+
+
+def found_stale(pipeline: EnforcedPipeline) -> Any:
+    """The last publication is longer ago than it may be."""
+    with patch.dict(os.environ, {"MEDLAUNCH_STALE_AFTER_SECONDS": "0.001"}):
+        return pipeline.run(FRESHNESS)
+
+
 def rolled_back(pipeline: EnforcedPipeline) -> Any:
     """The second version was a mistake."""
     return pipeline.run(ROLLBACK, snapshot_date=DAY, reason="a test", dry_run=False)
@@ -263,6 +280,8 @@ STAGES = {
     "retried query": Stage(DAG_ID, retried_query, is_run=False),
     "stopped query": Stage(DAG_ID, stopped_query, is_run=False),
     "waking event": Stage(DAG_ID, waking_event, is_run=False),
+    "told": Stage(DAG_ID, told, is_run=False),
+    "stale": Stage(FRESHNESS, found_stale, ("first run",)),
     "rollback": Stage(
         ROLLBACK, rolled_back, ("first run", "second run"), missing=("WriteReports", "s3:PutObject")
     ),

@@ -24,6 +24,7 @@ PLACE = Place.of(
     database="medlaunch_prod",
     workgroup="medlaunch-prod",
     alerts_topic=f"arn:aws:sns:{REGION}:{ACCOUNT}:medlaunch-prod-alerts",
+    success_topic=f"arn:aws:sns:{REGION}:{ACCOUNT}:medlaunch-prod-successes",
     uploads_queue=f"arn:aws:sqs:{REGION}:{ACCOUNT}:medlaunch-prod-uploads",
     key=f"arn:aws:kms:{REGION}:{ACCOUNT}:key/11111111-2222-3333-4444-555555555555",
 )

@@ -33,6 +33,7 @@ class Place:
     tables: str
     workgroup: str
     alerts_topic: str
+    success_topic: str | None = None
     uploads_queue: str | None = None
     key: str | None = None
 
@@ -46,6 +47,7 @@ class Place:
         database: str,
         workgroup: str,
         alerts_topic: str,
+        success_topic: str | None = None,
         uploads_queue: str | None = None,
         key: str | None = None,
         partition: str = "aws",
@@ -60,6 +62,7 @@ class Place:
             tables=f"{glue}:table/{database}/",
             workgroup=f"arn:{partition}:athena:{region}:{account}:workgroup/{workgroup}",
             alerts_topic=alerts_topic,
+            success_topic=success_topic,
             uploads_queue=uploads_queue,
             key=key,
         )

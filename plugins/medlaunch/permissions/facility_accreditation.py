@@ -212,6 +212,13 @@ STATEMENTS = (
     # --- telling, and being told
     publish_alerts(),
     Statement(
+        sid="TellOfSuccesses",
+        actions=("sns:Publish",),
+        resources=("{success_topic}",),
+        steps=("dag processor: callback of a run that succeeded",),
+        why="Where a topic for it is configured, one message a run that published something.",
+    ),
+    Statement(
         sid="HearOfUploads",
         actions=("sqs:ReceiveMessage", "sqs:DeleteMessage"),
         resources=("{uploads_queue}",),
