@@ -24,8 +24,9 @@ from local_aws.athena.expressions import MACROS, MARK
 class Session:
     """A query's own connection: it can be interrupted without disturbing others."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, define: Callable[[str], None]) -> None:
         self._connection = connection
+        self._define = define
         self._cancelled = threading.Event()
 
     def execute(self, sql: str) -> duckdb.DuckDBPyConnection:
@@ -35,6 +36,8 @@ class Session:
         """
         if self._cancelled.is_set():
             raise Cancelled
+        if "py_" in sql:
+            self._define(sql)
         try:
             return self._connection.execute(sql)
         except duckdb.Error as e:
@@ -91,16 +94,32 @@ class Engine:
             self._database.execute(macro)
         # cursor() is not safe to call from several threads at once.
         self._lock = threading.Lock()
+        self._defined: set[str] = set()
 
     @contextlib.contextmanager
     def session(self) -> Iterator[Session]:
         with self._lock:
             cursor = self._database.cursor()
-        session = Session(cursor)
+        session = Session(cursor, self._define)
         try:
             yield session
         finally:
             session.close()
+
+    def _define(self, sql: str) -> None:
+        """Registers the functions in Python that a query calls; DuckDB takes long to do so for the first time.
+
+        On the connection that lives as long as the engine: with its connection a function loses its code, and
+        calling it then ends the process.
+        """
+        from local_aws.athena.udf import NAMES, UDFS
+
+        with self._lock:
+            for name in set(NAMES.findall(sql)) & UDFS.keys() - self._defined:
+                f = UDFS[name]
+                kinds: dict[str, Any] = {"type": "arrow", "null_handling": "special"}
+                self._database.create_function(name, f.vectorised(), f.parameters, f.result, **kinds)
+                self._defined.add(name)
 
     def close(self) -> None:
         with self._lock:
@@ -151,6 +170,8 @@ def translate(e: duckdb.Error) -> QueryError:
         if "out of range" in text or "date field value" in text or "timestamp field value" in text:
             return QueryError("INVALID_CAST_ARGUMENT", f"Value cannot be cast: {first}")
         return QueryError("INVALID_CAST_ARGUMENT", first)
+    if isinstance(e, duckdb.InvalidInputException) and ("regex" in text.lower() or "perl operator" in text):
+        return QueryError("INVALID_FUNCTION_ARGUMENT", f"Invalid regular expression: {first}")
     if isinstance(e, duckdb.IOException):
         return QueryError("HIVE_CANNOT_OPEN_SPLIT", first)
     if isinstance(e, duckdb.BinderException | duckdb.ParserException | duckdb.CatalogException):

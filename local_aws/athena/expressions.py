@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
 from local_aws.athena import types as ty
-from local_aws.athena.errors import QueryError
+from local_aws.athena import zones
+from local_aws.athena.errors import QueryError, not_supported
 from local_aws.athena.types import Type, duckdb_type
 
 if TYPE_CHECKING:
@@ -88,10 +90,33 @@ def cast(e: E, t: Type) -> E:
 
 def coerce(c: Compiler, e: E, t: Type, node: exp.Expression) -> E:
     """CAST(e AS t). Raises TYPE_MISMATCH where Trino has no such cast."""
+    if t.base == "timestamp with time zone" and isinstance(e.value, str) and _ZONED.fullmatch(e.value):
+        return zoned_literal(e.value, t.p or 0, c, node)
+    if t.base == "timestamp with time zone" and e.type.base == t.base:
+        t = replace(t, zone=e.type.zone)
     if not _castable(e.type, t):
         raise c.fail("TYPE_MISMATCH", f"Cannot cast {e.type} to {t}", node)
     keeps = e.type.base == t.base == "varchar" and t.p is None
     return E(_convert(e.sql, e.type, t), t, e.origins if keeps else ())
+
+
+_ZONED = re.compile(
+    r"\s*([+-]?\d{4,6}-\d{1,2}-\d{1,2})(?:[ T](\d{1,2}:\d{1,2}(?::\d{1,2}(?:\.\d+)?)?))?\s*([+-]\d{1,2}(?::?\d{2})?|[A-Za-z][\w/+\-:]*)?\s*"
+)
+
+
+def zoned_literal(text: str, p: int, c: Compiler, node: exp.Expression) -> E:
+    """A timestamp with time zone that the query spells out; without a zone it is in UTC, the session's."""
+    m = _ZONED.fullmatch(text)
+    zone = zones.canonical(m.group(3)) if m is not None and m.group(3) else zones.UTC
+    if m is None or zone is None:
+        raise c.fail("INVALID_LITERAL", f"'{text}' is not a valid TIMESTAMP literal", node)
+    day, clock = m.group(1), m.group(2) or "00:00"
+    digits = len(clock.partition(".")[2])
+    if max(p, digits) > 6:
+        raise not_supported(f"TIMESTAMP '{text}', finer than microseconds,")
+    t = Type("timestamp with time zone", p=max(p, digits), zone=None if zone == zones.UTC else zone)
+    return E(zones.instant(f"CAST('{day} {clock}' AS TIMESTAMP)", zone), t)
 
 
 def _castable(a: Type, b: Type) -> bool:
@@ -115,7 +140,7 @@ def _castable(a: Type, b: Type) -> bool:
     if a.base in temporal and b.base in temporal:
         return True
     if b.base == "time":
-        return a.base in ("timestamp", "timestamp with time zone")
+        return a.base in ("timestamp", "timestamp with time zone", "time")
     return a.base == b.base
 
 
@@ -160,9 +185,27 @@ def _convert(sql: str, a: Type, b: Type, implicit: bool = False) -> str:
     if a.base in ("real", "double") and b.base in ty.INTEGERS:
         # Trino rounds half away from zero, DuckDB's cast half to even.
         return f"CAST(round({sql}) AS {d})"
-    if a.base == "timestamp" and b.base == "date":
-        return f"CAST({sql} AS DATE)"
+    if a.base == "timestamp with time zone" and b.base in ("date", "timestamp", "time"):
+        sql = zones.local(sql, a)
+        return (
+            sql if b.base == "timestamp" and (a.p or 0) <= (b.p or 0) else _fitted(f"CAST({sql} AS {d})", b)
+        )
+    if a.base in ("date", "timestamp") and b.base == "timestamp with time zone":
+        return f"(CAST({sql} AS TIMESTAMP) AT TIME ZONE 'UTC')"
+    if a.base == b.base and a.base in ("timestamp", "time", "timestamp with time zone"):
+        return sql if (a.p or 0) <= (b.p or 0) else _fitted(sql, b)
     return f"CAST({sql} AS {d})"
+
+
+def _fitted(sql: str, t: Type) -> str:
+    """A time of day or timestamp rounded to the type's precision, as Trino does."""
+    if (t.p or 0) >= 6 or t.base == "date":
+        return sql
+    step = 10 ** (6 - (t.p or 0))
+    if t.base == "time":
+        return f"CAST(make_timestamp(trino_rounded(epoch_us({sql}), {step})) AS TIME)"
+    rounded = f"make_timestamp(trino_rounded(epoch_us({sql}), {step}))"
+    return rounded if t.base == "timestamp" else f"({rounded} AT TIME ZONE 'UTC')"
 
 
 def _convert_nested(sql: str, a: Type, b: Type, implicit: bool) -> str:
@@ -220,7 +263,11 @@ def _parse(sql: str, b: Type, d: str) -> str:
     if b.base == "timestamp":
         message = f"'Value cannot be cast to timestamp: ' || {sql}"
         test = f"regexp_full_match({sql}, '[0-9]{{4,}}-[0-9]{{1,2}}-[0-9]{{1,2}}( [0-9]{{1,2}}:[0-9]{{1,2}}(:[0-9]{{1,2}}(\\.[0-9]+)?)?)?')"
-        return _fails(test, sql, _rounded(f"CAST({sql} AS TIMESTAMP)", b), code, message, d)
+        return _fails(test, sql, _fitted(f"CAST({sql} AS TIMESTAMP)", b), code, message, d)
+    if b.base == "time":
+        message = f"'Value cannot be cast to time: ' || {sql}"
+        test = f"regexp_full_match({sql}, '[0-9]{{1,2}}:[0-9]{{1,2}}(:[0-9]{{1,2}}(\\.[0-9]+)?)?')"
+        return _fails(test, sql, _fitted(f"CAST({sql} AS TIME)", b), code, message, d)
     if b.base == "timestamp with time zone":
         message = f"'Value cannot be cast to timestamp with time zone: ' || {sql}"
         test = f"regexp_full_match({sql}, '[0-9]{{4,}}-[0-9]{{1,2}}-[0-9]{{1,2}}( [0-9]{{1,2}}:[0-9]{{1,2}}(:[0-9]{{1,2}}(\\.[0-9]+)?)?)?( ?(UTC|Z|[+-]00:00))?')"
@@ -235,13 +282,6 @@ def _parse(sql: str, b: Type, d: str) -> str:
     return f"CAST({sql} AS {d})"
 
 
-def _rounded(sql: str, t: Type) -> str:
-    if (t.p or 0) >= 6:
-        return sql
-    unit = {0: "second", 3: "millisecond"}.get(t.p or 0)
-    return f"date_trunc('{unit}', {sql})" if unit else sql
-
-
 def to_varchar(sql: str, t: Type) -> str:
     """CAST(x AS varchar)."""
     base = t.base
@@ -250,11 +290,11 @@ def to_varchar(sql: str, t: Type) -> str:
     if base in ("double", "real"):
         return f"trino_double_text(CAST({sql} AS VARCHAR))"
     if base == "timestamp":
-        return f"strftime({sql}, '{_format(t)}')"
+        return _clock(sql, t, "%Y-%m-%d %H:%M:%S")
     if base == "timestamp with time zone":
-        return f"strftime({sql}, '{_format(t)} UTC')"
+        return f"({_clock(zones.local(sql, t), t, '%Y-%m-%d %H:%M:%S')} || ' {zones.zone(t)}')"
     if base == "time":
-        return f"strftime(CAST('2000-01-01' AS DATE) + {sql}, '%H:%M:%S.%g')"
+        return _clock(f"(DATE '2000-01-01' + {sql})", t, "%H:%M:%S")
     if base == "interval day to second":
         return f"trino_day_interval_text(epoch_ms({sql}))"
     if base == "interval year to month":
@@ -262,10 +302,15 @@ def to_varchar(sql: str, t: Type) -> str:
     return f"CAST({sql} AS VARCHAR)"
 
 
-def _format(t: Type) -> str:
-    if (t.p or 0) == 0:
-        return "%Y-%m-%d %H:%M:%S"
-    return "%Y-%m-%d %H:%M:%S.%g" if (t.p or 0) <= 3 else "%Y-%m-%d %H:%M:%S.%f"
+def _clock(sql: str, t: Type, form: str) -> str:
+    """A TIMESTAMP with as many digits after the seconds as its type has."""
+    p = t.p or 0
+    if p == 0:
+        return f"strftime({sql}, '{form}')"
+    if p == 3:
+        return f"strftime({sql}, '{form}.%g')"
+    text = f"strftime({sql}, '{form}.%f')"
+    return text if p == 6 else f"left({text}, -{6 - p})"
 
 
 def to_json(sql: str, t: Type) -> str:
@@ -323,6 +368,8 @@ def comparable(c: Compiler, t: Type, op: str, node: exp.Expression) -> None:
 
 # DuckDB macros that the generated SQL uses; made once in each database.
 MACROS = [
+    # Microseconds rounded to a multiple of `step`, halves up.
+    "CREATE OR REPLACE MACRO trino_rounded(us, step) AS us + step // 2 - ((us + step // 2) % step + step) % step",
     r"""
     CREATE OR REPLACE MACRO trino_mantissa(d) AS
         left(d, 1) || '.' || CASE WHEN length(d) > 1 THEN substr(d, 2) ELSE '0' END
@@ -372,6 +419,32 @@ MACROS = [
     CREATE OR REPLACE MACRO hive_bytes_hash(h) AS CASE WHEN h IS NOT NULL THEN list_reduce(
         list_transform(range(CAST(length(h) // 2 AS BIGINT)), lambda λi: (CAST('0x' || substr(h, 2 * λi + 1, 2) AS BIGINT) + 128) % 256 - 128),
         lambda λa, λb: (λa * 31 + λb) & 4294967295, CAST(0 AS BIGINT)) END
+    """,
+    # The n-th occurrence of b in a, from the end if n is negative.
+    r"""
+    CREATE OR REPLACE MACRO trino_strpos(a, b, n) AS CASE WHEN a IS NULL OR b IS NULL OR n IS NULL THEN NULL ELSE
+        coalesce(list_filter(range(CAST(1 AS BIGINT), CAST(length(a) - length(b) + 2 AS BIGINT)),
+            lambda λi: substr(a, λi, length(b)) = b)[n], 0) END
+    """,
+    # At most n parts, the last with all that is left.
+    r"""
+    CREATE OR REPLACE MACRO trino_split(s, d, n) AS CASE WHEN len(string_split(s, d)) <= n THEN string_split(s, d)
+        ELSE list_append(string_split(s, d)[1:n - 1], array_to_string(string_split(s, d)[n:], d)) END
+    """,
+    r"""
+    CREATE OR REPLACE MACRO trino_wilson(x, n, z, side) AS
+        (x + z * z / 2 + side * z * sqrt(CAST(x AS DOUBLE) * (n - x) / n + z * z / 4)) / (n + z * z)
+    """,
+    r"""
+    CREATE OR REPLACE MACRO trino_bit_count(x, bits) AS
+        CAST(CASE WHEN bits >= 64 THEN bit_count(x) ELSE bit_count(x & ((CAST(1 AS BIGINT) << bits) - 1)) END AS BIGINT)
+    """,
+    # A map from each key to the list of its values.
+    r"""
+    CREATE OR REPLACE MACRO trino_multimap_of_entries(l) AS map_from_entries(list_transform(
+        list_filter(list_transform(l, lambda λy: λy.key), lambda λx, λi: λx IS NOT NULL
+            AND list_position(list_transform(l, lambda λy: λy.key), λx) = λi),
+        lambda λk: {'key': λk, 'value': list_transform(list_filter(l, lambda λy: λy.key = λk), lambda λy: λy.value)}))
     """,
     # A map of the entries with a key, the first of each key.
     r"""

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
+from local_aws.athena import jsonpath, zones
 from local_aws.athena import types as ty
 from local_aws.athena.errors import not_supported
 from local_aws.athena.expressions import (
@@ -23,8 +25,10 @@ from local_aws.athena.expressions import (
     raise_sql,
     raise_text,
     struct_field,
+    to_json,
     to_varchar,
 )
+from local_aws.athena.parser import JsonCall
 from local_aws.athena.types import Type, duckdb_type
 
 if TYPE_CHECKING:
@@ -44,6 +48,9 @@ _SIMPLE_TYPES = {
     "timestamptz": ty.TIMESTAMP_TZ,
     "varbinary": ty.VARBINARY,
     "json": ty.JSON,
+    "interval day to second": ty.INTERVAL_DAY,
+    "interval year to month": ty.INTERVAL_YEAR,
+    "time": ty.TIME,
     "array(varchar)": ty.array(ty.VARCHAR),
 }
 
@@ -64,6 +71,45 @@ replace(varchar, varchar, varchar): varchar = replace({0}, {1}, {2})
 starts_with(varchar, varchar): boolean = starts_with({0}, {1})
 ends_with(varchar, varchar): boolean = ends_with({0}, {1})
 strpos(varchar, varchar): bigint = CAST(instr({0}, {1}) AS BIGINT)
+strpos(varchar, varchar, bigint): bigint = trino_strpos({0}, {1}, {2})
+split(varchar, varchar, bigint): array(varchar) = trino_split({0}, {1}, {2})
+soundex(varchar): varchar = py_soundex({0})
+luhn_check(varchar): boolean = py_luhn_check({0})
+human_readable_seconds(double): varchar = py_human_readable_seconds({0})
+format_number(double): varchar = py_format_number({0})
+url_extract_parameter(varchar, varchar): varchar = py_url_extract_parameter({0}, {1})
+url_extract_port(varchar): bigint = CAST(nullif(regexp_extract({0}, '^[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?[^/?#:]*:([0-9]+)', 1), '') AS BIGINT)
+from_base(varchar, bigint): bigint = py_from_base({0}, {1})
+parse_duration(varchar): interval day to second = to_milliseconds(py_parse_duration({0}))
+from_utf8(varbinary): varchar = py_from_utf8({0})
+crc32(varbinary): bigint = py_crc32({0})
+sha512(varbinary): varbinary = py_digest({0}, 'sha512')
+hmac_md5(varbinary, varbinary): varbinary = py_hmac({0}, {1}, 'md5')
+hmac_sha1(varbinary, varbinary): varbinary = py_hmac({0}, {1}, 'sha1')
+hmac_sha256(varbinary, varbinary): varbinary = py_hmac({0}, {1}, 'sha256')
+hmac_sha512(varbinary, varbinary): varbinary = py_hmac({0}, {1}, 'sha512')
+to_big_endian_64(bigint): varbinary = py_pack_integer({0}, '>q')
+to_big_endian_32(integer): varbinary = py_pack_integer({0}, '>i')
+from_big_endian_64(varbinary): bigint = py_unpack_integer({0}, '>q')
+from_big_endian_32(varbinary): integer = CAST(py_unpack_integer({0}, '>i') AS INTEGER)
+to_ieee754_64(double): varbinary = py_pack_float({0}, '>d')
+to_ieee754_32(real): varbinary = py_pack_float(CAST({0} AS DOUBLE), '>f')
+from_ieee754_64(varbinary): double = py_unpack_float({0}, '>d')
+from_ieee754_32(varbinary): real = CAST(py_unpack_float({0}, '>f') AS FLOAT)
+to_base32(varbinary): varchar = py_to_base32({0})
+from_base32(varchar): varbinary = py_from_base32({0})
+to_base64url(varbinary): varchar = replace(replace(to_base64({0}), '+', '-'), '/', '_')
+from_base64url(varchar): varbinary = from_base64(replace(replace({0}, '-', '+'), '_', '/'))
+reverse(varbinary): varbinary = unhex(array_to_string(list_reverse(regexp_extract_all(hex({0}), '..')), ''))
+substr(varbinary, bigint): varbinary = unhex(CASE WHEN {1} = 0 OR abs({1}) > octet_length({0}) THEN '' WHEN {1} < 0 THEN substr(hex({0}), 2 * {1}) ELSE substr(hex({0}), 2 * {1} - 1) END)
+substr(varbinary, bigint, bigint): varbinary = unhex(CASE WHEN {1} = 0 OR {2} <= 0 OR abs({1}) > octet_length({0}) THEN '' WHEN {1} < 0 THEN substr(hex({0}), 2 * {1}, 2 * {2}) ELSE substr(hex({0}), 2 * {1} - 1, 2 * {2}) END)
+lpad(varbinary, bigint, varbinary): varbinary = unhex(lpad(hex({0}), CAST(2 * {1} AS INTEGER), hex({2})))
+rpad(varbinary, bigint, varbinary): varbinary = unhex(rpad(hex({0}), CAST(2 * {1} AS INTEGER), hex({2})))
+normal_cdf(double, double, double): double = py_normal_cdf({0}, {1}, {2})
+inverse_normal_cdf(double, double, double): double = py_inverse_normal_cdf({0}, {1}, {2})
+wilson_interval_lower(bigint, bigint, double): double = trino_wilson({0}, {1}, {2}, -1)
+wilson_interval_upper(bigint, bigint, double): double = trino_wilson({0}, {1}, {2}, 1)
+bit_count(bigint, bigint): bigint = trino_bit_count({0}, {1})
 lpad(varchar, bigint, varchar): varchar = lpad({0}, CAST({1} AS INTEGER), {2})
 rpad(varchar, bigint, varchar): varchar = rpad({0}, CAST({1} AS INTEGER), {2})
 ltrim(varchar): =0 = ltrim({0}, SPACE)
@@ -85,7 +131,6 @@ normalize(varchar): varchar = nfc_normalize({0})
 to_hex(varbinary): varchar = hex({0})
 from_hex(varchar): varbinary = unhex({0})
 to_utf8(varchar): varbinary = encode({0})
-from_utf8(varbinary): varchar = decode({0})
 to_base64(varbinary): varchar = to_base64({0})
 from_base64(varchar): varbinary = from_base64({0})
 md5(varbinary): varbinary = unhex(md5({0}))
@@ -98,14 +143,6 @@ url_extract_protocol(varchar): varchar = nullif(regexp_extract({0}, '^([A-Za-z][
 url_extract_path(varchar): varchar = regexp_extract({0}, '^[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*([^?#]*)', 1)
 url_extract_query(varchar): varchar = nullif(regexp_extract({0}, '^[^?#]*[?]([^#]*)', 1), '')
 url_extract_fragment(varchar): varchar = nullif(regexp_extract({0}, '#(.*)$', 1), '')
-
-regexp_like(varchar, varchar): boolean = regexp_matches({0}, {1})
-regexp_extract(varchar, varchar): varchar = CASE WHEN regexp_matches({0}, {1}) THEN regexp_extract({0}, {1}) END
-regexp_extract(varchar, varchar, bigint): varchar = CASE WHEN regexp_matches({0}, {1}) THEN regexp_extract({0}, {1}, CAST({2} AS INTEGER)) END
-regexp_extract_all(varchar, varchar): array(varchar) = regexp_extract_all({0}, {1})
-regexp_extract_all(varchar, varchar, bigint): array(varchar) = regexp_extract_all({0}, {1}, CAST({2} AS INTEGER))
-regexp_split(varchar, varchar): array(varchar) = string_split_regex({0}, {1})
-regexp_count(varchar, varchar): bigint = len(regexp_extract_all({0}, {1}))
 
 abs(number): =0 = abs({0})
 sign(double): double = CAST(sign({0}) AS DOUBLE)
@@ -156,6 +193,16 @@ day_of_year(temporal): bigint = dayofyear({0})
 doy(temporal): bigint = dayofyear({0})
 year_of_week(temporal): bigint = isoyear({0})
 yow(temporal): bigint = isoyear({0})
+timezone_minute(timestamptz): bigint = ZONEMINUTES % 60
+timezone_hour(timestamptz): bigint = ZONEMINUTES // 60
+to_milliseconds(interval day to second): bigint = epoch_ms({0})
+day(interval day to second): bigint = CAST(epoch_ms({0}) // 86400000 AS BIGINT)
+hour(interval day to second): bigint = CAST(epoch_ms({0}) // 3600000 % 24 AS BIGINT)
+minute(interval day to second): bigint = CAST(epoch_ms({0}) // 60000 % 60 AS BIGINT)
+second(interval day to second): bigint = CAST(epoch_ms({0}) // 1000 % 60 AS BIGINT)
+millisecond(interval day to second): bigint = CAST(epoch_ms({0}) % 1000 AS BIGINT)
+year(interval year to month): bigint = CAST((datepart('year', {0}) * 12 + datepart('month', {0})) // 12 AS BIGINT)
+month(interval year to month): bigint = CAST((datepart('year', {0}) * 12 + datepart('month', {0})) % 12 AS BIGINT)
 hour(instant): bigint = hour({0})
 minute(instant): bigint = minute({0})
 second(instant): bigint = second({0})
@@ -163,12 +210,8 @@ millisecond(instant): bigint = CAST(millisecond({0}) % 1000 AS BIGINT)
 last_day_of_month(temporal): date = last_day({0})
 to_unixtime(timestamp): double = epoch({0})
 to_unixtime(timestamptz): double = epoch({0})
-from_unixtime(double): timestamptz = to_timestamp(round({0} * 1000) / 1000)
-to_iso8601(date): varchar = CAST({0} AS VARCHAR)
-to_iso8601(timestamp): varchar = strftime({0}, '%Y-%m-%dT%H:%M:%S.%g')
-to_iso8601(timestamptz): varchar = strftime({0}, '%Y-%m-%dT%H:%M:%S.%gZ')
 from_iso8601_date(varchar): date = CASE WHEN {0} IS NULL OR regexp_full_match({0}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}') THEN CAST({0} AS DATE) ELSE FAILSQL(INVALID_FUNCTION_ARGUMENT|'Invalid format: "' \|\| {0} \|\| '"'|DATE) END
-from_iso8601_timestamp(varchar): timestamptz = CASE WHEN {0} IS NULL OR regexp_full_match({0}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}(T[0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}([.,][0-9]{{1,9}})?)?(Z|[+-]00:?00)?)?') THEN (CAST(regexp_replace(replace({0}, ',', '.'), '(Z|[+-]00:?00)$', '') AS TIMESTAMP) AT TIME ZONE 'UTC') ELSE FAILSQL(NOT_SUPPORTED|'from_iso8601_timestamp of "' \|\| {0} \|\| '": local_aws has no time zones but UTC'|TIMESTAMPTZ) END
+$from_iso8601_timestamp(varchar): timestamptz = CASE WHEN {0} IS NULL OR regexp_full_match({0}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}(T[0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}([.,][0-9]{{1,9}})?)?(Z|[+-]00:?00)?)?') THEN (CAST(regexp_replace(replace({0}, ',', '.'), '(Z|[+-]00:?00)$', '') AS TIMESTAMP) AT TIME ZONE 'UTC') ELSE FAILSQL(NOT_SUPPORTED|'from_iso8601_timestamp of "' \|\| {0} \|\| '": in local_aws a column of such texts has to be in UTC'|TIMESTAMPTZ) END
 
 json_parse(varchar): json = CASE WHEN {0} IS NULL OR json_valid({0}) THEN CAST(json({0}) AS VARCHAR) ELSE FAILSQL(INVALID_FUNCTION_ARGUMENT|'Cannot convert value to JSON: ''' \|\| {0} \|\| ''''|VARCHAR) END
 json_format(json): varchar = {0}
@@ -189,10 +232,10 @@ def _accept(e: E, want: str) -> E | None:
         return cast(e, base.get(want) or _SIMPLE_TYPES[want])
     if want == "number":
         return e if t.base in ty.NUMERIC else None
-    if want == "temporal":
-        return e if t.base in ("date", "timestamp", "timestamp with time zone") else None
-    if want == "instant":
-        return e if t.base in ("timestamp", "timestamp with time zone", "time") else None
+    if want in ("temporal", "instant"):
+        if t.base == "timestamp with time zone":
+            return _clock(e)
+        return e if t.base in ("timestamp", "date" if want == "temporal" else "time") else None
     if want == "text":
         return e if t.base in ("varchar", "char", "json") else None
     target = _SIMPLE_TYPES[want]
@@ -210,9 +253,16 @@ def _accept(e: E, want: str) -> E | None:
     return None
 
 
+def _clock(e: E) -> E:
+    """What the wall clock shows: of a timestamp with time zone that in its zone, else the value itself."""
+    if e.type.base != "timestamp with time zone" or zones.zone(e.type) == zones.UTC:
+        return e
+    return E(zones.local(e.sql, e.type), Type("timestamp", p=e.type.p))
+
+
 def _overloads() -> dict[str, list[tuple[list[str], str, str]]]:
     table: dict[str, list[tuple[list[str], str, str]]] = {}
-    pattern = re.compile(r"(\w+)\(([^)]*)\): (=?[\w()]+) = (.*)")
+    pattern = re.compile(r"([\w$]+)\(([^)]*)\): (=?[\w() ]+) = (.*)")
     for line in _TABLE.strip().splitlines():
         if not line:
             continue
@@ -257,6 +307,8 @@ def call(c: Compiler, name: str, args: list[E], node: exp.Expression) -> E:
         taken = [_accept(a, p) for a, p in zip(args, parameters, strict=True)]
         if any(t is None for t in taken):
             continue
+        if "ZONEMINUTES" in template:
+            template = template.replace("ZONEMINUTES", f"({zones.offset_minutes(args[0].sql, args[0].type)})")
         sql = "(" + template.format(*[t.sql for t in taken if t is not None]) + ")"
         if result.startswith("="):
             return E(sql, args[int(result[1:])].type)
@@ -276,23 +328,12 @@ def call(c: Compiler, name: str, args: list[E], node: exp.Expression) -> E:
 
 # What Trino has and this engine has not, so that the message can tell the two apart.
 _TRINO_ONLY = {
-    "approx_most_frequent", "approx_set", "array_frequency", "array_histogram", "bar", "beta_cdf",
-    "bing_tile", "bit_count", "bitwise_left_shift", "bitwise_right_shift",
-    "bitwise_right_shift_arithmetic", "char2hexint", "checksum", "classify", "color", "combinations",
-    "convex_hull_agg", "cosine_similarity", "crc32", "date_format_joda",
-    "evaluate_classifier_predictions", "format_number", "format", "from_big_endian_64", "from_encoded_polyline",
-    "from_geojson_geometry", "geometric_mean", "hash_counts", "hmac_md5", "hmac_sha1", "hmac_sha256",
-    "hmac_sha512", "human_readable_seconds", "inverse_beta_cdf", "inverse_normal_cdf",
-    "json_array_contains", "json_array_get", "json_exists", "json_object", "json_query", "json_value",
-    "learn_classifier", "learn_regressor", "luhn_check", "make_set_digest", "map_union",
-    "merge_set_digest", "multimap_agg", "multimap_from_entries", "murmur3", "ngrams", "normal_cdf",
-    "numeric_histogram", "objectid", "parse_data_size", "parse_duration", "parse_presto_data_size",
-    "qdigest_agg", "rand_between", "render", "rgb", "sha512", "shuffle", "soundex", "split_to_map",
-    "split_to_multimap", "spooky_hash_v2_32", "spooky_hash_v2_64", "st_area", "st_contains",
-    "st_distance", "st_point", "t_test", "tdigest_agg", "timezone", "timezone_hour", "timezone_minute",
-    "to_big_endian_64", "to_ieee754_32", "to_ieee754_64", "trim_array", "url_extract_parameter",
-    "url_extract_port", "uuid", "value_at_quantile", "wilson_interval_lower", "wilson_interval_upper",
-    "with_timezone", "word_stem", "xxhash64", "zip_longest",
+    "approx_most_frequent", "approx_set", "array_frequency", "bar", "beta_cdf", "bing_tile", "char2hexint", "checksum",
+    "classify", "color", "convex_hull_agg", "evaluate_classifier_predictions", "from_encoded_polyline",
+    "from_geojson_geometry", "hash_counts", "inverse_beta_cdf", "learn_classifier", "learn_regressor",
+    "make_set_digest", "merge_set_digest", "murmur3", "numeric_histogram", "objectid", "parse_presto_data_size",
+    "qdigest_agg", "render", "rgb", "spooky_hash_v2_32", "spooky_hash_v2_64", "st_area", "st_contains",
+    "st_distance", "st_point", "t_test", "tdigest_agg", "value_at_quantile", "word_stem", "xxhash64",
 }  # fmt: skip
 
 
@@ -319,6 +360,10 @@ def arithmetic(c: Compiler, op: str, a: E, b: E, node: exp.Expression) -> E:
                     "INVALID_FUNCTION_ARGUMENT", "Cannot add hour, minutes or seconds to a date", node
                 )
             return E(f"CAST(({a.sql} {op} {b.sql}) AS DATE)", ty.DATE)
+        if x == "time" and y == "interval year to month":
+            raise c.fail("TYPE_MISMATCH", f"Cannot apply operator: {a.type} {op} {b.type}", node)
+        if y == "interval year to month":
+            return _on_clock(a, lambda clock: f"({clock} {op} {b.sql})")
         return E(f"({a.sql} {op} {b.sql})", a.type)
     if op == "-" and x in temporal and y in temporal:
         both = ty.common(a.type, b.type)
@@ -334,6 +379,14 @@ def arithmetic(c: Compiler, op: str, a: E, b: E, node: exp.Expression) -> E:
     if y.startswith("interval") and x in (*ty.INTEGERS,) and op == "*":
         return E(f"({b.sql} * {a.sql})", b.type)
     raise c.fail("TYPE_MISMATCH", f"Cannot apply operator: {a.type} {op} {b.type}", node)
+
+
+def _on_clock(e: E, change: Callable[[str], str]) -> E:
+    """A timestamp moved on its wall clock, as months and days are counted."""
+    clock = _clock(e)
+    if clock is e:
+        return E(change(e.sql), e.type)
+    return E(zones.instant(change(clock.sql), zones.zone(e.type)), e.type)
 
 
 def _numeric(op: str, a: E, b: E) -> E:
@@ -511,6 +564,8 @@ def interval(c: Compiler, node: exp.Interval) -> E:
     while isinstance(value, exp.Neg | exp.Paren):
         negative ^= isinstance(value, exp.Neg)
         value = value.this
+    if isinstance(unit, exp.IntervalSpan) and isinstance(value, exp.Literal):
+        return _interval_span(c, value.name.strip(), unit, negative, node)
     if not name or not isinstance(value, exp.Literal):
         raise not_supported(f"INTERVAL of this form ({node.sql('trino')})")
     text = value.name.strip()
@@ -536,6 +591,33 @@ def interval(c: Compiler, node: exp.Interval) -> E:
     return E(f"to_milliseconds({ms})", ty.INTERVAL_DAY, value=ms)
 
 
+def _interval_span(c: Compiler, text: str, unit: exp.IntervalSpan, negative: bool, node: exp.Expression) -> E:
+    """INTERVAL '1-2' YEAR TO MONTH, INTERVAL '1 02:03:04.5' DAY TO SECOND and what lies between."""
+    first, last = (str(unit.args[k].name).upper().rstrip("S") for k in ("this", "expression"))
+    sign = -1 if negative else 1
+    if text[:1] in "+-":
+        sign, text = (-sign if text[0] == "-" else sign), text[1:]
+    if (first, last) == ("YEAR", "MONTH"):
+        m = re.fullmatch(r"(\d+)-(\d+)", text)
+        if m is not None:
+            months = sign * (int(m.group(1)) * 12 + int(m.group(2)))
+            return E(f"to_months({months})", ty.INTERVAL_YEAR, value=months)
+    units = ["DAY", "HOUR", "MINUTE", "SECOND"]
+    if first in units and last in units[units.index(first) + 1 :]:
+        chosen = units[units.index(first) : units.index(last) + 1]
+        separators = {"HOUR": r"\s+", "MINUTE": ":", "SECOND": ":"}
+        pattern = "".join(
+            (separators[u] if i else "") + (r"(\d+(?:\.\d{1,3})?)" if u == "SECOND" else r"(\d+)")
+            for i, u in enumerate(chosen)
+        )
+        m = re.fullmatch(pattern, text)
+        if m is not None:
+            factors = {"DAY": 86400000, "HOUR": 3600000, "MINUTE": 60000, "SECOND": 1000}
+            ms = sign * round(sum(float(v) * factors[u] for u, v in zip(chosen, m.groups(), strict=True)))
+            return E(f"to_milliseconds({ms})", ty.INTERVAL_DAY, value=ms)
+    raise c.fail("INVALID_LITERAL", f"'{text}' is not a valid interval literal", node)
+
+
 # -------------------------------------------------------------------------------------- special syntax
 
 
@@ -548,7 +630,9 @@ def now(c: Compiler, kind: str, node: exp.Expression) -> E:
     if kind == "timestamp":
         return E(f"TIMESTAMP '{ms}'", ty.TIMESTAMP)
     if kind == "time":
-        raise not_supported("CURRENT_TIME")
+        if not isinstance(node, exp.Localtime):
+            raise not_supported("CURRENT_TIME (LOCALTIME is)")
+        return E(f"TIME '{ms[11:]}'", ty.TIME)
     return E(f"TIMESTAMPTZ '{ms}+00'", ty.TIMESTAMP_TZ)
 
 
@@ -568,6 +652,8 @@ def extract(c: Compiler, node: exp.Extract, scope: Scope) -> E:
         "hour",
         "minute",
         "second",
+        "timezone_hour",
+        "timezone_minute",
     )
     if field not in known:
         raise c.fail("", f"Invalid EXTRACT field: {field.upper()}", node)
@@ -593,19 +679,38 @@ def strpos(c: Compiler, node: exp.StrPosition, scope: Scope) -> E:
 
 
 def at_time_zone(c: Compiler, node: exp.AtTimeZone, scope: Scope) -> E:
+    """https://trino.io/docs/435/functions/datetime.html#time-zone-conversion"""
     e = c.expr(node.this, scope)
-    zone = node.args["zone"]
-    if not isinstance(zone, exp.Literal) or zone.name.upper() not in ("UTC", "Z", "+00:00"):
-        raise not_supported(f"AT TIME ZONE {zone.sql('trino')} (only 'UTC' is)")
+    name = _zone_name(c, c.expr(node.args["zone"], scope), node)
     if e.type.base == "timestamp":
-        return E(f"({e.sql} AT TIME ZONE 'UTC')", Type("timestamp with time zone", p=e.type.p))
+        # Of the session's zone, UTC.
+        return E(f"({e.sql} AT TIME ZONE 'UTC')", _zoned(e.type, name))
     if e.type.base == "timestamp with time zone":
-        return e
+        return E(e.sql, _zoned(e.type, name))
     raise c.fail(
         "TYPE_MISMATCH",
         f"Type of value must be a time or timestamp with or without time zone (actual {e.type})",
         node,
     )
+
+
+def _zoned(t: Type, name: str) -> Type:
+    return Type("timestamp with time zone", p=t.p, zone=None if name == zones.UTC else name)
+
+
+def _zone_name(c: Compiler, e: E, node: exp.Expression) -> str:
+    """A zone given as text or as an interval."""
+    if e.type == ty.INTERVAL_DAY and isinstance(e.value, int):
+        minutes = e.value // 60000
+        text = f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}"
+    elif isinstance(e.value, str):
+        text = e.value
+    else:
+        raise not_supported("A time zone that is no literal")
+    name = zones.canonical(text)
+    if name is None:
+        raise c.fail("INVALID_FUNCTION_ARGUMENT", f"'{text}' is not a valid time zone", node)
+    return name
 
 
 # -------------------------------------------------------------------------------------------- lambdas
@@ -709,12 +814,50 @@ def _higher_order(
         final = f"list_reduce(list_prepend({first}, {rest}), lambda {p}, {q}: {step}).s"
         result = _lambda(c, nodes[3], scope, [E(f"({final})", state)])
         return E(f"CASE WHEN {a.sql} IS NULL THEN NULL ELSE {result.sql} END", result.type)
+    if name == "array_sort":
+        # Insertion into a sorted list, which is stable and lets any comparator decide.
+        sorted_type = _of_array(c, a, name, node)
+        p, q = f"{u}a", f"{u}b"
+        body = _lambda(c, nodes[1], scope, [E(f"{u}c", sorted_type), E(f"{q}[1]", sorted_type)])
+        if body.type.base not in ty.INTEGERS:
+            raise c.fail(
+                "TYPE_MISMATCH", f"Lambda of array_sort must return integer, not {body.type}", nodes[1]
+            )
+        null = raise_text(
+            "INVALID_FUNCTION_ARGUMENT", "Lambda comparator must return either -1, 0, or 1", "BOOLEAN"
+        )
+        before = f"CASE WHEN ({body.sql}) IS NULL THEN {null} ELSE ({body.sql}) <= 0 END"
+        after = f"({body.sql}) > 0"
+        singles = f"list_transform({a.sql}, lambda {u}: [{u}])"
+        step = f"list_concat(list_concat(list_filter({p}, lambda {u}c: {before}), {q}), list_filter({p}, lambda {u}c: {after}))"
+        return E(
+            f"CASE WHEN len({a.sql}) = 0 THEN {a.sql} ELSE list_reduce({singles}, lambda {p}, {q}: {step}) END",
+            a.type,
+        )
     if name == "zip_with":
         b = c.expr(nodes[1], scope)
         x, y = _of_array(c, a, name, node), _of_array(c, b, name, node)
         body = _lambda(c, nodes[2], scope, [E(f"{u}[1]", x), E(f"{u}[2]", y)])
         return E(f"list_transform(list_zip({a.sql}, {b.sql}), lambda {u}: {body.sql})", ty.array(body.type))
     k, v = _of_map(c, a, name, node)
+    if name == "map_zip_with":
+        if len(nodes) != 3:
+            raise c.fail("FUNCTION_NOT_FOUND", "Unexpected parameters for function map_zip_with", node)
+        b = c.expr(nodes[1], scope)
+        k2, v2 = _of_map(c, b, name, node)
+        if ty.common(k, k2) != k:
+            raise c.fail(
+                "FUNCTION_NOT_FOUND",
+                f"Unexpected parameters ({a.type}, {b.type}, ...) for function {name}",
+                node,
+            )
+        body = _lambda(c, nodes[2], scope, [E(u, k), E(f"{a.sql}[{u}]", v), E(f"{b.sql}[{u}]", v2)])
+        others = f"list_filter(map_keys({b.sql}), lambda {u}: NOT map_contains({a.sql}, {u}))"
+        keys = f"list_concat(map_keys({a.sql}), {others})"
+        return E(
+            f"map_from_entries(list_transform({keys}, lambda {u}: {{'key': {u}, 'value': {body.sql}}}))",
+            ty.map_of(k, body.type),
+        )
     key, value = E(f"{u}.key", k), E(f"{u}.value", v)
     body = _lambda(c, nodes[1], scope, [key, value], truth=name == "map_filter")
     if name == "map_filter":
@@ -732,7 +875,7 @@ def _higher_order(
 
 _HIGHER_ORDER = {
     "transform", "filter", "any_match", "all_match", "none_match", "reduce", "zip_with", "map_filter",
-    "transform_values", "transform_keys",
+    "transform_values", "transform_keys", "map_zip_with",
 }  # fmt: skip
 
 
@@ -850,6 +993,82 @@ def _version(c: Compiler, args: list[E], node: exp.Expression) -> E:
     return E("'local_aws'", ty.VARCHAR)
 
 
+@special("with_timezone")
+def _with_timezone(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    _arity(c, "with_timezone", args, node, 2)
+    e = cast(args[0], ty.TIMESTAMP) if args[0].type.base == "date" else args[0]
+    if e.type.base != "timestamp":
+        raise c.fail(
+            "FUNCTION_NOT_FOUND",
+            f"Unexpected parameters ({e.type}, varchar) for function with_timezone",
+            node,
+        )
+    name = _zone_name(c, args[1], node)
+    return E(zones.instant(e.sql, name), _zoned(e.type, name))
+
+
+@special("from_unixtime")
+def _from_unixtime(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    _arity(c, "from_unixtime", args, node, 1, 2, 3)
+    e = _accept(args[0], "double")
+    if e is None:
+        raise c.fail(
+            "FUNCTION_NOT_FOUND", f"Unexpected parameters ({args[0].type}) for function from_unixtime", node
+        )
+    name = zones.UTC
+    if len(args) == 2:
+        name = _zone_name(c, args[1], node)
+    elif len(args) == 3:
+        hours, minutes = args[1].value, args[2].value
+        if not isinstance(hours, int) or not isinstance(minutes, int):
+            raise not_supported("A time zone that is no literal")
+        name = zones.canonical(f"{'-' if hours < 0 else '+'}{abs(hours):02d}:{minutes:02d}") or zones.UTC
+    return E(f"to_timestamp(round({e.sql} * 1000) / 1000)", _zoned(ty.TIMESTAMP_TZ, name))
+
+
+@special("to_iso8601")
+def _to_iso8601(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    _arity(c, "to_iso8601", args, node, 1)
+    e = _temporal(c, args[0], "to_iso8601", node)
+    if e.type.base == "date":
+        return E(f"CAST({e.sql} AS VARCHAR)", ty.VARCHAR)
+    clock = f"replace({to_varchar(_clock(e).sql, Type('timestamp', p=e.type.p))}, ' ', 'T')"
+    if e.type.base == "timestamp":
+        return E(clock, ty.VARCHAR)
+    offset = "'Z'" if zones.zone(e.type) == zones.UTC else zones.offset_text(e.sql, e.type)
+    return E(f"({clock} || {offset})", ty.VARCHAR)
+
+
+@special("from_iso8601_timestamp")
+def _from_iso8601(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    _arity(c, "from_iso8601_timestamp", args, node, 1)
+    e = args[0]
+    if isinstance(e.value, str):
+        m = re.fullmatch(
+            r"(\d{4}(?:-\d{2}(?:-\d{2})?)?)(?:T(\d{2}(?::\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?)?))?(Z|[+-]\d{2}(?::?\d{2})?)?",
+            e.value,
+        )
+        if m is None:
+            raise c.fail("INVALID_FUNCTION_ARGUMENT", f'Invalid format: "{e.value}"', node)
+        day, clock = (m.group(1) + "-01-01")[:10], (m.group(2) or "00").replace(",", ".")
+        clock = clock if ":" in clock else clock + ":00"
+        name = zones.canonical(m.group(3)) if m.group(3) else zones.UTC
+        if name is None:
+            raise c.fail("INVALID_FUNCTION_ARGUMENT", f'Invalid format: "{e.value}"', node)
+        head, _, fraction = clock.partition(".")
+        moment = f"CAST('{day} {head}.{fraction[:3] or '0'}' AS TIMESTAMP)"
+        return E(zones.instant(moment, name), _zoned(ty.TIMESTAMP_TZ, name))
+    name, parameters, (_, _, template) = (
+        "from_iso8601_timestamp",
+        ["varchar"],
+        OVERLOADS["$from_iso8601_timestamp"][0],
+    )
+    text = _accept(e, parameters[0])
+    if text is None:
+        raise c.fail("FUNCTION_NOT_FOUND", f"Unexpected parameters ({e.type}) for function {name}", node)
+    return E("(" + template.format(text.sql) + ")", ty.TIMESTAMP_TZ)
+
+
 @special("date")
 def _date(c: Compiler, args: list[E], node: exp.Expression) -> E:
     _arity(c, "date", args, node, 1)
@@ -928,27 +1147,6 @@ def _to_base(c: Compiler, args: list[E], node: exp.Expression) -> E:
     return E(f"lower(to_base({args[0].sql}, CAST({args[1].sql} AS INTEGER)))", ty.VARCHAR)
 
 
-@special("from_base")
-def _from_base(c: Compiler, args: list[E], node: exp.Expression) -> E:
-    raise not_supported("Function 'from_base'")
-
-
-@special("regexp_replace")
-def _regexp_replace(c: Compiler, args: list[E], node: exp.Expression) -> E:
-    _arity(c, "regexp_replace", args, node, 2, 3)
-    replacement = "''"
-    if len(args) == 3:
-        if args[2].value is None:
-            raise not_supported("regexp_replace with a replacement that is no literal")
-        text = args[2].value.replace("\\$", "\x02")
-        text = re.sub(r"\\(?!\d)(.)", r"\1", text.replace("\\\\", "\\\\\\\\")) if "\\" in text else text
-        text = re.sub(r"\$(\d)", r"\\\1", text).replace("\x02", "$")
-        if "${" in text:
-            raise not_supported("regexp_replace with named groups in the replacement")
-        replacement = "'" + text.replace("'", "''") + "'"
-    return E(f"regexp_replace({args[0].sql}, {args[1].sql}, {replacement}, 'g')", ty.VARCHAR)
-
-
 _UNITS = {
     "millisecond": ("to_milliseconds", 1),
     "second": ("to_seconds", 1),
@@ -994,8 +1192,12 @@ def _date_add(c: Compiler, args: list[E], node: exp.Expression) -> E:
         kind = "DOUBLE"
     if e.type.base == "date" and function == "to_days":
         return E(f"({e.sql} + CAST({n} AS INTEGER))", ty.DATE)
-    sql = f"({e.sql} + {function}(CAST({n} AS {kind})))"
-    return E(f"CAST({sql} AS {duckdb_type(e.type)})" if e.type.base == "date" else sql, e.type)
+    step = f"{function}(CAST({n} AS {kind}))"
+    if e.type.base == "date":
+        return E(f"CAST(({e.sql} + {step}) AS DATE)", e.type)
+    if function in ("to_days", "to_months", "to_years"):
+        return _on_clock(e, lambda clock: f"({clock} + {step})")
+    return E(f"({e.sql} + {step})", e.type)
 
 
 def _temporal(c: Compiler, e: E, name: str, node: exp.Expression) -> E:
@@ -1018,7 +1220,12 @@ def _date_diff(c: Compiler, args: list[E], node: exp.Expression) -> E:
     assert t is not None
     unit = _unit(c, args[0], node, t)
     # datesub counts whole units, as Trino does; datediff would count boundaries.
-    return E(f"datesub('{unit}', {cast(a, t).sql}, {cast(b, t).sql})", ty.BIGINT)
+    x, y = cast(a, t), cast(b, t)
+    if unit in ("day", "week", "month", "quarter", "year") and t.base == "timestamp with time zone":
+        # On the clock of the first, as Joda's chronology does.
+        zoned = replace(t, zone=a.type.zone)
+        x, y = _clock(E(x.sql, zoned)), _clock(E(y.sql, zoned))
+    return E(f"datesub('{unit}', {x.sql}, {y.sql})", ty.BIGINT)
 
 
 @special("date_trunc")
@@ -1026,7 +1233,9 @@ def _date_trunc(c: Compiler, args: list[E], node: exp.Expression) -> E:
     _arity(c, "date_trunc", args, node, 2)
     e = _temporal(c, args[1], "date_trunc", node)
     unit = _unit(c, args[0], node, e.type)
-    return E(f"CAST(date_trunc('{unit}', {e.sql}) AS {duckdb_type(e.type)})", e.type)
+    if e.type.base == "date":
+        return E(f"CAST(date_trunc('{unit}', {e.sql}) AS DATE)", e.type)
+    return _on_clock(e, lambda clock: f"date_trunc('{unit}', {clock})")
 
 
 # https://trino.io/docs/435/functions/datetime.html#mysql-date-functions; None: not allowed there.
@@ -1056,7 +1265,7 @@ def _mysql_format(c: Compiler, e: E, node: exp.Expression) -> str:
 def _date_format(c: Compiler, args: list[E], node: exp.Expression) -> E:
     _arity(c, "date_format", args, node, 2)
     e = _temporal(c, args[0], "date_format", node)
-    return E(f"strftime({e.sql}, '{_mysql_format(c, args[1], node)}')", ty.VARCHAR)
+    return E(f"strftime({_clock(e).sql}, '{_mysql_format(c, args[1], node)}')", ty.VARCHAR)
 
 
 @special("date_parse")
@@ -1487,6 +1696,103 @@ def _json_size(c: Compiler, args: list[E], node: exp.Expression) -> E:
     )
 
 
+def json_call(c: Compiler, node: JsonCall, scope: Scope) -> E:
+    """https://trino.io/docs/435/functions/json.html"""
+    kind = node.args["kind"]
+    args = [c.expr(e, scope) for e in node.expressions]
+    if kind == "JSON_OBJECT":
+        pairs = [(args[i], args[i + 1]) for i in range(0, len(args), 2)]
+        return _json_made("{", "}", [(k, v) for k, v in pairs], bool(node.args["absent"]))
+    if kind == "JSON_ARRAY":
+        return _json_made("[", "]", [(None, v) for v in args], bool(node.args["absent"]))
+    if args[0].type.base not in ("varchar", "char", "json", "unknown"):
+        raise c.fail(
+            "TYPE_MISMATCH", f"Cannot read input of type {args[0].type} as JSON using formatting JSON", node
+        )
+    text = cast(args[0], ty.VARCHAR).sql if args[0].type.base == "unknown" else args[0].sql
+    path = args[1]
+    if not isinstance(path.value, str):
+        raise not_supported("A JSON path that is no literal")
+    jsonpath.check(path.value, c, node)
+    error = node.args.get("error")
+    if kind == "JSON_EXISTS":
+        found = f"py_json_exists({text}, {path.sql})"
+        otherwise = {
+            "TRUE": "true",
+            "UNKNOWN": "CAST(NULL AS BOOLEAN)",
+            "ERROR": _json_failure(found, "BOOLEAN"),
+        }
+        return E(
+            f"CASE {found} WHEN 'true' THEN true WHEN 'false' THEN false "
+            f"ELSE CASE WHEN {text} IS NULL THEN NULL ELSE {otherwise.get(error or 'FALSE', 'false')} END END",
+            ty.BOOLEAN,
+        )
+    target = ty.trino_type(node.args["returning"]) if node.args.get("returning") is not None else ty.VARCHAR
+    if kind == "JSON_QUERY":
+        options = f"{node.args.get('wrapper') or 'without'} {node.args.get('quotes') or 'keep'}"
+        found = f"py_json_query({text}, {path.sql}, '{options}')"
+    else:
+        found = f"py_json_value({text}, {path.sql})"
+    if target.base not in ("varchar", "char", *ty.NUMERIC, "boolean", "date", "timestamp", "time"):
+        raise not_supported(f"{kind} RETURNING {target}")
+    d = duckdb_type(target)
+
+    def case(name: str) -> str:
+        behaviour = node.args.get(name) or "NULL"
+        if behaviour == "DEFAULT":
+            return coerce(c, c.expr(node.args[f"{name}_value"], scope), target, node).sql
+        if behaviour == "ERROR":
+            return _json_failure(found, d)
+        return {"EMPTY ARRAY": "'[]'", "EMPTY OBJECT": "'{}'"}.get(behaviour, f"CAST(NULL AS {d})")
+
+    value = coerce(c, E(f"substr({found}, 2)", ty.VARCHAR), target, node).sql
+    if node.args.get("error") != "ERROR" and target.base != "varchar":
+        # A value that the type cannot hold is an error of the path, too.
+        tried = f"TRY({value})"
+        value = f"CASE WHEN {tried} IS NULL THEN {case('error')} ELSE {tried} END"
+    return E(
+        f"CASE left({found}, 1) WHEN 'v' THEN {value} WHEN 'e' THEN {case('empty')} WHEN 'x' THEN {case('error')} END",
+        target,
+    )
+
+
+def _json_failure(found: str, d: str) -> str:
+    message = f"CASE WHEN {found} = 'e' THEN 'cannot extract value from JSON: JSON path found no items' ELSE substr({found}, 2) END"
+    return raise_sql("JSON_VALUE_RESULT_ERROR", message, d)
+
+
+def _json_made(opening: str, closing: str, items: list[tuple[E | None, E]], absent: bool) -> E:
+    parts = []
+    for key, value in items:
+        text = (
+            f"coalesce({to_json(value.sql, value.type) if value.type.base != 'unknown' else 'NULL'}, 'null')"
+        )
+        if key is not None:
+            text = f"CAST(to_json({to_varchar(key.sql, key.type)}) AS VARCHAR) || ':' || {text}"
+        parts.append(f"CASE WHEN {value.sql} IS NULL THEN NULL ELSE {text} END" if absent else text)
+    if not parts:
+        return E(f"'{opening}{closing}'", ty.VARCHAR)
+    return E(f"('{opening}' || concat_ws(',', {', '.join(parts)}) || '{closing}')", ty.VARCHAR)
+
+
+@special("json_array_get")
+def _json_array_get(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    _arity(c, "json_array_get", args, node, 2)
+    return E(f"py_json_array_get({args[0].sql}, CAST({args[1].sql} AS BIGINT))", ty.JSON)
+
+
+@special("json_array_contains")
+def _json_array_contains(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    _arity(c, "json_array_contains", args, node, 2)
+    if args[1].type.base not in ("varchar", "boolean", *ty.NUMERIC):
+        raise c.fail(
+            "FUNCTION_NOT_FOUND",
+            f"Unexpected parameters ({args[0].type}, {args[1].type}) for function json_array_contains",
+            node,
+        )
+    return E(f"py_json_array_contains({args[0].sql}, {to_json(args[1].sql, args[1].type)})", ty.BOOLEAN)
+
+
 # ----------------------------------------------------------------------------------------- aggregates
 
 # name: (DuckDB function, parameter kinds, result type, wrapper)
@@ -1507,12 +1813,16 @@ _AGGREGATES: dict[str, tuple[str, list[str], str, str]] = {
     "regr_slope": ("regr_slope", ["double", "double"], "double", "{}"),
     "regr_intercept": ("regr_intercept", ["double", "double"], "double", "{}"),
     "approx_distinct": ("approx_count_distinct", ["any"], "bigint", "CAST({} AS BIGINT)"),
+    "bitwise_xor_agg": ("bit_xor", ["bigint"], "bigint", "{}"),
+    "geometric_mean": ("geomean", ["double"], "double", "{}"),
+    "kurtosis": ("kurtosis", ["double"], "double", "{}"),
     "bitwise_and_agg": ("bit_and", ["bigint"], "bigint", "{}"),
     "bitwise_or_agg": ("bit_or", ["bigint"], "bigint", "{}"),
 }
 _OTHER_AGGREGATES = {
     "count", "sum", "avg", "min", "max", "min_by", "max_by", "array_agg", "set_agg", "arbitrary", "any_value",
-    "map_agg", "histogram", "listagg", "approx_percentile", "grouping", "geometric_mean",
+    "map_agg", "histogram", "listagg", "approx_percentile", "grouping",
+    "multimap_agg", "map_union", "skewness",
 }  # fmt: skip
 _RANKING: dict[str, tuple[str, Type]] = {
     "row_number": ("row_number", ty.BIGINT),
@@ -1572,7 +1882,7 @@ def compile_call(
         raise c.fail(
             "FUNCTION_NOT_AGGREGATE", f"Filter is only valid for aggregation functions, not {name}", node
         )
-    if name in _HIGHER_ORDER:
+    if name in _HIGHER_ORDER or (name == "array_sort" and len(nodes) == 2):
         if len(nodes) < 2:
             raise c.fail("FUNCTION_NOT_FOUND", f"Unexpected parameters for function {name}", node)
         return _higher_order(c, name, nodes, scope, truth, node)
@@ -1744,6 +2054,24 @@ def _aggregate_function(
         m = ty.map_of(k.type, v.type)
         # A key met twice keeps one value, any one: here the first.
         return "list", [pair], m, "trino_map_of_entries({})"
+    if name == "multimap_agg":
+        if len(args) != 2:
+            raise wrong
+        k, v = args
+        pair = f"{{'key': {k.sql}, 'value': {v.sql}}}"
+        return "list", [pair], ty.map_of(k.type, ty.array(v.type)), "trino_multimap_of_entries({})"
+    if name == "map_union":
+        if len(args) != 1 or t.base != "map":
+            raise wrong
+        return "list", [f"map_entries({e.sql})"], t, "trino_map_of_entries(flatten({}))"
+    if name == "skewness":
+        if len(args) != 1 or (x := _accept(e, "double")) is None:
+            raise wrong
+        # Of the population, where DuckDB's is that of a sample.
+        moments = "list_transform({}, lambda λx: pow(λx - list_avg({}), 3))".replace("{}", "{0}")
+        squares = "list_transform({0}, lambda λx: pow(λx - list_avg({0}), 2))"
+        formula = f"(sqrt(len({{0}})) * list_sum({moments}) / pow(list_sum({squares}), 1.5))"
+        return "list", [x.sql], ty.DOUBLE, f"CASE WHEN len({{0}}) >= 3 THEN {formula} END"
     if name == "histogram":
         return "histogram", [e.sql], ty.map_of(t, ty.BIGINT), f"CAST({{}} AS MAP({duckdb_type(t)}, BIGINT))"
     if name == "approx_percentile":

@@ -14,8 +14,9 @@ from sqlglot import exp
 from sqlglot.dialects.trino import Trino
 from sqlglot.errors import ParseError, TokenError
 from sqlglot.parsers.trino import TrinoParser
+from sqlglot.tokens import TokenType
 
-from local_aws.athena.errors import QueryError
+from local_aws.athena.errors import QueryError, not_supported
 
 # What is no plain call: name AS type, unit FROM value, and so on.
 _SPECIAL_SYNTAX = ("CAST", "TRY_CAST", "EXTRACT", "TRIM", "POSITION", "SUBSTRING", "LISTAGG")
@@ -32,16 +33,115 @@ def _written_out(parse: Any) -> Any:
     return one
 
 
+class JsonCall(exp.Expression, exp.Func):
+    """JSON_EXISTS, JSON_VALUE, JSON_QUERY, JSON_OBJECT or JSON_ARRAY, whose arguments have words between them.
+
+    https://trino.io/docs/435/functions/json.html
+    """
+
+    arg_types: ClassVar[dict[str, bool]] = {
+        "kind": True, "expressions": False, "returning": False, "wrapper": False, "quotes": False,
+        "empty": False, "empty_value": False, "error": False, "error_value": False, "absent": False,
+    }  # fmt: skip
+
+
 class _PlainParser(TrinoParser):
     FUNCTIONS: ClassVar[dict[str, Any]] = {}
     FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {
-        k: _written_out(v) if k.endswith("CAST") else v
-        for k, v in TrinoParser.FUNCTION_PARSERS.items()
-        if k in _SPECIAL_SYNTAX
+        **{
+            k: _written_out(v) if k.endswith("CAST") else v
+            for k, v in TrinoParser.FUNCTION_PARSERS.items()
+            if k in _SPECIAL_SYNTAX
+        },
+        "JSON_EXISTS": lambda self: self._parse_json_path("JSON_EXISTS"),
+        "JSON_VALUE": lambda self: self._parse_json_path("JSON_VALUE"),
+        "JSON_QUERY": lambda self: self._parse_json_path("JSON_QUERY"),
+        "JSON_OBJECT": lambda self: self._parse_json_made("JSON_OBJECT"),
+        "JSON_ARRAY": lambda self: self._parse_json_made("JSON_ARRAY"),
     }
     NO_PAREN_FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {
         k: v for k, v in TrinoParser.NO_PAREN_FUNCTION_PARSERS.items() if k in ("ANY", "CASE", "IF")
     }
+
+    def _parse_json_path(self, kind: str) -> JsonCall:
+        call = JsonCall(kind=kind, expressions=[self._parse_assignment()])
+        self._match_text_seq("FORMAT", "JSON")
+        self._match(TokenType.COMMA)
+        call.append("expressions", self._parse_assignment())
+        if self._match_text_seq("PASSING"):
+            raise not_supported("PASSING in JSON functions")
+        if self._match_text_seq("RETURNING"):
+            call.set("returning", self._parse_types())
+        for words, wrapper in (
+            (("WITHOUT", "ARRAY", "WRAPPER"), "without"),
+            (("WITHOUT", "WRAPPER"), "without"),
+            (("WITH", "CONDITIONAL", "ARRAY", "WRAPPER"), "conditional"),
+            (("WITH", "CONDITIONAL", "WRAPPER"), "conditional"),
+            (("WITH", "UNCONDITIONAL", "ARRAY", "WRAPPER"), "unconditional"),
+            (("WITH", "UNCONDITIONAL", "WRAPPER"), "unconditional"),
+            (("WITH", "ARRAY", "WRAPPER"), "unconditional"),
+            (("WITH", "WRAPPER"), "unconditional"),
+        ):
+            if self._match_text_seq(*words):
+                call.set("wrapper", wrapper)
+                break
+        for word in ("KEEP", "OMIT"):
+            if self._match_text_seq(word, "QUOTES"):
+                self._match_text_seq("ON", "SCALAR", "STRING")
+                call.set("quotes", word.lower())
+        for _ in range(2):
+            behaviour, value = self._parse_json_behaviour()
+            if behaviour is None:
+                break
+            self._match_text_seq("ON")
+            case = "empty" if self._match_text_seq("EMPTY") else "error"
+            if case == "error" and not self._match_text_seq("ERROR"):
+                self.raise_error("Expecting: 'EMPTY', 'ERROR'")
+            call.set(case, behaviour)
+            call.set(f"{case}_value", value)
+        return call
+
+    def _parse_json_behaviour(self) -> tuple[str | None, Any]:
+        for words in (
+            ("NULL",),
+            ("ERROR",),
+            ("TRUE",),
+            ("FALSE",),
+            ("UNKNOWN",),
+            ("EMPTY", "ARRAY"),
+            ("EMPTY", "OBJECT"),
+        ):
+            if self._match_text_seq(*words):
+                return " ".join(words), None
+        if self._match_text_seq("DEFAULT"):
+            return "DEFAULT", self._parse_bitwise()
+        return None, None
+
+    def _parse_json_made(self, kind: str) -> JsonCall:
+        """Keys and values of JSON_OBJECT one after another; values of JSON_ARRAY."""
+        call = JsonCall(kind=kind, expressions=[], absent=kind == "JSON_ARRAY")
+        while self._curr and self._curr.token_type != TokenType.R_PAREN:
+            if self._match_text_seq("NULL", "ON", "NULL"):
+                call.set("absent", False)
+            elif self._match_text_seq("ABSENT", "ON", "NULL"):
+                call.set("absent", True)
+            elif self._match_text_seq("WITHOUT", "UNIQUE"):
+                self._match_text_seq("KEYS")
+            elif self._match_text_seq("WITH", "UNIQUE") or self._match_text_seq("RETURNING"):
+                raise not_supported(f"{kind} with UNIQUE KEYS or RETURNING")
+            else:
+                if kind == "JSON_OBJECT":
+                    named = self._match_text_seq("KEY")
+                    call.append("expressions", self._parse_bitwise())
+                    if not (self._match(TokenType.COLON) or self._match_text_seq("VALUE")) or (
+                        named and self._prev.token_type == TokenType.COLON
+                    ):
+                        self.raise_error("Expecting: 'VALUE', ':'")
+                call.append("expressions", self._parse_assignment())
+                self._match_text_seq("FORMAT", "JSON")
+                if not self._match(TokenType.COMMA):
+                    continue
+        return call
 
 
 class LocalAwsTrino(Trino):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,9 @@ def as_text(sql: str, t: Type) -> str:
             parts.append(f"'{label}=' || {_inner(struct_field(sql, t, i), t.args[i])}")
         body = " || ', ' || ".join(parts)
         return f"CASE WHEN {sql} IS NULL THEN NULL ELSE '{{' || {body} || '}}' END"
+    if t.base.startswith("time") and (t.p or 0) < 3:
+        # Athena shows milliseconds at least.
+        t = replace(t, p=3)
     return to_varchar(sql, t)
 
 

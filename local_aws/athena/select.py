@@ -15,16 +15,17 @@ import itertools
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from sqlglot import exp
 
 from local_aws.athena import functions as fn
+from local_aws.athena import library as _library  # noqa: F401 (registers functions)
 from local_aws.athena import types as ty
 from local_aws.athena.errors import QueryError, not_supported
 from local_aws.athena.expressions import E, cast, coerce, comparable, literal, struct_field
-from local_aws.athena.parser import parse_query, position
+from local_aws.athena.parser import JsonCall, parse_query, position
 from local_aws.athena.types import Type
 
 
@@ -139,6 +140,8 @@ class _Cte:
     columns: list[str]
     context: dict[str, _Cte]
     recursive: bool = False
+    # What the name means inside of its own recursion.
+    step: Query | None = None
 
 
 class Compiler:
@@ -213,10 +216,9 @@ class Compiler:
             return
         saved = self.ctes
         for cte in clause.expressions:
-            if clause.args.get("recursive") and _mentions(cte.this, cte.alias):
-                raise not_supported("WITH RECURSIVE", position(self.source, cte))
             columns = [c.name for c in cte.args["alias"].args.get("columns") or []]
-            self.ctes = {**self.ctes, cte.alias.lower(): _Cte(cte.this, columns, self.ctes)}
+            recursive = bool(clause.args.get("recursive")) and _mentions(cte.this, cte.alias)
+            self.ctes = {**self.ctes, cte.alias.lower(): _Cte(cte.this, columns, self.ctes, recursive)}
         try:
             yield
         finally:
@@ -226,8 +228,14 @@ class Compiler:
 
     def _relation(self, node: exp.Expression, scope: Scope) -> tuple[str, Relation]:
         """FROM item: its SQL and what it brings into scope."""
-        if node.args.get("sample") or isinstance(node, exp.TableSample):
-            raise not_supported("TABLESAMPLE", position(self.source, node))
+        sample = node.args.get("sample")
+        if sample is not None:
+            node.set("sample", None)
+            try:
+                sql, relation = self._relation(node, scope)
+            finally:
+                node.set("sample", sample)
+            return f"{sql}{self._sample(sample)}", relation
         if isinstance(node, exp.Table):
             return self._table(node, scope)
         if isinstance(node, exp.Unnest):
@@ -251,6 +259,22 @@ class Compiler:
             query = self._values(node, scope)
             return self._derived(query, node.args.get("alias"), node)
         raise not_supported(f"FROM {node.sql('trino')[:60]}", position(self.source, node))
+
+    def _sample(self, sample: exp.Expression) -> str:
+        """TABLESAMPLE BERNOULLI or SYSTEM: each row is taken with the probability."""
+        method, percent = sample.args.get("method"), sample.args.get("percent") or sample.args.get("size")
+        while isinstance(percent, exp.Paren):
+            percent = percent.this
+        name = str(getattr(method, "name", method) or "").upper()
+        if name not in ("BERNOULLI", "SYSTEM") or not isinstance(percent, exp.Literal):
+            raise not_supported(f"TABLESAMPLE {name}", position(self.source, sample))
+        if not 0 <= float(percent.name) <= 100:
+            raise self.fail(
+                "INVALID_ARGUMENTS",
+                "Sample percentage must be greater than or equal to 0 and less than or equal to 100",
+                sample,
+            )
+        return f" TABLESAMPLE BERNOULLI({float(percent.name)}%)"
 
     def _subquery(
         self, node: exp.Subquery, scope: Scope, alias: exp.Expression | None
@@ -290,15 +314,21 @@ class Compiler:
         alias_node = node.args.get("alias")
         alias = alias_node.name.lower() if alias_node is not None and alias_node.name else name.lower()
         version = node.args.get("version")
+        if isinstance(node.this, exp.Anonymous) and node.this.name.lower() == "table":
+            return self._table_function(node, scope)
         if not isinstance(node.this, exp.Identifier):
             raise not_supported(f"Table function {node.this.sql('trino')[:60]}", where)
         cte = self.ctes.get(name.lower()) if not node.db else None
         if cte is not None:
             saved, self.ctes = self.ctes, cte.context
             try:
-                query = self.query(cte.node, None)
+                if cte.step is not None:
+                    query = cte.step
+                else:
+                    query = self._recursive(cte, name, node) if cte.recursive else self.query(cte.node, None)
             finally:
                 self.ctes = saved
+            query = Query(query.sql, [replace(f) for f in query.fields])
             if cte.columns:
                 if len(cte.columns) != len(query.fields):
                     raise self.fail(
@@ -354,6 +384,86 @@ class Compiler:
 
         value = self.expr(version.expression, Scope([]))
         return as_of(found, version.name.upper(), value, self.evaluate)
+
+    def _table_function(self, node: exp.Table, scope: Scope) -> tuple[str, Relation]:
+        """TABLE(sequence(start, stop, step)), the only function of tables that needs none
+        (https://trino.io/docs/435/functions/table.html)."""
+        calls = node.this.expressions
+        if len(calls) != 1 or not isinstance(calls[0], exp.Anonymous) or calls[0].name.lower() != "sequence":
+            raise not_supported(f"Table function {node.this.sql('trino')[:60]}", position(self.source, node))
+        named: dict[str, exp.Expression] = {}
+        for key, e in zip(("start", "stop", "step"), calls[0].expressions, strict=False):
+            if isinstance(e, exp.Kwarg | exp.PropertyEQ):
+                named[e.this.name.lower()] = e.expression
+            else:
+                named[key] = e
+        values = {k: self.expr(e, scope).sql for k, e in named.items()}
+        if "stop" not in values:
+            raise self.fail("MISSING_ARGUMENT", "Missing argument: STOP", node)
+        r = self.alias()
+        start, step = values.get("start", "0"), values.get("step", "1")
+        sql = f'(SELECT unnest(generate_series(CAST({start} AS BIGINT), CAST({values["stop"]} AS BIGINT), CAST({step} AS BIGINT))) AS "c0") AS {r}'
+        relation = Relation(None, [Field("sequential_number", ty.BIGINT, f'{r}."c0"')])
+        alias = node.args.get("alias")
+        relation.alias = alias.name.lower() if alias is not None and alias.name else None
+        self._rename(relation, alias, node)
+        return sql, relation
+
+    def _recursive(self, cte: _Cte, name: str, node: exp.Expression) -> Query:
+        """WITH RECURSIVE: the rows of the first query, and of the second while it gives any.
+
+        https://trino.io/docs/435/sql/select.html#with-recursive-clause
+        """
+        union = cte.node
+        while isinstance(union, exp.Subquery | exp.Paren):
+            union = union.this
+        if not isinstance(union, exp.Union) or _mentions(union.this, name):
+            raise self.fail(
+                "INVALID_RECURSIVE_REFERENCE", "recursive query must be a UNION of a base and a step", node
+            )
+        if not cte.columns:
+            raise self.fail("MISSING_COLUMN_ALIASES", "missing column aliases in recursive WITH query", node)
+        base = self.query(union.this, None)
+        r = self.alias()
+        names = ", ".join(f'"c{i}"' for i in range(len(base.fields)))
+        itself = Query(
+            f"SELECT * FROM {r}",
+            [Field(n, f.type, "") for n, f in zip(cte.columns, base.fields, strict=False)],
+        )
+        saved = self.ctes
+        self.ctes = {**self.ctes, name.lower(): _Cte(union, cte.columns, self.ctes, step=itself)}
+        try:
+            step = self.query(union.expression, None)
+        finally:
+            self.ctes = saved
+        if len(step.fields) != len(base.fields):
+            raise self.fail(
+                "TYPE_MISMATCH",
+                f"base and step relations of recursion have different number of fields: {len(base.fields)}, {len(step.fields)}",
+                node,
+            )
+        items = []
+        for i, (a, b) in enumerate(zip(base.fields, step.fields, strict=True)):
+            fits = ty.common(a.type, b.type) == a.type or (
+                a.type.base == b.type.base == "varchar" and a.type.p is None
+            )
+            if not fits:
+                raise self.fail(
+                    "TYPE_MISMATCH",
+                    f"recursion step relation output type ({b.type}) is not coercible to recursion base relation output type ({a.type}) at column {i + 1}",
+                    node,
+                )
+            items.append(f'{cast(E(f"""q."c{i}" """.strip(), b.type), a.type).sql} AS "c{i}"')
+        word = "UNION" if union.args.get("distinct") else "UNION ALL"
+        fields = [Field(n, f.type, "") for n, f in zip(cte.columns, base.fields, strict=False)]
+        typed = ", ".join(
+            f'CAST("c{i}" AS {ty.duckdb_type(f.type)}) AS "c{i}"' for i, f in enumerate(base.fields)
+        )
+        sql = (
+            f"WITH RECURSIVE {r}({names}) AS ((SELECT {typed} FROM ({base.sql})) {word} "
+            f"(SELECT {', '.join(items)} FROM ({step.sql}) AS q)) SELECT * FROM {r}"
+        )
+        return Query(sql, fields)
 
     def _view(self, view: View, database: str, name: str, node: exp.Table) -> tuple[str, Relation]:
         if (database, name) in self._views:
@@ -600,12 +710,16 @@ class Compiler:
             if name is not None:
                 by_alias.setdefault(name.lower(), i)
         order_sql = self._order(order, scope, outputs, by_alias, bool(distinct)) if order is not None else ""
-        limit_sql = self._limit(node)
+        ties = self._ties(node)
+        limit_sql = "" if ties is not None else self._limit(node)
         select = ", ".join(f'{e.sql} AS "c{i}"' for i, (e, _) in enumerate(outputs))
         sql = f"SELECT {'DISTINCT ' if distinct else ''}{select}"
         if from_sql:
             sql += f" FROM {from_sql}"
         sql += where + group_sql + having_sql + order_sql + limit_sql
+        if ties is not None:
+            sql = self._with_ties(sql, order_sql, ties, node)
+            limit_sql = order_sql
         partitioned = [self._partitioned_by(w, scope) for w in self._windows]
         fields = []
         for output, name in outputs:
@@ -798,6 +912,28 @@ class Compiler:
         if offset is not None:
             sql += f" OFFSET {self._count(offset.expression)}"
         return sql
+
+    def _ties(self, node: exp.Expression) -> int | None:
+        """n of FETCH FIRST n ROWS WITH TIES."""
+        limit = node.args.get("limit")
+        options = limit.args.get("limit_options") if isinstance(limit, exp.Fetch) else None
+        if limit is None or options is None or not options.args.get("with_ties"):
+            return None
+        if node.args.get("order") is None:
+            raise self.fail("MISSING_ORDER_BY", "FETCH FIRST WITH TIES clause requires ORDER BY", limit)
+        if node.args.get("offset") is not None:
+            raise not_supported("OFFSET and FETCH FIRST ... WITH TIES", position(self.source, limit))
+        return self._count(limit.args["count"]) if limit.args.get("count") is not None else 1
+
+    def _with_ties(self, sql: str, order: str, ties: int, node: exp.Expression) -> str:
+        """The rows whose rank is in reach; DuckDB has no WITH TIES."""
+        keys = order.removeprefix(" ORDER BY ").split(", ")
+        if not all(re.fullmatch(r"\d+ (ASC|DESC) NULLS (FIRST|LAST)", k) for k in keys):
+            raise not_supported(
+                "FETCH FIRST ... WITH TIES by what is not selected", position(self.source, node)
+            )
+        named = ", ".join(f'"c{int(k.split(" ")[0]) - 1}" {k.split(" ", 1)[1]}' for k in keys)
+        return f'SELECT * EXCLUDE ("$rank") FROM (SELECT *, rank() OVER (ORDER BY {named}) AS "$rank" FROM ({sql}) AS t) WHERE "$rank" <= {ties} ORDER BY {named}'
 
     def _count(self, node: exp.Expression) -> int:
         if isinstance(node, exp.Literal) and node.name.isdigit():
@@ -1138,6 +1274,11 @@ class Compiler:
             self._variable += 1
             return scope.outputs[parts[0].lower()]
         found = self._lookup(scope, parts, node)
+        if found is None and len(parts) == 1 and parts[0].lower() in ("current_catalog", "current_schema"):
+            return E(
+                "'awsdatacatalog'" if parts[0].lower() == "current_catalog" else f"'{self.database}'",
+                ty.VARCHAR,
+            )
         f = found[0] if found is not None else self._find(scope, parts, node)
         self._variable += 1
         self._references.append(f)
@@ -1269,7 +1410,12 @@ class Compiler:
             query = self.query(inner.this if isinstance(inner, exp.Subquery) else inner, scope)
             self._variable += 1
             if value.type.base == "row" and len(query.fields) == len(value.type.args) > 1:
-                raise not_supported("(a, b) IN (subquery)", position(self.source, node))
+                # The subquery's columns as one row.
+                r = self.alias()
+                whole = fn.make_row([E(f'{r}."c{i}"', f.type) for i, f in enumerate(query.fields)])
+                query = Query(
+                    f'SELECT {whole.sql} AS "c0" FROM ({query.sql}) AS {r}', [Field(None, whole.type, "")]
+                )
             t = self._one_column(query, node)
             c = ty.common(value.type, t)
             if c is None:
@@ -1338,18 +1484,53 @@ class Compiler:
     def _cast(self, node: exp.Expression, scope: Scope) -> E:
         to = node.args["to"]
         text = node.this.name if isinstance(node.this, exp.Literal) and node.this.is_string else ""
-        # DECIMAL '1.50' and TIMESTAMP '... 12:00:00.123456' have the digits that they show.
-        shows = "." in text and not to.expressions and not node.meta.get("written_out")
-        if to.this == exp.DataType.Type.DECIMAL and shows:
-            return literal(text)
+        is_literal = isinstance(node.this, exp.Literal) and node.this.is_string
+        if is_literal and not to.expressions and not node.meta.get("written_out"):
+            found = self._typed_literal(to, text, node)
+            if found is not None:
+                return found
         e = self.expr(node.this, scope)
         target = ty.trino_type(to)
-        if target.base.startswith("timestamp") and shows and re.search(r"\.\d{4,6}(\D|$)", text):
-            target = Type(target.base, p=6)
         result = coerce(self, e, target, node)
         if isinstance(node, exp.TryCast):
             return E(f"TRY({result.sql})", target)
         return result
+
+    def _typed_literal(self, to: exp.DataType, text: str, node: exp.Expression) -> E | None:
+        """DECIMAL '1.50', TIMESTAMP '2020-01-01 00:00:00.123' and the like, whose types depend on their texts."""
+        name = to.this.name if isinstance(to.this, exp.DataType.Type) else ""
+        if name == "DECIMAL" and re.fullmatch(r"[+-]?\d+\.?|[+-]?\d*\.\d+", text):
+            return literal(text if "." in text else text + ".")
+        if name in ("CHAR", "NCHAR"):
+            return E("'" + text.replace("'", "''") + "'", Type("char", p=max(1, len(text))))
+        if name in ("TIMESTAMPTZ", "TIMESTAMPLTZ"):
+            return zoned_literal(text, 0, self, node)
+        if name == "DATE":
+            try:
+                dt.date.fromisoformat(text)
+            except ValueError:
+                if re.fullmatch(r"\s*[+-]?\d{4,}-\d{1,2}-\d{1,2}\s*", text) and not re.fullmatch(
+                    r"\d{4}-\d{2}-\d{2}", text
+                ):
+                    return None
+                raise self.fail("INVALID_LITERAL", f"'{text}' is not a valid DATE literal", node) from None
+        if name in ("TIMESTAMP", "TIME"):
+            digits = len(text.partition(".")[2])
+            if digits > 6:
+                raise not_supported(f"{name} '{text}', finer than microseconds,")
+            day, clock = r"\d{4,}-\d{1,2}-\d{1,2}", r"\d{1,2}:\d{1,2}(?::\d{1,2}(?:\.\d+)?)?"
+            pattern = rf"{day}(?: {clock})?" if name == "TIMESTAMP" else clock
+            valid = re.fullmatch(rf"\s*[+-]?{pattern}\s*", text) is not None
+            try:
+                if valid and re.match(r"\d{4}-", text):
+                    dt.datetime(*(int(n) for n in re.findall(r"\d+", text)[:6]))  # type: ignore[arg-type] # noqa: DTZ001
+            except ValueError:
+                valid = False
+            if not valid:
+                raise self.fail("INVALID_LITERAL", f"'{text}' is not a valid {name} literal", node)
+            t = Type(name.lower(), p=digits)
+            return coerce(self, E("'" + text.strip() + "'", ty.VARCHAR), t, node)
+        return None
 
     def _case(self, node: exp.Case, scope: Scope) -> E:
         operand = self.expr(node.this, scope) if node.this is not None else None
@@ -1391,6 +1572,16 @@ class Compiler:
             return E("'" + node.name.replace("'", "''") + "'", ty.varchar(len(node.name)), value=node.name)
         # The text as written: sqlglot reads .5 as 0.5, which is decimal(1,1) in both.
         return literal(node.name)
+
+    def _unicode(self, node: exp.UnicodeString, scope: Scope) -> E:
+        escape = node.args.get("escape")
+        mark = re.escape(escape.name if isinstance(escape, exp.Expression) else "\\")
+        text = re.sub(
+            rf"{mark}(?:\+([0-9A-Fa-f]{{6}})|([0-9A-Fa-f]{{4}})|({mark}))",
+            lambda m: m.group(3) or chr(int(m.group(1) or m.group(2), 16)),
+            node.name,
+        )
+        return E("'" + text.replace("'", "''") + "'", ty.varchar(len(text)), value=text)
 
     def _interval(self, node: exp.Interval, scope: Scope) -> E:
         return fn.interval(self, node)
@@ -1588,5 +1779,7 @@ _HANDLERS: dict[type[exp.Expression], Handler] = {
     exp.IgnoreNulls: lambda c, n, s: fn.compile_call(c, n.this, s, ignore_nulls=True),
     exp.RespectNulls: lambda c, n, s: fn.compile_call(c, n.this, s),
     exp.GroupConcat: lambda c, n, s: fn.listagg(c, n, s),
+    JsonCall: lambda c, n, s: fn.json_call(c, n, s),
+    exp.UnicodeString: Compiler._unicode,
     exp.HexString: lambda c, n, s: E(f"unhex('{n.name}')", ty.VARBINARY),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
@@ -12,13 +12,17 @@ from local_aws.athena.errors import QueryError, not_supported
 
 @dataclass(frozen=True)
 class Type:
-    """A Trino type. `args` are the element types, `names` a row's field names (None: anonymous)."""
+    """A Trino type. `args` are the element types, `names` a row's field names (None: anonymous).
+
+    zone: of timestamps with time zone, the zone of all values (None: UTC, see zones); no part of the type.
+    """
 
     base: str
     args: tuple[Type, ...] = ()
     names: tuple[str | None, ...] = ()
     p: int | None = None
     s: int | None = None
+    zone: str | None = field(default=None, compare=False)
 
     @property
     def digits(self) -> tuple[int, int]:
@@ -30,8 +34,8 @@ class Type:
             return f"decimal({self.p},{self.s})"
         if self.base in ("varchar", "char") and self.p is not None:
             return f"{self.base}({self.p})"
-        if self.base == "timestamp":
-            return f"timestamp({self.p})"
+        if self.base in ("timestamp", "time"):
+            return f"{self.base}({self.p})"
         if self.base == "timestamp with time zone":
             return f"timestamp({self.p}) with time zone"
         if self.base in ("array", "map"):
@@ -55,7 +59,7 @@ DOUBLE = Type("double")
 VARCHAR = Type("varchar")
 VARBINARY = Type("varbinary")
 DATE = Type("date")
-TIME = Type("time")
+TIME = Type("time", p=3)
 TIMESTAMP = Type("timestamp", p=3)
 TIMESTAMP_TZ = Type("timestamp with time zone", p=3)
 INTERVAL_DAY = Type("interval day to second")
@@ -63,6 +67,8 @@ INTERVAL_YEAR = Type("interval year to month")
 JSON = Type("json")
 UUID = Type("uuid")
 UNKNOWN = Type("unknown")
+# The zone of values that have several.
+MIXED = "?"
 
 INTEGERS = ("tinyint", "smallint", "integer", "bigint")
 NUMERIC = (*INTEGERS, "decimal", "real", "double")
@@ -256,7 +262,6 @@ _TRINO = {
     "FLOAT": REAL,
     "DOUBLE": DOUBLE,
     "DATE": DATE,
-    "TIME": TIME,
     "VARBINARY": VARBINARY,
     "JSON": JSON,
     "UUID": UUID,
@@ -275,10 +280,12 @@ def trino_type(node: exp.DataType) -> Type:
         return Type("char", p=params[0] if params else 1)
     if name == "DECIMAL":
         return decimal(params[0] if params else 38, params[1] if len(params) > 1 else 0)
-    if name == "TIMESTAMP":
-        return Type("timestamp", p=params[0] if params else 3)
-    if name in ("TIMESTAMPTZ", "TIMESTAMPLTZ"):
-        return Type("timestamp with time zone", p=params[0] if params else 3)
+    temporal = {"TIMESTAMP": "timestamp", "TIMESTAMPTZ": "timestamp with time zone", "TIME": "time"}
+    if name in temporal:
+        p = params[0] if params else 3
+        if p > 6:
+            raise not_supported(f"{temporal[name]}({p}), finer than microseconds,")
+        return Type(temporal[name], p=p)
     if name in ("ARRAY", "LIST"):
         return array(trino_type(node.expressions[0]))
     if name == "MAP":
@@ -301,7 +308,7 @@ def common(a: Type, b: Type) -> Type | None:
     https://trino.io/docs/435/language/types.html and TypeCoercion.getCommonSuperType.
     """
     if a == b:
-        return a
+        return a if a.zone == b.zone and not a.args else _merged(a, b)
     if a.base == "unknown":
         return b
     if b.base == "unknown":
@@ -318,8 +325,8 @@ def common(a: Type, b: Type) -> Type | None:
     if a.base == b.base:
         if a.base in ("varchar", "char"):
             return Type(a.base, p=None if a.p is None or b.p is None else max(a.p, b.p))
-        if a.base in ("timestamp", "timestamp with time zone"):
-            return a if (a.p or 0) >= (b.p or 0) else b
+        if a.base in ("timestamp", "timestamp with time zone", "time"):
+            return _merged(a, b)
         if a.base in ("array", "map", "row") and len(a.args) == len(b.args):
             args = []
             for x, y in zip(a.args, b.args, strict=True):
@@ -334,8 +341,17 @@ def common(a: Type, b: Type) -> Type | None:
     if {a.base, b.base} == {"date", "timestamp"}:
         return a if a.base == "timestamp" else b
     if {a.base, b.base} <= {"date", "timestamp", "timestamp with time zone"}:
-        return a if a.base == "timestamp with time zone" else b
+        zoned, other = (a, b) if a.base == "timestamp with time zone" else (b, a)
+        return replace(_merged(zoned, Type(zoned.base)), p=max(zoned.p or 0, other.p or 0))
     return None
+
+
+def _merged(a: Type, b: Type) -> Type:
+    """Two types that differ in precision or zone at most."""
+    if a.args:
+        return replace(a, args=tuple(_merged(x, y) for x, y in zip(a.args, b.args, strict=True)))
+    zone = a.zone if (a.zone or "UTC") == (b.zone or "UTC") else MIXED
+    return replace(a, p=None if a.p is None else max(a.p, b.p or 0), zone=zone)
 
 
 def as_decimal(t: Type) -> Type:
