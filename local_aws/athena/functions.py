@@ -1052,6 +1052,7 @@ def _from_iso8601(c: Compiler, args: list[E], node: exp.Expression) -> E:
             raise c.fail("INVALID_FUNCTION_ARGUMENT", f'Invalid format: "{e.value}"', node)
         day, clock = (m.group(1) + "-01-01")[:10], (m.group(2) or "00").replace(",", ".")
         clock = clock if ":" in clock else clock + ":00"
+        clock = clock if clock.count(":") == 2 else clock + ":00"
         name = zones.canonical(m.group(3)) if m.group(3) else zones.UTC
         if name is None:
             raise c.fail("INVALID_FUNCTION_ARGUMENT", f'Invalid format: "{e.value}"', node)

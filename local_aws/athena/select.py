@@ -24,7 +24,7 @@ from local_aws.athena import functions as fn
 from local_aws.athena import library as _library  # noqa: F401 (registers functions)
 from local_aws.athena import types as ty
 from local_aws.athena.errors import QueryError, not_supported
-from local_aws.athena.expressions import E, cast, coerce, comparable, literal, struct_field
+from local_aws.athena.expressions import E, cast, coerce, comparable, literal, struct_field, zoned_literal
 from local_aws.athena.parser import JsonCall, parse_query, position
 from local_aws.athena.types import Type
 

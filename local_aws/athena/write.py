@@ -601,7 +601,7 @@ def _json(sql: str, t: Type) -> str:
             f"map_from_entries(list_transform(map_entries({sql}), lambda λv: {{'key': {k}, 'value': {v}}}))"
         )
     if t.base == "timestamp":
-        return to_varchar(sql, t)
+        return to_varchar(sql, ty.TIMESTAMP)
     if t.base == "varbinary":
         return f"to_base64({sql})"
     return sql
@@ -613,7 +613,7 @@ def _text(sql: str, t: Type, delimiters: list[str], target: Target) -> str:
         return f"to_base64({sql})"
     if t.base not in ("array", "map", "row"):
         _writable(t)
-        value = to_varchar(sql, t)
+        value = to_varchar(sql, ty.TIMESTAMP if t.base == "timestamp" else t)
         if target.escape and t.base in ("varchar", "char"):
             for ch in dict.fromkeys([target.escape, *target.delimiters]):
                 value = f"replace({value}, {text(ch)}, {text(target.escape + ch)})"
