@@ -46,7 +46,6 @@ ERROR_TYPES = {
     "HIVE_METASTORE_ERROR": METASTORE,
     "HIVE_INVALID_METADATA": SCHEMA,
     "HIVE_UNKNOWN_ERROR": NO_SUCH_BUCKET,
-    "FAILED": DDL_FAILED,
     "EXCEEDED_LOCAL_MEMORY_LIMIT": EXHAUSTED,
     "GENERIC_INTERNAL_ERROR": ENGINE,
 }
@@ -72,8 +71,9 @@ class QueryError(Exception):
         if self.code.startswith("ICEBERG_"):
             kind = ICEBERG
         else:
-            # Without a code: what the parser refused.
-            kind = ERROR_TYPES.get(self.code, FAILED if self.code else SYNTAX)
+            # Without a code: what Hive's DDL or the parser refused.
+            plain = DDL_FAILED if self.message.startswith("FAILED:") else SYNTAX
+            kind = ERROR_TYPES.get(self.code, FAILED) if self.code else plain
         return {
             "ErrorCategory": USER if self.code != "GENERIC_INTERNAL_ERROR" else SYSTEM,
             "ErrorType": kind,

@@ -148,9 +148,11 @@ def _lines(f: Any, count: int) -> Iterator[bytes]:
 
 
 def metadata_bytes(query_id: str, columns: list[tuple[str, Type]]) -> bytes:
-    """The .metadata file: a protocol buffer in Athena, whose schema is not published.
+    """The .metadata file, a protocol buffer whose schema Athena does not publish.
 
-    Field 1 is the query's id; each field 4 describes a column (name, label, type, precision, scale).
+    As the athena-jdbc driver reads it (https://github.com/burtcorp/athena-jdbc, AthenaMetaDataParser): field 1 is the
+    query's id, each field 4 a column of catalog (1), name (4), label (5), type (6), precision (7), scale (8), nullable
+    (9: 1 no, 2 yes, 3 unknown) and case sensitivity (10).
     """
 
     def varint(n: int) -> bytes:
@@ -166,18 +168,11 @@ def metadata_bytes(query_id: str, columns: list[tuple[str, Type]]) -> bytes:
     out = chunk(1, query_id.encode())
     for name, t in columns:
         info = column_info(name, t)
-        body = (
-            chunk(1, b"hive")
-            + chunk(4, name.encode())
-            + chunk(5, name.encode())
-            + chunk(6, str(info["Type"]).encode())
-        )
-        body += (
-            varint(7 << 3)
-            + varint(int(info["Precision"] or 0))
-            + varint(8 << 3)
-            + varint(int(info["Scale"] or 0))
-        )
+        body = chunk(1, str(info["CatalogName"]).encode())
+        for number, text_ in ((4, info["Name"]), (5, info["Label"]), (6, info["Type"])):
+            body += chunk(number, str(text_).encode())
+        for number, n in ((7, info["Precision"]), (8, info["Scale"]), (9, 3), (10, info["CaseSensitive"])):
+            body += varint(number << 3) + varint(int(n))
         out += chunk(4, body)
     return out
 

@@ -56,6 +56,33 @@ def test_execution(athena: Athena) -> None:
     assert runtime["Timeline"] == {k: v for k, v in e["Statistics"].items() if k.endswith("InMillis")}
 
 
+def protocol_buffer(data: bytes) -> list[tuple[int, Any]]:
+    """(number, value) of the fields of a message: integers, and bytes."""
+
+    def varint() -> int:
+        nonlocal pos
+        value = shift = 0
+        while True:
+            byte = data[pos]
+            pos += 1
+            value |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                return value
+
+    fields: list[tuple[int, Any]] = []
+    pos = 0
+    while pos < len(data):
+        key = varint()
+        if key & 7 == 2:
+            size = varint()
+            fields.append((key >> 3, data[pos : pos + size]))
+            pos += size
+        else:
+            fields.append((key >> 3, varint()))
+    return fields
+
+
 @pytest.mark.supports("API", "Result files: quoted CSV with NULL as nothing, .metadata, .txt of DDL")
 def test_result_files(athena: Athena, client: Client) -> None:
     result = athena("""SELECT 'a "b", c' AS "X", '' AS empty, CAST(NULL AS varchar) AS n, 'two
@@ -67,7 +94,13 @@ lines' AS l, 1 AS i, ARRAY[1, NULL] AS arr, X'0a' AS b""")
         ["X", "empty", "n", "l", "i", "arr", "b"],
         ['a "b", c', "", None, "two\nlines", "1", "[1, null]", "0a"],
     ]
-    assert s3.head_object(Bucket=athena.bucket, Key=f"results/{query_id}.csv.metadata")["ContentLength"] > 0
+    metadata = s3.get_object(Bucket=athena.bucket, Key=f"results/{query_id}.csv.metadata")["Body"].read()
+    assert protocol_buffer(metadata)[0] == (1, query_id.encode())
+    columns = [protocol_buffer(value) for number, value in protocol_buffer(metadata) if number == 4]
+    assert [[value for _, value in c] for c in columns] == [
+        [c["CatalogName"].encode(), c["Name"].encode(), c["Label"].encode(), c["Type"].encode(), c["Precision"], c["Scale"], 3, int(c["CaseSensitive"])]
+        for c in result.columns
+    ]  # fmt: skip
     ddl = athena("SHOW TABLES")
     text = s3.get_object(Bucket=athena.bucket, Key=f"results/{ddl.execution['QueryExecutionId']}.txt")[
         "Body"
@@ -268,6 +301,9 @@ FAILURES = [
     ("SELECT st_point(1, 2)", "NOT_SUPPORTED: ", 1200),
     ("SELECT * FROM bad", "HIVE_BAD_DATA: ", 1001),
     ("UNLOAD (SELECT 1 AS a) TO 's3://{bucket}/bad/' WITH (format = 'PARQUET')", "HIVE_PATH_ALREADY_EXISTS: ", 1009),
+    (f"CREATE EXTERNAL TABLE n (a int) {OPENX} LOCATION 's3://no-such-bucket/t/'", "FAILED: Execution Error, return code 1 from ", 1003),
+    ("SELECT * FROM gone", "HIVE_UNKNOWN_ERROR: Failed to list directory: s3://", 1306),
+    ("CREATE TABLE c WITH (external_location = 's3://no-such-bucket/c/') AS SELECT 1 AS a", "HIVE_UNKNOWN_ERROR: The specified bucket does not exist", 1306),
     ("UNLOAD (SELECT 1 AS a) TO 's3://no-such-bucket/x/' WITH (format = 'PARQUET')", "HIVE_UNKNOWN_ERROR: The specified bucket does not exist", 1306),
 ]  # fmt: skip
 
@@ -275,9 +311,13 @@ FAILURES = [
 @pytest.mark.supports(
     "API", "Failures: StateChangeReason and AthenaError with category, type of the catalog, Retryable"
 )
-def test_failures(athena: Athena, put: Put) -> None:
+def test_failures(athena: Athena, put: Put, client: Client) -> None:
     put("bad/1.json", '{"a": "x"}\n')
     athena(f"CREATE EXTERNAL TABLE bad (a int) {OPENX} LOCATION 's3://{athena.bucket}/bad/'")
+    other = f"{athena.bucket}-gone"
+    client("s3").create_bucket(Bucket=other)
+    athena(f"CREATE EXTERNAL TABLE gone (a int) {OPENX} LOCATION 's3://{other}/t/'")
+    client("s3").delete_bucket(Bucket=other)
     for sql, reason, kind in FAILURES:
         status = athena.wait(athena.start(sql.replace("{bucket}", athena.bucket)))["Status"]
         assert status["State"] == "FAILED", sql
@@ -314,15 +354,49 @@ def test_stop(athena: Athena) -> None:
     assert athena("SELECT 1 AS a").data == [["1"]]
 
 
+def test_stopped_writing_leaves_nothing(athena: Athena, client: Client) -> None:
+    """A CREATE TABLE AS that is stopped makes no table and leaves no file."""
+    query = athena.start(
+        f"CREATE TABLE made WITH (external_location = 's3://{athena.bucket}/made/') AS "
+        + ENDLESS.replace("count(*)", "a.x * b.x AS v")
+    )
+    pause = threading.Event()
+    while athena.client.get_query_execution(QueryExecutionId=query)["QueryExecution"]["Status"]["State"] == "QUEUED":  # fmt: skip
+        pause.wait(0.002)
+    pause.wait(0.3)
+    began = time.monotonic()
+    athena.client.stop_query_execution(QueryExecutionId=query)
+    assert athena.wait(query)["Status"]["State"] == "CANCELLED"
+    assert time.monotonic() - began < 5
+    assert athena("SHOW TABLES").rows == []
+    assert client("s3").list_objects_v2(Bucket=athena.bucket, Prefix="made/")["KeyCount"] == 0
+
+
+@pytest.mark.supports("API", "Queueing: 20 queries run at once, the others are QUEUED until there is room")
 def test_queueing_under_load(athena: Athena) -> None:
-    """More queries than run at once: the others wait, and can be cancelled while they do."""
     ids = [athena.start(ENDLESS) for _ in range(24)]
+
+    def states() -> list[str]:
+        found = athena.client.batch_get_query_execution(QueryExecutionIds=ids)["QueryExecutions"]
+        return [e["Status"]["State"] for e in found]
+
+    def wait_for(wanted: list[str]) -> None:
+        deadline = time.monotonic() + 60
+        while (now := states()) != wanted:
+            assert time.monotonic() < deadline, now
+            pause.wait(0.01)
+
+    pause = threading.Event()
     try:
-        states = [
-            e["Status"]["State"]
-            for e in athena.client.batch_get_query_execution(QueryExecutionIds=ids)["QueryExecutions"]
-        ]
-        assert "QUEUED" in states
+        wait_for(["RUNNING"] * 20 + ["QUEUED"] * 4)
+        # One that waits is cancelled at once, and those that run make room in their order.
+        athena.client.stop_query_execution(QueryExecutionId=ids[20])
+        assert states()[20] == "CANCELLED"
+        for i in ids[:2]:
+            athena.client.stop_query_execution(QueryExecutionId=i)
+        wait_for(["CANCELLED"] * 2 + ["RUNNING"] * 18 + ["CANCELLED"] + ["RUNNING"] * 2 + ["QUEUED"])
+        waited = athena.client.get_query_execution(QueryExecutionId=ids[21])["QueryExecution"]["Statistics"]
+        assert waited["QueryQueueTimeInMillis"] > 0
     finally:
         for i in ids:
             athena.client.stop_query_execution(QueryExecutionId=i)

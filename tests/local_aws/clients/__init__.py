@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import threading
 import time
@@ -26,9 +27,40 @@ ENDLESS = (
 
 
 def make_client(url: str, service: str) -> Any:
-    return SESSION.client(
+    """A boto3 client. Athena's checks every answer against the service's own model."""
+    client = SESSION.client(
         service, endpoint_url=url, config=Config(retries={"max_attempts": 1}, read_timeout=60)
     )
+    if service == "athena":
+        client.meta.events.register("before-parse.athena", _check_answer)
+    return client
+
+
+def _check_answer(operation_model: Any, response_dict: Any, **_: Any) -> None:
+    """botocore ignores members that the model does not have and takes numbers for strings; other SDKs do not."""
+    if response_dict["status_code"] == 200:
+        _check_shape(operation_model.output_shape, json.loads(response_dict["body"]), operation_model.name)
+
+
+def _check_shape(shape: Any, value: Any, where: str) -> None:
+    kinds: dict[str, Any] = {
+        "string": str, "boolean": bool, "integer": int, "long": int, "double": (int, float),
+        "timestamp": (int, float), "structure": dict, "map": dict, "list": list,
+    }  # fmt: skip
+    kind = shape.type_name
+    assert isinstance(value, kinds[kind]), f"{where} is {value!r}, not a {kind}"
+    assert kind == "boolean" or not isinstance(value, bool), f"{where} is {value!r}, not a {kind}"
+    if kind == "structure":
+        for name, member in value.items():
+            assert name in shape.members, f"{where} has a member {name}, which the API does not have"
+            _check_shape(shape.members[name], member, f"{where}.{name}")
+        missing = [n for n in shape.required_members if n not in value]
+        assert not missing, f"{where} lacks {missing}"
+    elif kind in ("list", "map"):
+        for member in value if kind == "list" else value.values():
+            _check_shape(shape.member if kind == "list" else shape.value, member, f"{where}[]")
+    elif kind == "string" and getattr(shape, "enum", None):
+        assert value in shape.enum, f"{where} is {value}, not one of {shape.enum}"
 
 
 @dataclass
