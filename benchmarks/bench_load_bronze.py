@@ -273,7 +273,7 @@ def run(sizes: tuple[int, ...] = SIZES) -> list[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    ours_needs = "medlaunch.accreditation"
+    ours_needs = ("medlaunch.accreditation",)
     run_candidate(
         {"plain": plain, "ours": ours, "decode_only": decode_only, "from_s3": from_s3, "read_s3": read_s3},
         imports={"ours": ours_needs, "decode_only": ours_needs, "from_s3": ours_needs},

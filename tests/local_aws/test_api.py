@@ -58,6 +58,7 @@ def test_execution(athena: Athena) -> None:
 
 def protocol_buffer(data: bytes) -> list[tuple[int, Any]]:
     """(number, value) of the fields of a message: integers, and bytes."""
+    pos = 0
 
     def varint() -> int:
         nonlocal pos
@@ -71,7 +72,6 @@ def protocol_buffer(data: bytes) -> list[tuple[int, Any]]:
                 return value
 
     fields: list[tuple[int, Any]] = []
-    pos = 0
     while pos < len(data):
         key = varint()
         if key & 7 == 2:
