@@ -7,10 +7,18 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from deploy import environment, mwaa, package
+from deploy import changes, environment, mwaa, package
+from deploy.aws import AwsFailed
 from medlaunch.settings import SettingsError
 
-EXPECTED = (environment.EnvironmentUnknown, SettingsError, mwaa.DeployRefused, mwaa.DeployFailed)
+EXPECTED = (
+    environment.EnvironmentUnknown,
+    SettingsError,
+    AwsFailed,
+    FileNotFoundError,
+    mwaa.DeployRefused,
+    mwaa.DeployFailed,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,6 +43,10 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--code-bucket", help="bucket that MWAA reads (default: from the stacks)")
     one.add_argument("--checked", metavar="COMMIT", help="all checks have passed for this commit")
     one.add_argument("--dry-run", action="store_true", help="show what would be done")
+    one = commands.add_parser("changes", help="what a deployment of the stacks would change")
+    one.set_defaults(command=_changes)
+    one.add_argument("--env", default="dev", help=f"one of: {', '.join(environment.names())}")
+    one.add_argument("--templates", type=Path, default=changes.TEMPLATES, help="folder of the templates")
     return parser
 
 
@@ -73,6 +85,11 @@ def _mwaa(arguments: argparse.Namespace) -> int:
         dry_run=arguments.dry_run,
         built=arguments.target,
     )
+    return 0
+
+
+def _changes(arguments: argparse.Namespace) -> int:
+    changes.show(arguments.env, arguments.templates)
     return 0
 
 

@@ -1,15 +1,10 @@
-"""From this commit to Amazon MWAA: check, package, upload in an order that is safe while it runs, update.
-
-The AWS CLI does the work, so that ``--dry-run`` can show each command as a person would type it.
-"""
+"""From this commit to Amazon MWAA: check, package, upload in an order that is safe while it runs, update."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import shlex
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy import environment, package
+from deploy.aws import Aws
 
 ROOT = package.ROOT
 PASSED = Path("build/checks-passed")  # written by .ci/run: the commit that it has checked
@@ -32,7 +28,6 @@ LAYERS = ("include", "medlaunch")
 
 _POLL_SECONDS = 30.0
 _UPDATE_SECONDS = 3600.0
-_AWS = Path(sys.executable).with_name("aws")
 
 
 class DeployRefused(RuntimeError):
@@ -40,7 +35,7 @@ class DeployRefused(RuntimeError):
 
 
 class DeployFailed(RuntimeError):
-    """A step of a deployment failed; what was uploaded before stays."""
+    """MWAA does not take what was uploaded."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +66,8 @@ def deploy(
 
     Raises:
         DeployRefused: for uncommitted changes, failing checks, or settings that the stacks did not give.
-        DeployFailed: with the command that failed and what it said.
+        AwsFailed: with the command that failed and what it said.
+        DeployFailed: if MWAA does not take what was uploaded.
     """
     settings = environment.settings_of(name, outputs)
     if absent := environment.missing(settings):
@@ -83,7 +79,7 @@ def deploy(
     _ensure_checked(root, checked, dry_run)
     package.build(settings, built, root)
     print(f"{built}: sha256 {package.digest(built)}", flush=True)
-    aws = Aws(dry_run)
+    aws = Aws(dry_run=dry_run)
     versions = {key: _put(aws, built / key, target.bucket, key) for key in OBJECTS}
     for layer in LAYERS:
         aws.do("s3", "sync", built / "dags" / layer, f"s3://{target.bucket}/dags/{layer}", "--no-progress")
@@ -94,34 +90,6 @@ def deploy(
         _update(aws, target.environment, versions)
     else:
         print("No environment is named: MWAA's stack can be deployed now, it finds its files.", flush=True)
-
-
-class Aws:
-    """The AWS CLI, or what it would be told."""
-
-    def __init__(self, dry_run: bool):
-        self.dry_run = dry_run
-
-    def do(self, *arguments: str | Path) -> str:
-        """Run a command that changes something; shows it. Nothing is run in a dry run, which gives ''."""
-        words = [str(one) for one in arguments]
-        print(f"aws {shlex.join(words)}", flush=True)
-        return "" if self.dry_run else self._run(words)
-
-    def ask(self, *arguments: str | Path) -> Any:
-        """The answer to a command that changes nothing, from its JSON; None if there is no such thing."""
-        try:
-            return json.loads(self._run([*map(str, arguments), "--output", "json"]) or "null")
-        except DeployFailed as error:
-            if any(code in str(error) for code in ("(404)", "NoSuchKey", "ResourceNotFoundException")):
-                return None
-            raise
-
-    def _run(self, words: list[str]) -> str:
-        run = subprocess.run([_AWS, *words], capture_output=True, text=True, check=False)
-        if run.returncode:
-            raise DeployFailed(f"aws {shlex.join(words)}\n{run.stderr.strip()}")
-        return run.stdout
 
 
 def find_target(outputs: Mapping[str, str]) -> Target:
@@ -142,7 +110,7 @@ def find_target(outputs: Mapping[str, str]) -> Target:
 
 def stack_outputs(name: str) -> dict[str, str]:
     """The outputs of all stacks of an environment, from CloudFormation."""
-    answer = Aws(dry_run=False).ask("cloudformation", "describe-stacks")
+    answer = Aws().ask("cloudformation", "describe-stacks")
     prefix = f"medlaunch-{name}-"
     stacks = [one for one in answer["Stacks"] if one["StackName"].lower().startswith(prefix)]
     if not stacks:

@@ -79,7 +79,8 @@ class Containers:
     def published(self, day: str) -> list[str]:
         """The facilities of a snapshot, as a reader of the tables sees them."""
         rows = aws.select(
-            self.stack, f"SELECT facility_id FROM facility_metrics WHERE snapshot_date = '{day}' ORDER BY 1"
+            self.stack,
+            f"SELECT facility_id FROM facility_metrics WHERE snapshot_date = DATE '{day}' ORDER BY 1",
         )
         return [str(row["facility_id"]) for row in rows]
 

@@ -18,11 +18,12 @@ from typing import Any
 
 import pytest
 
-from deploy import mwaa, package
+from deploy import changes, mwaa, package
+from deploy.aws import Aws
 from tests.deploy.mwaa import OUTPUTS
 
 ROOT = Path(__file__).parents[2]
-Aws = Callable[[str], Any]
+Client = Callable[[str], Any]
 
 
 @dataclass
@@ -63,7 +64,7 @@ class Clone:
 
 
 @pytest.fixture
-def clone(tmp_path: Path, aws: Aws, bucket: str, aws_url: str) -> Clone:
+def clone(tmp_path: Path, aws: Client, bucket: str, aws_url: str) -> Clone:
     found = Clone(tmp_path / "clone", bucket, aws_url)
     for room in ("dags", "plugins", "include", "deploy"):
         shutil.copytree(ROOT / room, found.folder / room, ignore=shutil.ignore_patterns("__pycache__"))
@@ -77,16 +78,16 @@ def clone(tmp_path: Path, aws: Aws, bucket: str, aws_url: str) -> Clone:
     return found
 
 
-def keys(aws: Aws, bucket: str) -> set[str]:
+def keys(aws: Client, bucket: str) -> set[str]:
     return {one["Key"] for one in aws("s3").list_objects_v2(Bucket=bucket).get("Contents", [])}
 
 
-def versions(aws: Aws, bucket: str, key: str) -> int:
+def versions(aws: Client, bucket: str, key: str) -> int:
     found = aws("s3").list_object_versions(Bucket=bucket, Prefix=key).get("Versions", [])
     return len([one for one in found if one["Key"] == key])
 
 
-def test_what_is_not_committed_is_refused(clone: Clone, aws: Aws) -> None:
+def test_what_is_not_committed_is_refused(clone: Clone, aws: Client) -> None:
     clone.write("dags/new.py", "x = 1\n")
     run = clone.deploy("--outputs", "outputs.json")
     assert run.returncode == 1
@@ -95,7 +96,7 @@ def test_what_is_not_committed_is_refused(clone: Clone, aws: Aws) -> None:
     assert keys(aws, clone.bucket) == set()
 
 
-def test_failing_checks_are_refused(clone: Clone, aws: Aws) -> None:
+def test_failing_checks_are_refused(clone: Clone, aws: Client) -> None:
     clone.write(".ci/run", "#!/bin/sh\necho broken; exit 1\n", 0o755)
     commit = clone.commit()
     run = clone.deploy("--outputs", "outputs.json")
@@ -114,7 +115,7 @@ def test_settings_that_no_stack_gave_are_refused(clone: Clone) -> None:
     assert "MEDLAUNCH_BUCKET, MEDLAUNCH_DATABASE" in run.stderr
 
 
-def test_a_dry_run_shows_the_commands_and_does_nothing(clone: Clone, aws: Aws) -> None:
+def test_a_dry_run_shows_the_commands_and_does_nothing(clone: Clone, aws: Client) -> None:
     run = clone.deploy("--outputs", "outputs.json", "--dry-run")
     assert run.returncode == 0, run.stderr
     assert keys(aws, clone.bucket) == set()
@@ -133,7 +134,7 @@ def test_a_dry_run_shows_the_commands_and_does_nothing(clone: Clone, aws: Aws) -
         assert re.match(wanted, line), line
 
 
-def test_a_package_is_uploaded_and_then_what_changed(clone: Clone, aws: Aws) -> None:
+def test_a_package_is_uploaded_and_then_what_changed(clone: Clone, aws: Client) -> None:
     commit = clone.git("rev-parse", "HEAD")
     run = clone.deploy("--outputs", "outputs.json")
     assert run.returncode == 0, run.stderr
@@ -162,7 +163,7 @@ def test_a_package_is_uploaded_and_then_what_changed(clone: Clone, aws: Aws) -> 
     assert {versions(aws, clone.bucket, name) for name in mwaa.OBJECTS} == {1}
 
 
-def test_outputs_come_from_cloudformation(aws: Aws, aws_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_outputs_come_from_cloudformation(aws: Client, aws_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     name = f"e{uuid.uuid4().hex[:8]}"
     template = {
         "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},
@@ -180,6 +181,25 @@ def test_outputs_come_from_cloudformation(aws: Aws, aws_url: str, monkeypatch: p
         mwaa.stack_outputs("nowhere")
     with pytest.raises(mwaa.DeployRefused, match="CODE_BUCKET"):
         mwaa.find_target({})
+
+
+def test_changes_of_stacks_are_shown_and_not_made(
+    aws: Client,
+    aws_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", aws_url)
+    name, sns = f"e{uuid.uuid4().hex[:8]}", aws("sns")
+    template = {"Resources": {"Topic": {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": name}}}}
+    (tmp_path / f"medlaunch-{name}-lake.template.json").write_text(json.dumps(template))
+    assert changes.show(name, tmp_path) == 1
+    assert f"medlaunch-{name}-lake: 1 changes\n  Add AWS::SNS::Topic Topic\n" in capsys.readouterr().out
+    assert not any(topic["TopicArn"].endswith(name) for topic in sns.list_topics()["Topics"])
+    assert aws("cloudformation").list_change_sets(StackName=f"medlaunch-{name}-lake")["Summaries"] == []
+    with pytest.raises(FileNotFoundError, match="make synth"):
+        changes.show("nowhere", tmp_path)
 
 
 @dataclass
@@ -233,7 +253,7 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mwaa]:
 def test_an_environment_is_updated_if_versions_are_new_to_it(service: Mwaa) -> None:
     service.states = ["AVAILABLE", "UPDATING", "AVAILABLE"]
     found = {"plugins.zip": "p1", "requirements.txt": "r2", "startup.sh": "s1"}
-    mwaa._update(mwaa.Aws(dry_run=False), "medlaunch-dev", found)
+    mwaa._update(Aws(), "medlaunch-dev", found)
     (update,) = service.updates
     assert update == {
         "RequirementsS3Path": "requirements.txt",
@@ -242,7 +262,7 @@ def test_an_environment_is_updated_if_versions_are_new_to_it(service: Mwaa) -> N
         "StartupScriptS3ObjectVersion": "s1",
     }
     service.environment |= {"RequirementsS3ObjectVersion": "r2", "StartupScriptS3ObjectVersion": "s1"}
-    mwaa._update(mwaa.Aws(dry_run=False), "medlaunch-dev", found)
+    mwaa._update(Aws(), "medlaunch-dev", found)
     assert len(service.updates) == 1
 
 
@@ -250,9 +270,9 @@ def test_an_update_that_fails_is_told(service: Mwaa) -> None:
     service.states = ["AVAILABLE", "UPDATE_FAILED", "UPDATE_FAILED"]
     service.environment["LastUpdate"] = {"Error": {"ErrorMessage": "requirements could not be installed"}}
     with pytest.raises(mwaa.DeployFailed, match="UPDATE_FAILED: requirements could not be installed"):
-        mwaa._update(mwaa.Aws(dry_run=False), "medlaunch-dev", dict.fromkeys(mwaa.OBJECTS, "new"))
+        mwaa._update(Aws(), "medlaunch-dev", dict.fromkeys(mwaa.OBJECTS, "new"))
 
 
 def test_an_environment_that_is_not_there_is_told(service: Mwaa) -> None:
     with pytest.raises(mwaa.DeployFailed, match="no MWAA environment 'nobody'"):
-        mwaa._update(mwaa.Aws(dry_run=False), "nobody", dict.fromkeys(mwaa.OBJECTS, "v"))
+        mwaa._update(Aws(), "nobody", dict.fromkeys(mwaa.OBJECTS, "v"))

@@ -1,0 +1,46 @@
+"""The AWS CLI of this environment: its commands can be shown as a person would type them."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+_AWS = Path(sys.executable).with_name("aws")
+
+
+class AwsFailed(RuntimeError):
+    """A command failed: the command, and what it said."""
+
+
+class Aws:
+    """The AWS CLI, or what it would be told."""
+
+    def __init__(self, *, dry_run: bool = False):
+        self.dry_run = dry_run
+
+    def do(self, *arguments: str | Path) -> str:
+        """Run a command that changes something; shows it. Nothing is run in a dry run, which gives ''."""
+        words = [str(one) for one in arguments]
+        print(f"aws {shlex.join(words)}", flush=True)
+        return "" if self.dry_run else self.run(*words)
+
+    def ask(self, *arguments: str | Path) -> Any:
+        """The answer to a command that changes nothing, from its JSON; None if there is no such thing."""
+        try:
+            return json.loads(self.run(*arguments, "--output", "json") or "null")
+        except AwsFailed as error:
+            if any(code in str(error) for code in ("(404)", "NoSuchKey", "ResourceNotFoundException")):
+                return None
+            raise
+
+    def run(self, *arguments: str | Path) -> str:
+        """Run a command; returns what it printed."""
+        words = [str(one) for one in arguments]
+        run = subprocess.run([_AWS, *words], capture_output=True, text=True, check=False)
+        if run.returncode:
+            raise AwsFailed(f"aws {shlex.join(words)}\n{run.stderr.strip()}")
+        return run.stdout
