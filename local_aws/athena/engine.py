@@ -28,6 +28,7 @@ class Session:
         self._connection = connection
         self._define = define
         self._cancelled = threading.Event()
+        self._functions: list[str] = []
 
     def execute(self, sql: str) -> duckdb.DuckDBPyConnection:
         """Runs SQL. Raises Cancelled after cancel(), QueryError for what DuckDB refuses.
@@ -55,6 +56,7 @@ class Session:
             type=PythonUDFType.ARROW,
             null_handling=FunctionNullHandling.SPECIAL,
         )
+        self._functions.append(name)
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         return self.execute(sql).fetchall()
@@ -68,6 +70,9 @@ class Session:
         return self._cancelled.is_set()
 
     def close(self) -> None:
+        for name in self._functions:
+            # They belong to the database, which outlives the session.
+            self._connection.remove_function(name)
         self._connection.close()
 
 

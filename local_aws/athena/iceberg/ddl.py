@@ -105,6 +105,11 @@ def properties(given: dict[str, Any]) -> dict[str, str]:
     return out
 
 
+def _failed(message: str) -> QueryError:
+    """DDL that makes no sense, in Hive's words."""
+    return QueryError("", f"FAILED: SemanticException {message}")
+
+
 def _number(key: str, text: str) -> int:
     if not text.isdigit():
         raise QueryError("", f"Invalid value '{text}' of table property {key}: a number is wanted")
@@ -138,9 +143,8 @@ def _declared(c: st.ColumnDef) -> Type:
     """A column's type in DDL."""
     base = re.split(r"[<(]", c.type)[0].lower()
     if base in ("tinyint", "smallint", "char", "time", "timestamptz", "uuid", "fixed"):
-        raise QueryError(
-            "",
-            f"FAILED: SemanticException Unsupported data type {c.type} of column {c.name} for table type ICEBERG",
+        raise _failed(
+            f"Unsupported data type {c.type} of column {c.name} for table type ICEBERG",
         )
     return _micro(parse_hive_type(c.type))
 
@@ -156,25 +160,19 @@ def _spec(schema: Schema, transforms: list[st.Transform]) -> PartitionSpec:
     fields = []
     for i, t in enumerate(transforms):
         if t.name not in _TRANSFORMS:
-            raise QueryError(
-                "", f"FAILED: SemanticException Unsupported partition transform {t.name}({t.column})"
-            )
+            raise _failed(f"Unsupported partition transform {t.name}({t.column})")
         if (t.argument is None) == (t.name in ("bucket", "truncate")):
-            raise QueryError(
-                "",
-                f"FAILED: SemanticException Invalid partition transform {t.name} of {t.column}: bucket and truncate take a number",
+            raise _failed(
+                f"Invalid partition transform {t.name} of {t.column}: bucket and truncate take a number",
             )
         try:
             source = schema.find_field(t.column, case_sensitive=False)
         except ValueError as e:
-            raise QueryError(
-                "", f"FAILED: SemanticException Partition column {t.column} is no column of the table"
-            ) from e
+            raise _failed(f"Partition column {t.column} is no column of the table") from e
         transform = _TRANSFORMS[t.name](t.argument or 0)
         if not source.field_type.is_primitive or not transform.can_transform(source.field_type):
-            raise QueryError(
-                "",
-                f"FAILED: SemanticException Cannot partition by {t.name} of {t.column}, which is of type {athena_type(source.field_type)}",
+            raise _failed(
+                f"Cannot partition by {t.name} of {t.column}, which is of type {athena_type(source.field_type)}",
             )
         suffix = {"identity": "", "truncate": "_trunc"}.get(t.name, f"_{t.name}")
         fields.append(
@@ -237,19 +235,15 @@ class IcebergDdl:
             ("PARTITIONED BY with types", s.partitioned_by),
         ):
             if used:
-                raise QueryError(
-                    "", f"FAILED: SemanticException {clause} is not supported for table type ICEBERG"
-                )
+                raise _failed(f"{clause} is not supported for table type ICEBERG")
         if s.location is None:
-            raise QueryError(
-                "", f"FAILED: SemanticException table {s.name.name}: Iceberg tables need a LOCATION"
-            )
+            raise _failed(f"table {s.name.name}: Iceberg tables need a LOCATION")
         if not s.columns:
-            raise QueryError("", f"FAILED: SemanticException table {s.name.name} has no columns")
+            raise _failed(f"table {s.name.name} has no columns")
         names = [c.name for c in s.columns]
         twice = next((n for n in names if names.count(n) > 1), None)
         if twice is not None:
-            raise QueryError("", f"FAILED: SemanticException [Error 10036]: Duplicate column name: {twice}")
+            raise _failed(f"[Error 10036]: Duplicate column name: {twice}")
         bucket, _ = split_location(s.location)
         if not self.store.has_bucket(bucket):
             raise QueryError(
@@ -283,9 +277,8 @@ class IcebergDdl:
         """
         table = self.table(s.name)
         if s.view:
-            raise QueryError(
-                "",
-                f"FAILED: SemanticException Cannot drop {table.database}.{table.name}: it is a table; use DROP TABLE",
+            raise _failed(
+                f"Cannot drop {table.database}.{table.name}: it is a table; use DROP TABLE",
             )
         try:
             files = maintenance.reachable(table, table.metadata.snapshots)
@@ -326,7 +319,7 @@ class IcebergDdl:
             except COMMIT_FAILURES as e:
                 raise conflict(table, e) from e
             except (ValueError, ValidationError) as e:
-                raise QueryError("", f"FAILED: SemanticException {e}") from e
+                raise _failed(f"{e}") from e
         return [], []
 
     def _add_columns(self, s: st.AddColumns) -> tuple[Rows, list[str]]:
@@ -340,7 +333,7 @@ class IcebergDdl:
         have = [n for n, _ in self.table(s.name).columns] + [c.name for c in s.columns]
         twice = next((c.name for c in s.columns if have.count(c.name) > 1), None)
         if twice is not None:
-            raise QueryError("", f"FAILED: SemanticException Duplicate column name: {twice}")
+            raise _failed(f"Duplicate column name: {twice}")
 
         def change(transaction: Transaction) -> None:
             counter = itertools.count(1)
@@ -354,20 +347,16 @@ class IcebergDdl:
     def _column(self, table: IcebergTable, name: str) -> NestedField:
         found = next((c.field for c in table.fields if c.name == name), None)
         if found is None:
-            raise QueryError(
-                "", f"FAILED: SemanticException Column {name} does not exist in {table.database}.{table.name}"
-            )
+            raise _failed(f"Column {name} does not exist in {table.database}.{table.name}")
         return found
 
     def _drop_column(self, s: st.DropColumn) -> tuple[Rows, list[str]]:
         table = self.table(s.name)
         field = self._column(table, s.column)
         if field.field_id in _partition_columns(table):
-            raise QueryError("", f"FAILED: SemanticException Cannot drop partition field: {s.column}")
+            raise _failed(f"Cannot drop partition field: {s.column}")
         if len(table.fields) == 1:
-            raise QueryError(
-                "", f"FAILED: SemanticException Cannot drop the only column {s.column} of the table"
-            )
+            raise _failed(f"Cannot drop the only column {s.column} of the table")
 
         def change(transaction: Transaction) -> None:
             with transaction.update_schema() as update:
@@ -385,7 +374,7 @@ class IcebergDdl:
                 f"Changing the type {athena_type(field.field_type)} of column {s.old} to {new.type}"
             )
         if new.name != s.old and any(c.name == new.name for c in table.fields):
-            raise QueryError("", f"FAILED: SemanticException Duplicate column name: {new.name}")
+            raise _failed(f"Duplicate column name: {new.name}")
 
         def change(transaction: Transaction) -> None:
             with transaction.update_schema(allow_incompatible_changes=False) as update:
@@ -449,9 +438,7 @@ class IcebergDdl:
                 "NOT_SUPPORTED",
                 f'SHOW PARTITIONS is not supported for Iceberg tables; query "{table.name}$partitions"',
             )
-        raise QueryError(
-            "", f"FAILED: SemanticException {table.database}.{table.name} is a table, not a view"
-        )
+        raise _failed(f"{table.database}.{table.name} is a table, not a view")
 
     def _describe(self, s: st.Describe) -> tuple[Rows, list[str]]:
         table = self.table(s.name)

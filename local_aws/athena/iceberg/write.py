@@ -6,12 +6,13 @@ import itertools
 import shutil
 import threading
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyiceberg import types as it
 from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
@@ -22,6 +23,7 @@ from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.snapshots import Operation, Summary
 from pyiceberg.table.update.snapshot import _FastAppendFiles, _OverwriteFiles
 from pyiceberg.transforms import (
+    BucketTransform,
     DayTransform,
     HourTransform,
     IdentityTransform,
@@ -276,23 +278,69 @@ def _grouping(runner: Runner, metadata: TableMetadata, field: PartitionField) ->
             return f"({sql} - ((({sql} % {width}) + {width}) % {width}))"
         if isinstance(t, it.StringType):
             return f"left({sql}, {width})"
-    return f"{_function(runner, field, t)}({sql})"
+    integers = isinstance(
+        t, it.IntegerType | it.LongType | it.DateType | it.TimestampType | it.TimestamptzType
+    )
+    if isinstance(transform, BucketTransform) and integers:
+        name = f"iceberg_{uuid.uuid4().hex}"
+        runner.session.function(name, lambda v: _buckets(v, transform.num_buckets), "BIGINT", "BIGINT")
+        return f"{name}(CAST({_internal(sql, t)} AS BIGINT))"
+    name = f"iceberg_{uuid.uuid4().hex}"
+    runner.session.function(name, _transformer(field, t), duckdb_type(trino_type(t)), "VARCHAR")
+    return f"{name}({sql})"
 
 
-def _function(runner: Runner, field: PartitionField, t: it.IcebergType) -> str:
-    """PyIceberg's transform as a DuckDB function, for those that SQL has not (bucket's hash)."""
+def _internal(sql: str, t: it.IcebergType) -> str:
+    """A value in Iceberg's own representation: days and microseconds since 1970."""
+    if isinstance(t, it.DateType):
+        return f"datediff('day', DATE '1970-01-01', {sql})"
+    if isinstance(t, it.TimestampType | it.TimestamptzType):
+        return f"epoch_us({sql})"
+    return sql
+
+
+def _transformer(field: PartitionField, t: it.IcebergType) -> Callable[[pa.ChunkedArray], pa.Array]:
+    """PyIceberg's transform of a column, once for each distinct value."""
     transform = field.transform.transform(t)
 
     def apply(values: pa.ChunkedArray) -> pa.Array:
-        encoded = pa.chunked_array(values.chunks, values.type).combine_chunks().dictionary_encode()
-        if isinstance(encoded, pa.ChunkedArray):
-            encoded = encoded.combine_chunks()
+        encoded = pa.concat_arrays(values.chunks).dictionary_encode()
         done = [str(transform(_to_partition_representation(t, v))) for v in encoded.dictionary.to_pylist()]
         return pa.DictionaryArray.from_arrays(encoded.indices, pa.array(done, pa.string())).cast(pa.string())
 
-    name = f"iceberg_{uuid.uuid4().hex}"
-    runner.session.function(name, apply, duckdb_type(trino_type(t)), "VARCHAR")
-    return name
+    return apply
+
+
+def _buckets(values: pa.ChunkedArray, count: int) -> pa.ChunkedArray:
+    """bucket[count] of integers, of a column at once: PyIceberg's takes two seconds for a million.
+
+    Murmur3, 32 bits, of the eight bytes of a long: https://iceberg.apache.org/spec/#appendix-b-32-bit-hash-requirements
+    """
+
+    def number(n: int) -> pa.Scalar:
+        return pa.scalar(n, pa.uint64())
+
+    low = number(0xFFFFFFFF)
+
+    def times(v: Any, n: int) -> Any:
+        return pc.bit_wise_and(pc.multiply(v, number(n)), low)
+
+    def rotated(v: Any, bits: int) -> Any:
+        turned = pc.bit_wise_or(pc.shift_left(v, number(bits)), pc.shift_right(v, number(32 - bits)))
+        return pc.bit_wise_and(turned, low)
+
+    whole = pa.chunked_array([c.view(pa.uint64()) for c in values.chunks], pa.uint64())
+    hashed: Any = None
+    for block in (pc.bit_wise_and(whole, low), pc.shift_right(whole, number(32))):
+        mixed = times(rotated(times(block, 0xCC9E2D51), 15), 0x1B873593)
+        hashed = mixed if hashed is None else pc.bit_wise_xor(hashed, mixed)
+        hashed = pc.bit_wise_and(pc.add(times(rotated(hashed, 13), 5), number(0xE6546B64)), low)
+    hashed = pc.bit_wise_xor(hashed, number(8))
+    for bits, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
+        hashed = times(pc.bit_wise_xor(hashed, pc.shift_right(hashed, number(bits))), factor)
+    hashed = pc.bit_wise_xor(hashed, pc.shift_right(hashed, number(16)))
+    positive = pc.bit_wise_and(hashed, number(0x7FFFFFFF)).cast(pa.int64())
+    return pc.subtract(positive, pc.multiply(pc.divide(positive, count), count))
 
 
 def _partition(runner: Runner, metadata: TableMetadata, path: Path) -> Record:
@@ -300,15 +348,7 @@ def _partition(runner: Runner, metadata: TableMetadata, path: Path) -> Record:
     spec = metadata.spec()
     if spec.is_unpartitioned():
         return Record()
-    items = []
-    for f in spec.fields:
-        sql, t = _column(metadata, f), _source(metadata, f).field_type
-        # In Iceberg's own representation: days and microseconds since 1970.
-        if isinstance(t, it.DateType):
-            sql = f"datediff('day', DATE '1970-01-01', {sql})"
-        elif isinstance(t, it.TimestampType | it.TimestamptzType):
-            sql = f"epoch_us({sql})"
-        items.append(sql)
+    items = [_internal(_column(metadata, f), _source(metadata, f).field_type) for f in spec.fields]
     text = "'" + str(path).replace("'", "''") + "'"
     row = runner.session.rows(
         f"SELECT {', '.join(items)} FROM read_parquet({text}, hive_partitioning=false) LIMIT 1"
