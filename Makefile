@@ -11,7 +11,9 @@ UV_VERSION := 0.13.8
 INSTALLED := $(VENV)/installed.lock
 CLIENTS := .venv-clients
 CLIENTS_ROOM := tests/local_aws/clients
-ROOMS := dags plugins local_aws sample_data laptop deploy benchmarks docs tests
+INFRA := .venv-infra
+TEMPLATES := build/cdk
+ROOMS := dags plugins local_aws sample_data laptop deploy infra benchmarks docs tests
 
 LOCAL_AWS_PORT ?= 4566
 AIRFLOW_PORT ?= 8080
@@ -28,6 +30,7 @@ CODE_BUCKET ?=
 CHECKED ?=
 DRY_RUN ?=
 ARGS ?=
+STACK ?= lake
 export LOCAL_AWS_PORT AIRFLOW_PORT UPLOADS AS_OF EXPIRY_WINDOW FILE SNAPSHOT
 # Rooms and the library are found as in Airflow.
 export PYTHONPATH := $(CURDIR):$(CURDIR)/plugins
@@ -84,6 +87,20 @@ package: $(INSTALLED) ## Build dist/mwaa, what Amazon MWAA reads: ENV=dev OUTPUT
 deploy: $(INSTALLED) ## Check, package, upload to Amazon MWAA: ENV=dev DRY_RUN=1 shows what it would do
 	@$(PY) -m deploy mwaa --env "$(ENV)" $(if $(OUTPUTS),--outputs "$(OUTPUTS)") $(if $(CODE_BUCKET),--code-bucket "$(CODE_BUCKET)") $(if $(CHECKED),--checked "$(CHECKED)") $(if $(DRY_RUN),--dry-run)
 
+.PHONY: synth
+synth: $(INFRA)/installed.lock ## Write the CloudFormation templates of infra/ to build/cdk, for all environments
+	@command -v node >/dev/null || { echo "CDK needs Node 22 or later: https://nodejs.org" >&2; exit 1; }
+	@rm -rf $(TEMPLATES)
+	@$(INFRA)/bin/python -m infra.app --out $(TEMPLATES)
+
+.PHONY: deploy-infra
+deploy-infra: synth ## Deploy a stack with CloudFormation: ENV=dev STACK=lake PARAMETERS="AlertsEmail=a@b.c"
+	@test -n "$(ENV)" || { echo "Which environment? make deploy-infra ENV=dev STACK=lake" >&2; exit 2; }
+	$(VENV)/bin/aws cloudformation deploy --stack-name medlaunch-$(ENV)-$(STACK) \
+		--template-file $(TEMPLATES)/medlaunch-$(ENV)-$(STACK).template.json \
+		--capabilities CAPABILITY_NAMED_IAM --no-fail-on-empty-changeset \
+		$(if $(PARAMETERS),--parameter-overrides $(PARAMETERS)) $(if $(DRY_RUN),--no-execute-changeset)
+
 ## Work on it
 
 .PHONY: test
@@ -107,6 +124,12 @@ test-clients: $(INSTALLED) $(CLIENTS)/installed.lock ## Run published clients of
 .PHONY: test-permissions
 test-permissions: $(INSTALLED) ## Take each permission away and see the step fail that needs it
 	@$(PY) -m pytest -p no:cacheprovider tests/security/proof_each_permission.py $(ARGS)
+
+.PHONY: test-infra
+test-infra: $(INSTALLED) synth ## Prove the templates: cdk-nag, cfn-lint, every promise, and the lake deployed to local AWS
+	@$(VENV)/bin/cfn-lint $(TEMPLATES)/*.template.json
+	@INFRA_PYTHON="$(CURDIR)/$(INFRA)/bin/python" TEMPLATES="$(CURDIR)/$(TEMPLATES)" \
+		$(PY) -m pytest -p no:cacheprovider tests/infra/proof_templates.py tests/infra/proof_deployed.py $(ARGS)
 
 .PHONY: lint
 lint: $(INSTALLED) ## Check style, formatting, types and SQL; changes nothing
@@ -134,6 +157,7 @@ docs: $(INSTALLED) ## Write the generated pages of docs/
 lock: $(INSTALLED) ## Resolve the dependencies of pyproject.toml anew
 	$(VENV)/bin/uv pip compile pyproject.toml --group local --group dev --universal --python-version 3.11 --generate-hashes --no-header -o requirements.lock -q
 	$(VENV)/bin/uv pip compile $(CLIENTS_ROOM)/requirements.in --universal --python-version 3.11 --generate-hashes --no-header -o $(CLIENTS_ROOM)/requirements.lock -q
+	$(VENV)/bin/uv pip compile infra/requirements.in --universal --python-version 3.11 --generate-hashes --no-header -o infra/requirements.lock -q
 	$(VENV)/bin/uv pip compile pyproject.toml --no-deps --no-strip-extras --no-annotate --python-version 3.12 --custom-compile-command "make lock" -o requirements.txt -q
 	@$(MAKE) setup
 
@@ -168,10 +192,16 @@ $(INSTALLED): requirements.lock
 	$(PY) -c 'import pathlib, sysconfig; pathlib.Path(sysconfig.get_path("purelib"), "medlaunch.pth").write_text("$(CURDIR)/plugins\n")'; \
 	cp requirements.lock $@
 
-$(CLIENTS)/installed.lock: $(CLIENTS_ROOM)/requirements.lock $(INSTALLED)
-	@if cmp -s $< $@; then touch $@; exit 0; fi; \
+# Tools whose versions Airflow's do not go with, or that few need, each in an environment of its own.
+OWN_ENVIRONMENT = if cmp -s $< $@; then touch $@; exit 0; fi; \
 	set -e; \
-	test -x $(CLIENTS)/bin/python || $(PY) -m venv --without-pip $(CLIENTS); \
-	echo "Installing the clients that $< names in $(CLIENTS)"; \
-	VIRTUAL_ENV="$(CURDIR)/$(CLIENTS)" $(VENV)/bin/uv pip sync --quiet --require-hashes $<; \
+	test -x $(@D)/bin/python || $(PY) -m venv --without-pip $(@D); \
+	echo "Installing what $< names in $(@D)"; \
+	VIRTUAL_ENV="$(CURDIR)/$(@D)" $(VENV)/bin/uv pip sync --quiet --require-hashes $<; \
 	cp $< $@
+
+$(CLIENTS)/installed.lock: $(CLIENTS_ROOM)/requirements.lock $(INSTALLED)
+	@$(OWN_ENVIRONMENT)
+
+$(INFRA)/installed.lock: infra/requirements.lock $(INSTALLED)
+	@$(OWN_ENVIRONMENT)

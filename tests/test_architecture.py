@@ -29,6 +29,7 @@ ALLOWED = {
     "dags": {"medlaunch"},
     "plugins/medlaunch": {"medlaunch"},
     "local_aws": {"local_aws"},
+    "infra": {"infra", "medlaunch"},
     "sample_data": {"sample_data"},
     "laptop": {"laptop", "medlaunch", "local_aws", "sample_data"},
     "deploy": {"deploy", "medlaunch"},
@@ -77,6 +78,27 @@ def test_domain_code_knows_neither_airflow_nor_aws() -> None:
         or (
             module.startswith("medlaunch.")
             and not module.startswith(("medlaunch.records", *(f"medlaunch.{p}" for p in PURE)))
+        )
+    ]
+    assert wrong == []
+
+
+def test_infrastructure_needs_neither_airflow_nor_aws() -> None:
+    """Its environment has CDK and nothing of ours: what it shares with the pipelines is pure."""
+    shared = {"medlaunch", "medlaunch.lake", "medlaunch.permissions"}
+    wrong = [
+        f"{file.relative_to(ROOT)}:{line} imports {module}"
+        for room, allowed in (
+            ("infra", shared),
+            ("plugins/medlaunch/permissions", {*shared, "medlaunch.permissions._needs"}),
+        )
+        for file in (ROOT / room).rglob("*.py")
+        for module, line in imports(file)
+        if module.split(".")[0] in {"airflow", "boto3", "botocore"}
+        or (
+            module.startswith("medlaunch")
+            and module not in allowed
+            and module.rpartition(".")[0] not in allowed - {"medlaunch"}
         )
     ]
     assert wrong == []

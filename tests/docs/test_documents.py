@@ -23,6 +23,7 @@ ROOMS = (
     "local_aws",
     "laptop",
     "deploy",
+    "infra",
     "sample_data",
     "benchmarks",
     "tests",

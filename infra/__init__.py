@@ -1,0 +1,1 @@
+"""The AWS side of MedLaunch as code: `make synth` shows it, `make deploy-infra ENV=dev` makes it. See README.md."""

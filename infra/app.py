@@ -1,0 +1,59 @@
+"""The app: all stacks of all environments, or those of the environment that is named.
+
+python -m infra.app [--env dev] [--out DIR]     writes the templates, and fails on what cdk-nag finds
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from aws_cdk import App, BootstraplessSynthesizer, Validations
+from cdk_nag import AwsSolutionsChecks
+
+from infra.environments import ENVIRONMENTS
+from infra.lake_stack import LakeStack
+from infra.mwaa_stack import MwaaStack
+
+# What a new CDK app has on: https://docs.aws.amazon.com/cdk/v2/guide/featureflags.html
+FLAGS = {
+    "@aws-cdk/aws-s3:serverAccessLogsUseBucketPolicy": True,
+    "@aws-cdk/aws-iam:minimizePolicies": False,  # a statement a need, with its Sid, is what we want to read
+    "@aws-cdk/core:enablePartitionLiterals": True,
+    "@aws-cdk/aws-kms:aliasNameRef": True,
+    "@aws-cdk/aws-kms:reduceCrossAccountRegionPolicyScope": True,
+}
+OUT = Path(__file__).resolve().parents[1] / "build" / "cdk"
+
+
+def build(app: App, names: list[str]) -> None:
+    """The stacks of these environments."""
+    for name in names:
+        environment = ENVIRONMENTS[name]
+        # No assets and no lookups: CloudFormation alone deploys it, in an account that was never bootstrapped.
+        lake = LakeStack(app, environment, synthesizer=BootstraplessSynthesizer())
+        MwaaStack(app, lake, synthesizer=BootstraplessSynthesizer())
+
+
+def synthesise(app: App) -> str:
+    """Write the templates, and fail on what cdk-nag or CloudFormation's own rules find; returns the folder."""
+    Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+    folder: str = app.synth().directory
+    return folder
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m infra.app", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--env", choices=sorted(ENVIRONMENTS), help="only this environment")
+    parser.add_argument("--out", type=Path, help=f"folder for the templates (default: {OUT})")
+    options = parser.parse_args(arguments)
+    # Without --out the CLI's own wish counts, if it started us.
+    app = App(outdir=str(options.out) if options.out else None, context=FLAGS)
+    build(app, [options.env] if options.env else sorted(ENVIRONMENTS))
+    print(synthesise(app))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,80 @@
+"""What differs between the environments. Everything else is the same code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+GIB = 1024**3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Environment:
+    """One environment: an account and region of its own, or at least names of its own.
+
+    Args:
+        name: part of all names, and MEDLAUNCH_ENVIRONMENT.
+        keep_data: whether buckets, key and catalog stay when a stack is deleted.
+        protected: whether CloudFormation refuses to delete the stacks.
+        contains_phi: value of the tag ContainsPHI; see README.md.
+        scan_limit_bytes: a query that would scan more is stopped.
+        budget_usd: a month's budget of the account.
+        encrypt_catalog: the encryption of the Glue catalog is a setting of the whole account and region; where
+            two environments share one, only one of them may set it.
+        superseded_days, quarantine_days, noncurrent_days, logs_days: how long things are kept.
+        private_webserver: whether Airflow's UI can be reached from the VPC only.
+    """
+
+    name: str
+    keep_data: bool
+    protected: bool
+    contains_phi: bool
+    scan_limit_bytes: int
+    budget_usd: int
+    encrypt_catalog: bool
+    superseded_days: int
+    quarantine_days: int
+    noncurrent_days: int
+    logs_days: int
+    mwaa_class: str
+    mwaa_max_workers: int
+    private_webserver: bool
+
+    @property
+    def prefix(self) -> str:
+        """What all names begin with."""
+        return f"medlaunch-{self.name}"
+
+
+DEV = Environment(
+    name="dev",
+    keep_data=False,
+    protected=False,
+    contains_phi=False,
+    scan_limit_bytes=50 * GIB,
+    budget_usd=200,
+    encrypt_catalog=True,
+    superseded_days=7,
+    quarantine_days=30,
+    noncurrent_days=7,
+    logs_days=30,
+    mwaa_class="mw1.small",
+    mwaa_max_workers=2,
+    private_webserver=False,
+)
+PROD = Environment(
+    name="prod",
+    keep_data=True,
+    protected=True,
+    contains_phi=False,
+    scan_limit_bytes=500 * GIB,
+    budget_usd=1000,
+    encrypt_catalog=True,
+    superseded_days=30,
+    quarantine_days=365,
+    noncurrent_days=90,
+    logs_days=365,
+    mwaa_class="mw1.small",
+    mwaa_max_workers=5,
+    private_webserver=True,
+)
+ENVIRONMENTS = {one.name: one for one in (DEV, PROD)}

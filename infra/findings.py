@@ -1,0 +1,41 @@
+"""What cdk-nag finds and we mean: each finding by itself, with its reason. Nothing else is let through."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aws_cdk import Acknowledgment, Stack, Validations
+from aws_cdk import aws_iam as iam
+
+_WILDCARD = "AwsSolutions::AwsSolutions-IAM5"
+
+
+def acknowledge_wildcard(policy: iam.ManagedPolicy, resource: str, reason: str) -> None:
+    """Let a policy name all things of a kind or below a prefix, and no other wildcard."""
+    if not resource.endswith("*"):
+        raise ValueError(f"{resource} ends with no wildcard")
+    finding = _as_nag_writes_it(Stack.of(policy).resolve(resource))
+    template = policy.node.default_child
+    assert template is not None
+    Validations.of(template).acknowledge(
+        Acknowledgment(id=f"{_WILDCARD}[Resource::{finding}]", reason=reason)
+    )
+
+
+def _as_nag_writes_it(value: Any) -> str:
+    """A value of the template as it stands in the name of a finding: ``<Lake.Arn>/prod/*``."""
+    if isinstance(value, str):
+        return value
+    ((function, of),) = value.items()
+    match function:
+        case "Ref":
+            return f"<{of}>"
+        case "Fn::GetAtt":
+            return f"<{'.'.join(of)}>"
+        case "Fn::Join":
+            separator, parts = of
+            return str(separator).join(_as_nag_writes_it(part) for part in parts)
+        case "Fn::ImportValue":
+            return _as_nag_writes_it(of)
+        case _:
+            raise ValueError(f"cdk-nag's name of {function} is not known here")

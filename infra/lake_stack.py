@@ -1,0 +1,535 @@
+"""The lake of one environment: where the data is, who may touch it, and who is told.
+
+Made of one key, the lake's bucket with its logs, the queue of uploads, the catalog, the workgroup, the topics, the
+role of the workers, alarms and a budget. It has no Lambda and no assets, so that CloudFormation alone deploys it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aws_cdk import (
+    ArnFormat,
+    Aws,
+    CfnCondition,
+    CfnOutput,
+    CfnParameter,
+    Duration,
+    Fn,
+    RemovalPolicy,
+    Stack,
+    Tags,
+)
+from aws_cdk import aws_athena as athena
+from aws_cdk import aws_budgets as budgets
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_glue as glue
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from infra.environments import Environment
+from infra.findings import acknowledge_wildcard
+from medlaunch import lake, permissions
+
+#: publish.SUPERSEDED_TAG, which a library that imports Airflow holds; a test compares them.
+SUPERSEDED_TAG = ("medlaunch-state", "superseded")
+
+
+class LakeStack(Stack):
+    """The lake of an environment; ``role`` is that of the workers, ``code`` the bucket that MWAA reads."""
+
+    def __init__(self, scope: Construct, environment: Environment, **kwargs: Any) -> None:
+        name = f"{environment.prefix}-lake"
+        super().__init__(
+            scope,
+            name,
+            description=f"MedLaunch {environment.name}: lake, catalog, queries, topics and the workers' role",
+            termination_protection=environment.protected,
+            suppress_template_indentation=True,  # CloudFormation takes 51,200 characters without a bucket
+            **kwargs,
+        )
+        self.environment_ = environment
+        self._keep = RemovalPolicy.RETAIN if environment.keep_data else RemovalPolicy.DESTROY
+        Tags.of(self).add("Application", "medlaunch")
+        Tags.of(self).add("Environment", environment.name)
+        Tags.of(self).add("DataClass", "Confidential")
+        Tags.of(self).add("ContainsPHI", "true" if environment.contains_phi else "false")
+
+        # A name of our own instead of one that CloudFormation makes up: the queue's policy and the bucket's
+        # notifications name each other, and a name breaks the circle.
+        self.lake_name = f"{environment.prefix}-lake-{Aws.ACCOUNT_ID}"
+        self.database_name = environment.prefix.replace("-", "_")
+        self.code_name = f"{environment.prefix}-mwaa-{Aws.ACCOUNT_ID}"
+        self.key = self._key()
+        self.logs = self._log_bucket()
+        self.queue, self.dead_letters = self._queues()
+        self.bucket = self._lake_bucket()
+        self.code = self._code_bucket()
+        self.alerts = self._topic("alerts", "One message for each failed run")
+        self.notifications = self._topic("notifications", "Runs that succeeded, if somebody wants to know")
+        self.alarms = self._topic("alarms", "CloudWatch alarms and the budget")
+        self._subscriptions()
+        self._catalog()
+        self.workgroup = self._workgroup()
+        self.role = self._role()
+        self._alarms()
+        self._budget()
+        self._outputs()
+
+    # ------------------------------------------------------------------------------------------- key
+
+    def _key(self) -> kms.Key:
+        key = kms.Key(
+            self,
+            "Key",
+            alias=f"{self.environment_.prefix}-lake",
+            description=f"Encrypts the lake of {self.environment_.prefix}",
+            enable_key_rotation=True,
+            rotation_period=Duration.days(365),
+            pending_window=Duration.days(30),
+            removal_policy=self._keep,
+        )
+        # S3 puts notifications into the encrypted queue; CloudWatch and Budgets publish to an encrypted topic.
+        for service in ("s3", "cloudwatch", "budgets"):
+            key.add_to_resource_policy(
+                iam.PolicyStatement(
+                    sid=f"Let{service.capitalize()}Send",
+                    principals=[iam.ServicePrincipal(f"{service}.amazonaws.com")],
+                    actions=["kms:Decrypt", "kms:GenerateDataKey"],
+                    resources=["*"],  # of a key's policy: this key
+                    conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}},
+                )
+            )
+        return key
+
+    # ----------------------------------------------------------------------------------------- buckets
+
+    def _bucket(self, id_: str, name: str, **kwargs: Any) -> s3.Bucket:
+        return s3.Bucket(
+            self,
+            id_,
+            bucket_name=name,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            enforce_ssl=True,
+            minimum_tls_version=1.2,
+            versioned=True,
+            removal_policy=self._keep,
+            **kwargs,
+        )
+
+    def _log_bucket(self) -> s3.Bucket:
+        return self._bucket(
+            "Logs",
+            f"{self.environment_.prefix}-logs-{Aws.ACCOUNT_ID}",
+            # S3 delivers access logs to buckets with its own keys only.
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            lifecycle_rules=[
+                s3.LifecycleRule(
+                    id="expire",
+                    expiration=Duration.days(self.environment_.logs_days),
+                    noncurrent_version_expiration=Duration.days(1),
+                    abort_incomplete_multipart_upload_after=Duration.days(1),
+                )
+            ],
+        )
+
+    def _lake_bucket(self) -> s3.Bucket:
+        environment = self.environment_
+        bucket = self._bucket(
+            "Lake",
+            self.lake_name,
+            encryption=s3.BucketEncryption.KMS,
+            encryption_key=self.key,
+            bucket_key_enabled=True,
+            server_access_logs_bucket=self.logs,
+            server_access_logs_prefix="lake/",
+            lifecycle_rules=[
+                _expiring("athena-results", f"{lake.ATHENA_RESULTS}/", days=7, noncurrent=1),
+                _expiring("staging", f"{lake.STAGING}/", days=14, noncurrent=1),
+                _expiring(
+                    "quarantine",
+                    f"{lake.QUARANTINE}/",
+                    days=environment.quarantine_days,
+                    noncurrent=environment.noncurrent_days,
+                ),
+                s3.LifecycleRule(
+                    id="superseded-versions",
+                    prefix=f"{lake.PROD}/",
+                    tag_filters=dict([SUPERSEDED_TAG]),
+                    expiration=Duration.days(environment.superseded_days),
+                ),
+                s3.LifecycleRule(
+                    id="noncurrent",
+                    noncurrent_version_expiration=Duration.days(environment.noncurrent_days),
+                    expired_object_delete_marker=True,
+                ),
+                s3.LifecycleRule(
+                    id="incomplete-uploads", abort_incomplete_multipart_upload_after=Duration.days(3)
+                ),
+            ],
+        )
+        template = bucket.node.default_child
+        assert isinstance(template, s3.CfnBucket)
+        # Not by Bucket.add_event_notification, which needs a Lambda of CDK's to do it.
+        template.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
+            queue_configurations=[
+                s3.CfnBucket.QueueConfigurationProperty(
+                    event="s3:ObjectCreated:*",
+                    queue=self.queue.queue_arn,
+                    filter=s3.CfnBucket.NotificationFilterProperty(
+                        s3_key=s3.CfnBucket.S3KeyFilterProperty(
+                            rules=[s3.CfnBucket.FilterRuleProperty(name="prefix", value=f"{lake.LANDING}/")]
+                        )
+                    ),
+                )
+            ]
+        )
+        # S3 tries the queue when the notification is configured.
+        bucket.node.add_dependency(self.queue.node.find_child("Policy"))
+        return bucket
+
+    def _code_bucket(self) -> s3.Bucket:
+        return self._bucket(
+            "Code",
+            self.code_name,
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            server_access_logs_bucket=self.logs,
+            server_access_logs_prefix="mwaa/",
+            lifecycle_rules=[
+                s3.LifecycleRule(
+                    id="noncurrent",
+                    noncurrent_version_expiration=Duration.days(90),
+                    noncurrent_versions_to_retain=5,
+                    abort_incomplete_multipart_upload_after=Duration.days(3),
+                )
+            ],
+        )
+
+    # ------------------------------------------------------------------------------------------ queues
+
+    def _queues(self) -> tuple[sqs.Queue, sqs.Queue]:
+        def queue(id_: str, name: str, keep: Duration, **kwargs: Any) -> sqs.Queue:
+            return sqs.Queue(
+                self,
+                id_,
+                queue_name=f"{self.environment_.prefix}-{name}",
+                encryption=sqs.QueueEncryption.KMS,
+                encryption_master_key=self.key,
+                data_key_reuse=Duration.minutes(5),
+                enforce_ssl=True,
+                retention_period=keep,
+                **kwargs,
+            )
+
+        dead = queue("DeadLetters", "uploads-dead-letters", Duration.days(14))
+        uploads = queue(
+            "Uploads",
+            "uploads",
+            Duration.days(4),
+            visibility_timeout=Duration.minutes(1),
+            dead_letter_queue=sqs.DeadLetterQueue(queue=dead, max_receive_count=5),
+        )
+        uploads.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="LetTheLakeNotify",
+                principals=[iam.ServicePrincipal("s3.amazonaws.com")],
+                actions=["sqs:SendMessage"],
+                resources=[uploads.queue_arn],
+                conditions={
+                    "ArnEquals": {"aws:SourceArn": f"arn:{Aws.PARTITION}:s3:::{self.lake_name}"},
+                    "StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID},
+                },
+            )
+        )
+        return uploads, dead
+
+    # ------------------------------------------------------------------------------------------ topics
+
+    def _topic(self, name: str, what: str) -> sns.Topic:
+        topic = sns.Topic(
+            self,
+            name.capitalize(),
+            topic_name=f"{self.environment_.prefix}-{name}",
+            display_name=f"MedLaunch {self.environment_.name}: {what}"[:100],
+            master_key=self.key,
+            enforce_ssl=True,
+        )
+        if name == "alarms":
+            for service in ("cloudwatch", "budgets"):
+                topic.add_to_resource_policy(
+                    iam.PolicyStatement(
+                        sid=f"Let{service.capitalize()}Publish",
+                        principals=[iam.ServicePrincipal(f"{service}.amazonaws.com")],
+                        actions=["sns:Publish"],
+                        resources=[topic.topic_arn],
+                        conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}},
+                    )
+                )
+        return topic
+
+    def _subscriptions(self) -> None:
+        """Who is told is a parameter of the stack: addresses of people do not belong into a repository."""
+        for topic, id_ in (
+            (self.alerts, "Alerts"),
+            (self.notifications, "Notifications"),
+            (self.alarms, "Alarms"),
+        ):
+            for kind, protocol, pattern in (
+                ("Email", "email", r"^$|^[^@\s]+@[^@\s]+$"),
+                ("Https", "https", r"^$|^https://\S+$"),
+            ):
+                parameter = CfnParameter(
+                    self,
+                    f"{id_}{kind}",
+                    default="",
+                    allowed_pattern=pattern,
+                    no_echo=kind == "Https",  # such addresses hold keys
+                    description=f"{kind} address that gets what is published to the topic {id_.lower()}; empty: none",
+                )
+                given = CfnCondition(
+                    self,
+                    f"Has{id_}{kind}",
+                    expression=Fn.condition_not(Fn.condition_equals(parameter.value_as_string, "")),
+                )
+                subscription = sns.CfnSubscription(
+                    self,
+                    f"{id_}{kind}Subscription",
+                    topic_arn=topic.topic_arn,
+                    protocol=protocol,
+                    endpoint=parameter.value_as_string,
+                )
+                subscription.cfn_options.condition = given
+
+    # --------------------------------------------------------------------------------- catalog, queries
+
+    def _catalog(self) -> None:
+        environment = self.environment_
+        if environment.encrypt_catalog:
+            glue.CfnDataCatalogEncryptionSettings(
+                self,
+                "CatalogEncryption",
+                catalog_id=Aws.ACCOUNT_ID,
+                data_catalog_encryption_settings=glue.CfnDataCatalogEncryptionSettings.DataCatalogEncryptionSettingsProperty(
+                    encryption_at_rest=glue.CfnDataCatalogEncryptionSettings.EncryptionAtRestProperty(
+                        catalog_encryption_mode="SSE-KMS", sse_aws_kms_key_id=self.key.key_arn
+                    ),
+                    connection_password_encryption=glue.CfnDataCatalogEncryptionSettings.ConnectionPasswordEncryptionProperty(
+                        return_connection_password_encrypted=True, kms_key_id=self.key.key_arn
+                    ),
+                ),
+            )
+        database = glue.CfnDatabase(
+            self,
+            "Database",
+            catalog_id=Aws.ACCOUNT_ID,
+            database_input=glue.CfnDatabase.DatabaseInputProperty(
+                name=self.database_name,
+                description="Tables and views of MedLaunch; the pipelines make them",
+            ),
+        )
+        database.apply_removal_policy(self._keep)
+
+    def _workgroup(self) -> athena.CfnWorkGroup:
+        workgroup = athena.CfnWorkGroup(
+            self,
+            "Workgroup",
+            name=self.environment_.prefix,
+            description="Queries of the pipelines and of their readers",
+            state="ENABLED",
+            recursive_delete_option=not self.environment_.keep_data,
+            work_group_configuration=athena.CfnWorkGroup.WorkGroupConfigurationProperty(
+                enforce_work_group_configuration=True,
+                publish_cloud_watch_metrics_enabled=True,
+                requester_pays_enabled=False,
+                bytes_scanned_cutoff_per_query=self.environment_.scan_limit_bytes,
+                engine_version=athena.CfnWorkGroup.EngineVersionProperty(
+                    selected_engine_version="Athena engine version 3"
+                ),
+                result_configuration=athena.CfnWorkGroup.ResultConfigurationProperty(
+                    output_location=lake.s3_uri(self.bucket.bucket_name, f"{lake.ATHENA_RESULTS}/"),
+                    encryption_configuration=athena.CfnWorkGroup.EncryptionConfigurationProperty(
+                        encryption_option="SSE_KMS", kms_key=self.key.key_arn
+                    ),
+                    expected_bucket_owner=Aws.ACCOUNT_ID,
+                ),
+            ),
+        )
+        workgroup.apply_removal_policy(self._keep)
+        return workgroup
+
+    # -------------------------------------------------------------------------------------------- role
+
+    def _role(self) -> iam.Role:
+        role = iam.Role(
+            self,
+            "WorkerRole",
+            role_name=f"{self.environment_.prefix}-worker-{Aws.REGION}",
+            description="What the tasks of the pipelines may do: medlaunch.permissions, and nothing else",
+            assumed_by=iam.CompositePrincipal(
+                *(
+                    iam.ServicePrincipal(
+                        f"{service}.amazonaws.com",
+                        conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}},
+                    )
+                    for service in ("airflow", "airflow-env")
+                )
+            ),
+            max_session_duration=Duration.hours(12),
+        )
+        place = permissions.Place(
+            region=Aws.REGION,
+            bucket=self.bucket.bucket_arn,
+            catalog=self._glue_arn("catalog"),
+            database=self._glue_arn("database", self.database_name),
+            tables=self._glue_arn("table", f"{self.database_name}/"),
+            workgroup=self.format_arn(
+                service="athena", resource="workgroup", resource_name=self.workgroup.name
+            ),
+            alerts_topic=self.alerts.topic_arn,
+            uploads_queue=self.queue.queue_arn,
+            key=self.key.key_arn,
+        )
+        for dag_id in permissions.dag_ids():
+            for part, statements in permissions.parts(permissions.of(dag_id)).items():
+                name = f"{dag_id.replace('_', '-')}-{part}"
+                policy = iam.ManagedPolicy(
+                    self,
+                    "".join(word.capitalize() for word in name.split("-")),
+                    managed_policy_name=f"{self.environment_.prefix}-{name}-{Aws.REGION}",
+                    description=f"What the DAG {dag_id} needs; declared in medlaunch.permissions.{dag_id}",
+                    roles=[role],
+                    document=iam.PolicyDocument.from_json(permissions.policy(statements, place)),
+                )
+                for statement in statements:
+                    for resource in statement.document(place)["Resource"]:
+                        if resource.endswith("*"):
+                            acknowledge_wildcard(policy, resource, f"{statement.sid}: {statement.why}")
+        return role
+
+    def _glue_arn(self, resource: str, name: str | None = None) -> str:
+        if name is None:
+            return self.format_arn(service="glue", resource=resource, arn_format=ArnFormat.NO_RESOURCE_NAME)
+        return self.format_arn(service="glue", resource=resource, resource_name=name)
+
+    # ------------------------------------------------------------------------------------------ alarms
+
+    def _alarms(self) -> None:
+        hour = Duration.hours(1)
+        self.alarm(
+            "AlertsNotDelivered",
+            self.alerts.metric_number_of_notifications_failed(period=Duration.minutes(5), statistic="Sum"),
+            1,
+            "An alert of a failed run did not reach a subscriber of the topic.",
+        )
+        self.alarm(
+            "RunsFailed",
+            self.alerts.metric_number_of_messages_published(period=Duration.minutes(5), statistic="Sum"),
+            1,
+            "A run failed: an alert was published. It names the run and the runbook.",
+        )
+        self.alarm(
+            "RunsKeepFailing",
+            self.alerts.metric_number_of_messages_published(period=hour, statistic="Sum"),
+            3,
+            "Three alerts within an hour: it does not go away by itself.",
+        )
+        self.alarm(
+            "UploadsWait",
+            self.queue.metric_approximate_age_of_oldest_message(
+                period=Duration.minutes(5), statistic="Maximum"
+            ),
+            3600,
+            "Nobody takes the events of uploads: is the triggerer running, is the DAG paused?",
+        )
+        self.alarm(
+            "UploadEventsDead",
+            self.dead_letters.metric_approximate_number_of_messages_visible(
+                period=Duration.minutes(5), statistic="Maximum"
+            ),
+            1,
+            "Events of uploads could not be taken five times. The sweep finds the uploads; see why.",
+        )
+
+    def alarm(self, id_: str, metric: cloudwatch.IMetric, threshold: float, why: str) -> cloudwatch.Alarm:
+        """An alarm at a threshold, told to the topic of alarms, when it begins and when it ends."""
+        alarm = cloudwatch.Alarm(
+            self,
+            id_,
+            alarm_name=f"{self.environment_.prefix}-{id_}",
+            alarm_description=why,
+            metric=metric,
+            threshold=threshold,
+            evaluation_periods=1,
+            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+        )
+        action = actions.SnsAction(self.alarms)
+        alarm.add_alarm_action(action)
+        alarm.add_ok_action(action)
+        return alarm
+
+    def _budget(self) -> None:
+        def told(kind: str, percent: int) -> budgets.CfnBudget.NotificationWithSubscribersProperty:
+            return budgets.CfnBudget.NotificationWithSubscribersProperty(
+                notification=budgets.CfnBudget.NotificationProperty(
+                    notification_type=kind,
+                    comparison_operator="GREATER_THAN",
+                    threshold=percent,
+                    threshold_type="PERCENTAGE",
+                ),
+                subscribers=[
+                    budgets.CfnBudget.SubscriberProperty(
+                        subscription_type="SNS", address=self.alarms.topic_arn
+                    )
+                ],
+            )
+
+        budget = budgets.CfnBudget(
+            self,
+            "Budget",
+            budget=budgets.CfnBudget.BudgetDataProperty(
+                budget_name=f"{self.environment_.prefix}-monthly",
+                budget_type="COST",
+                time_unit="MONTHLY",
+                # Of the whole account: a budget by tag sees nothing until somebody activates the tag.
+                budget_limit=budgets.CfnBudget.SpendProperty(amount=self.environment_.budget_usd, unit="USD"),
+            ),
+            notifications_with_subscribers=[told("ACTUAL", 80), told("ACTUAL", 100), told("FORECASTED", 100)],
+        )
+        # Budgets tries the topic.
+        budget.node.add_dependency(self.alarms.node.find_child("Policy"))
+
+    # ----------------------------------------------------------------------------------------- outputs
+
+    def _outputs(self) -> None:
+        """``MedlaunchX`` becomes ``MEDLAUNCH_X`` when the code is deployed; see docs/configuration.md."""
+        for name, value in {
+            "MedlaunchEnvironment": self.environment_.name,
+            "MedlaunchBucket": self.bucket.bucket_name,
+            "MedlaunchDatabase": self.database_name,
+            "MedlaunchWorkgroup": self.workgroup.name,
+            "MedlaunchAlertsTopicArn": self.alerts.topic_arn,
+            "MedlaunchUploadsQueueUrl": self.queue.queue_url,
+            "NotificationsTopicArn": self.notifications.topic_arn,
+            "AlarmsTopicArn": self.alarms.topic_arn,
+            "KeyArn": self.key.key_arn,
+            "LogBucket": self.logs.bucket_name,
+            "MwaaBucket": self.code.bucket_name,
+            "WorkerRoleArn": self.role.role_arn,
+        }.items():
+            CfnOutput(self, name, value=value)
+
+
+def _expiring(id_: str, prefix: str, *, days: int, noncurrent: int) -> s3.LifecycleRule:
+    return s3.LifecycleRule(
+        id=id_,
+        prefix=prefix,
+        expiration=Duration.days(days),
+        noncurrent_version_expiration=Duration.days(noncurrent),
+    )

@@ -1,0 +1,340 @@
+"""Amazon MWAA for one environment, in a network without a way to the internet. Optional: the lake does without.
+
+https://docs.aws.amazon.com/mwaa/latest/userguide/vpc-vpe-create-access.html and
+https://docs.aws.amazon.com/mwaa/latest/userguide/mwaa-create-role.html say what MWAA asks of both.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aws_cdk import Aws, CfnOutput, Duration, RemovalPolicy, Stack, Tags
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_mwaa as mwaa
+from constructs import Construct
+
+from infra.findings import acknowledge_wildcard
+from infra.lake_stack import LakeStack
+from medlaunch import permissions
+
+AIRFLOW = "3.3.1"
+
+# What MWAA's containers and the pipelines call; S3 goes through the gateway.
+ENDPOINTS = {
+    "Logs": ec2.InterfaceVpcEndpointAwsService.CLOUDWATCH_LOGS,
+    "Monitoring": ec2.InterfaceVpcEndpointAwsService.CLOUDWATCH_MONITORING,
+    "EcrApi": ec2.InterfaceVpcEndpointAwsService.ECR,
+    "EcrDocker": ec2.InterfaceVpcEndpointAwsService.ECR_DOCKER,
+    "Kms": ec2.InterfaceVpcEndpointAwsService.KMS,
+    "Sqs": ec2.InterfaceVpcEndpointAwsService.SQS,
+    "Sns": ec2.InterfaceVpcEndpointAwsService.SNS,
+    "Athena": ec2.InterfaceVpcEndpointAwsService.ATHENA,
+    "Glue": ec2.InterfaceVpcEndpointAwsService.GLUE,
+    "AirflowApi": ec2.InterfaceVpcEndpointAwsService("airflow.api"),
+    "AirflowEnv": ec2.InterfaceVpcEndpointAwsService("airflow.env"),
+}
+
+
+class MwaaStack(Stack):
+    """Airflow over a lake, with the role of the lake's workers."""
+
+    def __init__(self, scope: Construct, lake: LakeStack, **kwargs: Any) -> None:
+        environment = lake.environment_
+        name = f"{environment.prefix}-mwaa"
+        super().__init__(
+            scope,
+            name,
+            description=f"MedLaunch {environment.name}: Amazon MWAA {AIRFLOW} and its network",
+            termination_protection=environment.protected,
+            suppress_template_indentation=True,  # CloudFormation takes 51,200 characters without a bucket
+            **kwargs,
+        )
+        self.lake = lake
+        self.airflow_name = environment.prefix
+        Tags.of(self).add("Application", "medlaunch")
+        Tags.of(self).add("Environment", environment.name)
+        Tags.of(self).add("DataClass", "Confidential")
+        Tags.of(self).add("ContainsPHI", "true" if environment.contains_phi else "false")
+
+        # By its name: an import from the lake's stack would have another name in each environment's findings.
+        self.code_arn = f"arn:{Aws.PARTITION}:s3:::{lake.code_name}"
+        self.key = self._key()
+        self.vpc, self.group = self._network()
+        policy = self._policy()
+        self.environment_ = mwaa.CfnEnvironment(
+            self,
+            "Airflow",
+            name=self.airflow_name,
+            airflow_version=AIRFLOW,
+            environment_class=environment.mwaa_class,
+            min_workers=1,
+            max_workers=environment.mwaa_max_workers,
+            schedulers=2,
+            execution_role_arn=lake.role.role_arn,
+            kms_key=self.key.key_arn,
+            source_bucket_arn=self.code_arn,
+            dag_s3_path="dags",
+            plugins_s3_path="plugins.zip",
+            requirements_s3_path="requirements.txt",
+            startup_script_s3_path="startup.sh",
+            webserver_access_mode="PRIVATE_ONLY" if environment.private_webserver else "PUBLIC_ONLY",
+            endpoint_management="SERVICE",
+            weekly_maintenance_window_start="SUN:03:00",
+            network_configuration=mwaa.CfnEnvironment.NetworkConfigurationProperty(
+                security_group_ids=[self.group.security_group_id],
+                subnet_ids=[one.subnet_id for one in self.vpc.isolated_subnets],
+            ),
+            logging_configuration=mwaa.CfnEnvironment.LoggingConfigurationProperty(
+                **{
+                    part: mwaa.CfnEnvironment.ModuleLoggingConfigurationProperty(
+                        enabled=True, log_level=level
+                    )
+                    for part, level in {
+                        "task_logs": "INFO",
+                        "scheduler_logs": "INFO",
+                        "dag_processing_logs": "INFO",
+                        "worker_logs": "INFO",
+                        "webserver_logs": "WARNING",
+                    }.items()
+                }
+            ),
+        )
+        # MWAA tries the role before it starts anything.
+        self.environment_.node.add_dependency(policy)
+        self._alarms()
+        CfnOutput(self, "MwaaEnvironment", value=self.environment_.ref)
+        CfnOutput(self, "MwaaWebserver", value=self.environment_.attr_webserver_url)
+
+    def _key(self) -> kms.Key:
+        key = kms.Key(
+            self,
+            "Key",
+            alias=f"{self.airflow_name}-mwaa",
+            description=f"Encrypts what MWAA keeps for {self.airflow_name}: metadata, logs, its queue",
+            enable_key_rotation=True,
+            removal_policy=RemovalPolicy.RETAIN
+            if self.lake.environment_.keep_data
+            else RemovalPolicy.DESTROY,
+        )
+        key.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="LetLogsEncrypt",
+                principals=[iam.ServicePrincipal(f"logs.{Aws.REGION}.amazonaws.com")],
+                actions=[
+                    "kms:Encrypt",
+                    "kms:Decrypt",
+                    "kms:ReEncryptFrom",
+                    "kms:ReEncryptTo",
+                    "kms:GenerateDataKey",
+                    "kms:DescribeKey",
+                ],
+                resources=["*"],  # of a key's policy: this key
+                conditions={
+                    "ArnLike": {
+                        "kms:EncryptionContext:aws:logs:arn": (
+                            f"arn:{Aws.PARTITION}:logs:{Aws.REGION}:{Aws.ACCOUNT_ID}:*"
+                        )
+                    }
+                },
+            )
+        )
+        return key
+
+    # ----------------------------------------------------------------------------------------- network
+
+    def _network(self) -> tuple[ec2.Vpc, ec2.SecurityGroup]:
+        flow_logs = logs.LogGroup(
+            self,
+            "FlowLogs",
+            log_group_name=f"/medlaunch/{self.airflow_name}/flow-logs",
+            encryption_key=self.key,
+            retention=logs.RetentionDays.THREE_MONTHS,
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        vpc = ec2.Vpc(
+            self,
+            "Vpc",
+            vpc_name=self.airflow_name,
+            ip_addresses=ec2.IpAddresses.cidr("10.20.0.0/22"),
+            max_azs=2,  # MWAA wants exactly two subnets
+            nat_gateways=0,
+            restrict_default_security_group=False,  # would need a Lambda of CDK's; nothing uses that group
+            subnet_configuration=[
+                ec2.SubnetConfiguration(
+                    name="airflow", subnet_type=ec2.SubnetType.PRIVATE_ISOLATED, cidr_mask=24
+                )
+            ],
+            flow_logs={
+                "all": ec2.FlowLogOptions(
+                    destination=ec2.FlowLogDestination.to_cloud_watch_logs(flow_logs),
+                    traffic_type=ec2.FlowLogTrafficType.ALL,
+                )
+            },
+            gateway_endpoints={
+                "S3": ec2.GatewayVpcEndpointOptions(service=ec2.GatewayVpcEndpointAwsService.S3)
+            },
+        )
+        group = ec2.SecurityGroup(
+            self,
+            "Group",
+            vpc=vpc,
+            description="Containers of MWAA, among themselves and to AWS",
+            allow_all_outbound=False,
+        )
+        # https://docs.aws.amazon.com/mwaa/latest/userguide/vpc-security.html: MWAA wants a group that allows itself.
+        group.add_ingress_rule(group, ec2.Port.all_traffic(), "among containers of MWAA")
+        group.add_egress_rule(group, ec2.Port.all_traffic(), "among containers of MWAA, and to the endpoints")
+        group.add_egress_rule(
+            ec2.Peer.any_ipv4(), ec2.Port.HTTPS, "S3 by its gateway; there is no other way out"
+        )
+        for id_, service in ENDPOINTS.items():
+            vpc.add_interface_endpoint(
+                id_,
+                service=service,
+                private_dns_enabled=True,
+                security_groups=[group],
+                open=False,
+                subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED),
+            )
+        return vpc, group
+
+    # -------------------------------------------------------------------------------------- permissions
+
+    def _policy(self) -> iam.ManagedPolicy:
+        """What MWAA itself needs of its execution role, beside what the pipelines need."""
+        region, account, partition = Aws.REGION, Aws.ACCOUNT_ID, Aws.PARTITION
+        code = f"{self.code_arn}/*"
+        log_groups = f"arn:{partition}:logs:{region}:{account}:log-group:airflow-{self.airflow_name}-*"
+        celery = f"arn:{partition}:sqs:{region}:*:airflow-celery-*"
+
+        def allow(sid: str, actions: list[str], resource: str, **conditions: Any) -> iam.PolicyStatement:
+            return iam.PolicyStatement(sid=sid, actions=actions, resources=[resource], conditions=conditions)
+
+        policy = iam.ManagedPolicy(
+            self,
+            "EnvironmentPolicy",
+            managed_policy_name=f"{self.airflow_name}-mwaa-environment-{region}",
+            description="What Amazon MWAA itself needs of the workers' role",
+            roles=[self.lake.role],
+            statements=[
+                allow(
+                    "Heartbeat",
+                    ["airflow:PublishMetrics"],
+                    f"arn:{partition}:airflow:{region}:{account}:environment/{self.airflow_name}",
+                ),
+                allow(
+                    "FindCode",
+                    ["s3:ListBucket", "s3:GetBucketLocation", "s3:GetBucketPublicAccessBlock"],
+                    self.code_arn,
+                ),
+                allow("ReadCode", ["s3:GetObject", "s3:GetObjectVersion"], code),
+                allow("SeeThatNothingIsPublic", ["s3:GetAccountPublicAccessBlock"], "*"),
+                allow(
+                    "WriteLogs",
+                    [
+                        "logs:CreateLogStream",
+                        "logs:CreateLogGroup",
+                        "logs:PutLogEvents",
+                        "logs:GetLogEvents",
+                        "logs:GetLogRecord",
+                        "logs:GetLogGroupFields",
+                        "logs:GetQueryResults",
+                    ],
+                    log_groups,
+                ),
+                allow("FindLogs", ["logs:DescribeLogGroups"], "*"),
+                allow(
+                    "PutMetrics",
+                    ["cloudwatch:PutMetricData"],
+                    "*",
+                    StringEquals={"cloudwatch:namespace": "AmazonMWAA"},
+                ),
+                allow(
+                    "UseCeleryQueue",
+                    [
+                        "sqs:ChangeMessageVisibility",
+                        "sqs:DeleteMessage",
+                        "sqs:GetQueueAttributes",
+                        "sqs:GetQueueUrl",
+                        "sqs:ReceiveMessage",
+                        "sqs:SendMessage",
+                    ],
+                    celery,
+                ),
+                allow(
+                    "UseMwaaKey",
+                    ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey", "kms:Encrypt"],
+                    self.key.key_arn,
+                    StringEquals={
+                        "kms:ViaService": [f"{service}.{region}.amazonaws.com" for service in ("sqs", "s3")]
+                    },
+                ),
+            ],
+        )
+        for resource, reason in {
+            code: "The code bucket holds code only, and the workers run all of it.",
+            log_groups: "The environment's own five log groups; MWAA names their streams.",
+            celery: "The queue is MWAA's, in an account of its own, with a name that MWAA makes up.",
+            "*": "Three actions that know no resource: the account's public access block, which MWAA checks, the "
+            "list of log groups, and metrics, which the condition keeps to MWAA's namespace.",
+        }.items():
+            acknowledge_wildcard(policy, resource, reason)
+        return policy
+
+    # ------------------------------------------------------------------------------------------ alarms
+
+    def _alarms(self) -> None:
+        """https://docs.aws.amazon.com/mwaa/latest/userguide/access-metrics-cw.html"""
+
+        def metric(name: str, statistic: str, **dimensions: str) -> cloudwatch.Metric:
+            return cloudwatch.Metric(
+                namespace="AmazonMWAA",
+                metric_name=name,
+                statistic=statistic,
+                period=Duration.minutes(5),
+                dimensions_map={"Environment": self.airflow_name, **dimensions},
+            )
+
+        for dag_id in permissions.dag_ids():
+            self._alarm(
+                "".join(word.capitalize() for word in dag_id.split("_")) + "Failed",
+                metric("DAGDurationFailed", "SampleCount", DAG=dag_id),
+                f"A run of {dag_id} failed, whether or not its alert got through.",
+            )
+        heartbeat = cloudwatch.Alarm(
+            self,
+            "SchedulerSilent",
+            alarm_name=f"{self.airflow_name}-SchedulerSilent",
+            alarm_description="No scheduler has given a sign of life for a quarter of an hour.",
+            metric=metric("SchedulerHeartbeat", "Sum", Function="Scheduler"),
+            threshold=1,
+            evaluation_periods=3,
+            comparison_operator=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
+            treat_missing_data=cloudwatch.TreatMissingData.BREACHING,
+        )
+        self._tell(heartbeat)
+
+    def _alarm(self, id_: str, metric: cloudwatch.IMetric, why: str) -> None:
+        self._tell(
+            cloudwatch.Alarm(
+                self,
+                id_,
+                alarm_name=f"{self.airflow_name}-{id_}",
+                alarm_description=why,
+                metric=metric,
+                threshold=1,
+                evaluation_periods=1,
+                comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+                treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            )
+        )
+
+    def _tell(self, alarm: cloudwatch.Alarm) -> None:
+        action = actions.SnsAction(self.lake.alarms)
+        alarm.add_alarm_action(action)
+        alarm.add_ok_action(action)

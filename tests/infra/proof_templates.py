@@ -1,0 +1,474 @@
+"""Each promise of infra/, looked up in the templates of both environments. `make test-infra` runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from typing import Any
+
+import pytest
+
+from deploy import environment as deployment
+from medlaunch import lake, permissions, publish
+from medlaunch.permissions import Place
+from medlaunch.settings import Settings
+from tests.infra.templates import ACCOUNT, FOLDER, REGION, ROOT, of_type, template, text
+
+pytestmark = pytest.mark.parametrize("name", ["dev", "prod"])
+
+
+def the(found: dict[str, Any], kind: str, **properties: Any) -> dict[str, Any]:
+    """The properties of the only resource of a type, or of the one that has these properties."""
+    (one,) = [
+        one["Properties"]
+        for one in of_type(found, kind).values()
+        if all(text(one["Properties"].get(key)) == value for key, value in properties.items())
+    ]
+    return one
+
+
+def bucket(name: str, what: str) -> dict[str, Any]:
+    return the(template(name, "lake"), "AWS::S3::Bucket", BucketName=f"medlaunch-{name}-{what}-{ACCOUNT}")
+
+
+# --- buckets and their key
+
+
+def test_the_lake_is_encrypted_with_a_rotating_key_of_its_own(name: str) -> None:
+    found = template(name, "lake")
+    ((key_id, _),) = of_type(found, "AWS::KMS::Key").items()
+    assert the(found, "AWS::KMS::Key")["EnableKeyRotation"] is True
+    (rule,) = bucket(name, "lake")["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert rule["BucketKeyEnabled"] is True
+    assert rule["ServerSideEncryptionByDefault"] == {
+        "SSEAlgorithm": "aws:kms",
+        "KMSMasterKeyID": {"Fn::GetAtt": [key_id, "Arn"]},
+    }
+
+
+@pytest.mark.parametrize("what", ["lake", "logs", "mwaa"])
+def test_no_bucket_is_public_and_all_keep_versions(what: str, name: str) -> None:
+    found = bucket(name, what)
+    assert set(found["PublicAccessBlockConfiguration"]) == {
+        "BlockPublicAcls",
+        "BlockPublicPolicy",
+        "IgnorePublicAcls",
+        "RestrictPublicBuckets",
+    }
+    assert all(value is True for value in found["PublicAccessBlockConfiguration"].values())
+    assert found["VersioningConfiguration"] == {"Status": "Enabled"}
+    assert found["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}]
+    assert found["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+
+
+def test_buckets_topics_and_queues_are_spoken_to_by_tls_only(name: str) -> None:
+    found = template(name, "lake")
+    for secured, policy in (
+        ("AWS::S3::Bucket", "AWS::S3::BucketPolicy"),
+        ("AWS::SNS::Topic", "AWS::SNS::TopicPolicy"),
+        ("AWS::SQS::Queue", "AWS::SQS::QueuePolicy"),
+    ):
+        insecure = [
+            one
+            for each in of_type(found, policy).values()
+            for one in each["Properties"]["PolicyDocument"]["Statement"]
+            if one["Effect"] == "Deny" and one["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+        ]
+        assert len(insecure) == len(of_type(found, secured))
+    old_tls = json.dumps({"NumericLessThan": {"s3:TlsVersion": 1.2}})
+    policies = of_type(found, "AWS::S3::BucketPolicy").values()
+    assert all(old_tls in json.dumps(one["Properties"]["PolicyDocument"]) for one in policies)
+
+
+def test_access_to_the_lake_is_logged(name: str) -> None:
+    logging = bucket(name, "lake")["LoggingConfiguration"]
+    logs = of_type(template(name, "lake"), "AWS::S3::Bucket")[logging["DestinationBucketName"]["Ref"]]
+    assert text(logs["Properties"]["BucketName"]) == f"medlaunch-{name}-logs-{ACCOUNT}"
+
+
+def test_lifecycle(name: str) -> None:
+    rules = {one["Id"]: one for one in bucket(name, "lake")["LifecycleConfiguration"]["Rules"]}
+    assert all(one["Status"] == "Enabled" for one in rules.values())
+    for id_, prefix in {
+        "athena-results": lake.ATHENA_RESULTS,
+        "staging": lake.STAGING,
+        "quarantine": lake.QUARANTINE,
+    }.items():
+        assert rules[id_]["Prefix"] == f"{prefix}/"
+        assert 0 < rules[id_]["ExpirationInDays"] <= 365
+        assert rules[id_]["NoncurrentVersionExpiration"]["NoncurrentDays"] >= 1
+    # Published files go when they carry the tag that publishing gives them, and only then.
+    assert rules["superseded-versions"]["Prefix"] == f"{lake.PROD}/"
+    assert rules["superseded-versions"]["TagFilters"] == [publish.SUPERSEDED_TAG]
+    assert "ExpirationInDays" in rules["superseded-versions"]
+    assert rules["noncurrent"]["ExpiredObjectDeleteMarker"] is True
+    assert rules["incomplete-uploads"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 3}
+    # Nothing else expires: landing, archive, bronze, prod and reports stay until somebody deletes them.
+    expiring = {one.get("Prefix") for one in rules.values() if "ExpirationInDays" in one}
+    assert expiring == {f"{one}/" for one in (lake.ATHENA_RESULTS, lake.STAGING, lake.QUARANTINE, lake.PROD)}
+
+
+def test_tags(name: str) -> None:
+    tags = {one["Key"]: one["Value"] for one in bucket(name, "lake")["Tags"]}
+    assert tags == {
+        "Application": "medlaunch",
+        "Environment": name,
+        "DataClass": "Confidential",
+        "ContainsPHI": "false",
+    }
+
+
+# --- queue and topics
+
+
+def test_uploads_are_told_to_the_queue_and_what_fails_to_another(name: str) -> None:
+    found = template(name, "lake")
+    (configured,) = bucket(name, "lake")["NotificationConfiguration"]["QueueConfigurations"]
+    assert configured["Event"] == "s3:ObjectCreated:*"
+    assert configured["Filter"]["S3Key"]["Rules"] == [{"Name": "prefix", "Value": f"{lake.LANDING}/"}]
+    queues = of_type(found, "AWS::SQS::Queue")
+    uploads = queues[configured["Queue"]["Fn::GetAtt"][0]]["Properties"]
+    assert uploads["QueueName"] == f"medlaunch-{name}-uploads"
+    dead = queues[uploads["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0]]["Properties"]
+    assert dead["QueueName"] == f"medlaunch-{name}-uploads-dead-letters"
+    assert dead["MessageRetentionPeriod"] > uploads["MessageRetentionPeriod"]
+    assert all("KmsMasterKeyId" in one["Properties"] for one in queues.values())
+    # Only this bucket of this account may send, and it can: the policy is there before the bucket.
+    ((policy_id, policy),) = [
+        (id_, one)
+        for id_, one in of_type(found, "AWS::SQS::QueuePolicy").items()
+        if "LetTheLakeNotify" in json.dumps(one)
+    ]
+    (allowed,) = [
+        one
+        for one in policy["Properties"]["PolicyDocument"]["Statement"]
+        if one.get("Sid") == "LetTheLakeNotify"
+    ]
+    assert text(allowed["Condition"]["ArnEquals"]["aws:SourceArn"]) == (
+        f"arn:aws:s3:::medlaunch-{name}-lake-{ACCOUNT}"
+    )
+    assert text(allowed["Condition"]["StringEquals"]["aws:SourceAccount"]) == ACCOUNT
+    (lake_bucket,) = [
+        one
+        for one in of_type(found, "AWS::S3::Bucket").values()
+        if "NotificationConfiguration" in one["Properties"]
+    ]
+    assert policy_id in lake_bucket["DependsOn"]
+    key = json.dumps(the(found, "AWS::KMS::Key")["KeyPolicy"])
+    assert all(f'"{one}.amazonaws.com"' in key for one in ("s3", "cloudwatch", "budgets"))
+
+
+def test_topics_are_encrypted_and_subscribed_by_parameters(name: str) -> None:
+    found = template(name, "lake")
+    topics = of_type(found, "AWS::SNS::Topic")
+    assert {one["Properties"]["TopicName"] for one in topics.values()} == {
+        f"medlaunch-{name}-{what}" for what in ("alerts", "notifications", "alarms")
+    }
+    assert all("KmsMasterKeyId" in one["Properties"] for one in topics.values())
+    subscriptions = of_type(found, "AWS::SNS::Subscription")
+    assert len(subscriptions) == 6
+    for one in subscriptions.values():
+        parameter = one["Properties"]["Endpoint"]["Ref"]
+        assert found["Parameters"][parameter]["Default"] == ""
+        assert found["Conditions"][one["Condition"]] == {
+            "Fn::Not": [{"Fn::Equals": [{"Ref": parameter}, ""]}]
+        }
+    assert all(found["Parameters"][one]["NoEcho"] for one in found["Parameters"] if one.endswith("Https"))
+
+
+# --- catalog, queries, role
+
+
+def test_the_catalog_is_encrypted_with_the_key(name: str) -> None:
+    found = template(name, "lake")
+    settings = the(found, "AWS::Glue::DataCatalogEncryptionSettings")["DataCatalogEncryptionSettings"]
+    assert settings["EncryptionAtRest"]["CatalogEncryptionMode"] == "SSE-KMS"
+    ((key_id, _),) = of_type(found, "AWS::KMS::Key").items()
+    assert settings["EncryptionAtRest"]["SseAwsKmsKeyId"] == {"Fn::GetAtt": [key_id, "Arn"]}
+    assert settings["ConnectionPasswordEncryption"]["ReturnConnectionPasswordEncrypted"] is True
+    assert the(found, "AWS::Glue::Database")["DatabaseInput"]["Name"] == f"medlaunch_{name}"
+
+
+def test_the_workgroup_enforces_where_how_and_how_much(name: str) -> None:
+    workgroup = the(template(name, "lake"), "AWS::Athena::WorkGroup")
+    enforced = workgroup["WorkGroupConfiguration"]
+    assert enforced["EnforceWorkGroupConfiguration"] is True
+    assert enforced["PublishCloudWatchMetricsEnabled"] is True
+    assert enforced["BytesScannedCutoffPerQuery"] >= 10_000_000
+    results = enforced["ResultConfiguration"]
+    assert text(results["OutputLocation"]).endswith(f"/{lake.ATHENA_RESULTS}/")
+    assert results["EncryptionConfiguration"]["EncryptionOption"] == "SSE_KMS"
+    assert enforced["EngineVersion"] == {"SelectedEngineVersion": "Athena engine version 3"}
+
+
+def test_the_role_has_the_permissions_that_the_tests_use(name: str) -> None:
+    found = template(name, "lake")
+    ((role_id, role),) = of_type(found, "AWS::IAM::Role").items()
+    trusted = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+    assert {one["Principal"]["Service"] for one in trusted} == {
+        "airflow.amazonaws.com",
+        "airflow-env.amazonaws.com",
+    }
+    assert all(text(one["Condition"]["StringEquals"]["aws:SourceAccount"]) == ACCOUNT for one in trusted)
+    assert "Policies" not in role["Properties"]
+    buckets = {id_: one["Properties"] for id_, one in of_type(found, "AWS::S3::Bucket").items()}
+    ((lake_id, _),) = [(id_, one) for id_, one in buckets.items() if "NotificationConfiguration" in one]
+    ((key_id, _),) = of_type(found, "AWS::KMS::Key").items()
+    queue = buckets[lake_id]["NotificationConfiguration"]["QueueConfigurations"][0]["Queue"]
+    (topic,) = [
+        id_
+        for id_, one in of_type(found, "AWS::SNS::Topic").items()
+        if one["Properties"]["TopicName"].endswith("-alerts")
+    ]
+    place = Place.of(
+        region=REGION,
+        account=ACCOUNT,
+        bucket="x",
+        database=f"medlaunch_{name}",
+        workgroup=f"medlaunch-{name}",
+        alerts_topic=f"<{topic}>",
+        uploads_queue=text(queue),
+        key=f"<{key_id}.Arn>",
+    )
+    policies = of_type(found, "AWS::IAM::ManagedPolicy").values()
+    assert all(one["Properties"]["Roles"] == [{"Ref": role_id}] for one in policies)
+    allowed = [one for each in policies for one in each["Properties"]["PolicyDocument"]["Statement"]]
+    wanted = [
+        one
+        for dag_id in permissions.dag_ids()
+        for one in permissions.policy(permissions.of(dag_id), place)["Statement"]
+    ]
+
+    def flat(statement: dict[str, Any]) -> str:
+        def every(value: Any) -> list[str]:
+            found = [text(one).replace(f"<{lake_id}.Arn>", "arn:aws:s3:::x") for one in listed(value)]
+            return sorted(found)
+
+        condition = {
+            operator: {key: every(values) for key, values in keys.items()}
+            for operator, keys in statement.get("Condition", {}).items()
+        }
+        return json.dumps(
+            [statement["Sid"], every(statement["Action"]), every(statement["Resource"]), condition]
+        )
+
+    assert sorted(map(flat, allowed)) == sorted(map(flat, wanted))
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+# --- who is told, and what comes out
+
+
+def test_alarms_and_budget_reach_the_topic_of_alarms(name: str) -> None:
+    found = template(name, "lake")
+    (topic,) = [
+        id_
+        for id_, one in of_type(found, "AWS::SNS::Topic").items()
+        if one["Properties"]["TopicName"].endswith("-alarms")
+    ]
+    alarms = {
+        one["Properties"]["AlarmName"].rsplit("-", 1)[1]: one["Properties"]
+        for one in of_type(found, "AWS::CloudWatch::Alarm").values()
+    }
+    assert set(alarms) == {
+        "AlertsNotDelivered",
+        "RunsFailed",
+        "RunsKeepFailing",
+        "UploadsWait",
+        "UploadEventsDead",
+    }
+    for one in alarms.values():
+        assert one["AlarmActions"] == one["OKActions"] == [{"Ref": topic}]
+        assert one["AlarmDescription"]
+    assert alarms["UploadsWait"]["MetricName"] == "ApproximateAgeOfOldestMessage"
+    budget = the(found, "AWS::Budgets::Budget")
+    assert budget["Budget"]["BudgetLimit"]["Amount"] > 0
+    told = [one["Notification"]["NotificationType"] for one in budget["NotificationsWithSubscribers"]]
+    assert told == ["ACTUAL", "ACTUAL", "FORECASTED"]
+    (policy,) = [
+        one["Properties"]["PolicyDocument"]
+        for one in of_type(found, "AWS::SNS::TopicPolicy").values()
+        if one["Properties"]["Topics"] == [{"Ref": topic}]
+    ]
+    publishers = {
+        one["Principal"]["Service"]
+        for one in policy["Statement"]
+        if one["Effect"] == "Allow" and "Service" in one["Principal"]
+    }
+    assert publishers == {"cloudwatch.amazonaws.com", "budgets.amazonaws.com"}
+
+
+def test_outputs_become_the_settings(name: str) -> None:
+    outputs = {key: text(one["Value"]) for key, one in template(name, "lake")["Outputs"].items()}
+    settings = deployment.from_outputs(outputs)
+    assert deployment.missing(settings) == []
+    assert "MEDLAUNCH_UPLOADS_QUEUE_URL" in settings
+    assert settings["MEDLAUNCH_ENVIRONMENT"] == name
+    known = {key: value for key, value in settings.items() if "<" not in value}
+    Settings.from_environment(known)
+    assert outputs["MwaaBucket"].startswith("<Code")
+
+
+def test_only_prod_keeps_its_data(name: str) -> None:
+    found = template(name, "lake")
+    policies = {
+        one["DeletionPolicy"]
+        for kind in ("AWS::S3::Bucket", "AWS::KMS::Key", "AWS::Glue::Database", "AWS::Athena::WorkGroup")
+        for one in of_type(found, kind).values()
+    }
+    assert policies == ({"Retain"} if name == "prod" else {"Delete"})
+
+
+# --- MWAA
+
+
+def test_mwaa_is_what_the_package_is_for(name: str) -> None:
+    found = template(name, "mwaa")
+    airflow = the(found, "AWS::MWAA::Environment")
+    assert airflow["AirflowVersion"] == "3.3.1"
+    assert airflow["WebserverAccessMode"] == ("PRIVATE_ONLY" if name == "prod" else "PUBLIC_ONLY")
+    assert airflow["DagS3Path"] == "dags"
+    assert (airflow["PluginsS3Path"], airflow["RequirementsS3Path"], airflow["StartupScriptS3Path"]) == (
+        "plugins.zip",
+        "requirements.txt",
+        "startup.sh",
+    )
+    assert text(airflow["SourceBucketArn"]) == f"arn:aws:s3:::medlaunch-{name}-mwaa-{ACCOUNT}"
+    assert all(one["Enabled"] for one in airflow["LoggingConfiguration"].values())
+    assert "KmsKey" in airflow
+    assert found["Outputs"]["MwaaEnvironment"]
+
+
+def test_mwaas_network_has_no_way_to_the_internet(name: str) -> None:
+    found = template(name, "mwaa")
+    assert len(the(found, "AWS::MWAA::Environment")["NetworkConfiguration"]["SubnetIds"]) == 2
+    for kind in ("InternetGateway", "NatGateway", "EIP"):
+        assert not of_type(found, f"AWS::EC2::{kind}")
+    assert not any(
+        one["Properties"]["MapPublicIpOnLaunch"] for one in of_type(found, "AWS::EC2::Subnet").values()
+    )
+    endpoints = {
+        text(one["Properties"]["ServiceName"]).rsplit("us-east-1.", 1)[-1]
+        for one in of_type(found, "AWS::EC2::VPCEndpoint").values()
+    }
+    assert endpoints == {
+        *("s3", "logs", "monitoring", "kms", "sqs", "sns", "athena", "glue"),
+        *("ecr.api", "ecr.dkr", "airflow.api", "airflow.env"),
+    }
+    ingress = of_type(found, "AWS::EC2::SecurityGroupIngress").values()
+    assert all("SourceSecurityGroupId" in one["Properties"] for one in ingress)
+    assert not any(
+        "SecurityGroupIngress" in one["Properties"]
+        for one in of_type(found, "AWS::EC2::SecurityGroup").values()
+    )
+
+
+def test_failed_runs_and_a_silent_scheduler_raise_an_alarm(name: str) -> None:
+    alarms = of_type(template(name, "mwaa"), "AWS::CloudWatch::Alarm").values()
+    failed = {
+        dimension["Value"]
+        for one in alarms
+        if one["Properties"]["MetricName"] == "DAGDurationFailed"
+        for dimension in one["Properties"]["Dimensions"]
+        if dimension["Name"] == "DAG"
+    }
+    assert failed == set(permissions.dag_ids())
+    assert any(one["Properties"]["MetricName"] == "SchedulerHeartbeat" for one in alarms)
+
+
+# --- the templates as such
+
+
+def test_one_code_two_environments(name: str) -> None:
+    for stack in ("lake", "mwaa"):
+        found = template(name, stack)
+        other = json.dumps(template("dev" if name == "prod" else "prod", stack))
+        assert f"medlaunch-{name}" in json.dumps(found)
+        assert f"medlaunch-{name}-" not in other
+        kinds = sorted(one["Type"] for one in found["Resources"].values())
+        assert kinds == sorted(one["Type"] for one in json.loads(other)["Resources"].values())
+
+
+def test_templates_need_neither_code_nor_a_bucket(name: str) -> None:
+    for stack in ("lake", "mwaa"):
+        file = FOLDER / f"medlaunch-{name}-{stack}.template.json"
+        # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
+        assert file.stat().st_size < 51_200
+        found = template(name, stack)
+        assert not of_type(found, "AWS::Lambda::Function")
+        assert "BootstrapVersion" not in found.get("Parameters", {})
+
+
+def test_managed_policies_fit(name: str) -> None:
+    for stack in ("lake", "mwaa"):
+        for id_, one in of_type(template(name, stack), "AWS::IAM::ManagedPolicy").items():
+
+            def resolved(value: Any) -> Any:
+                if isinstance(value, list):
+                    return [resolved(each) for each in value]
+                if (
+                    isinstance(value, dict)
+                    and len(value) == 1
+                    and next(iter(value)) in ("Ref", "Fn::Join", "Fn::GetAtt")
+                ):
+                    # An ARN of a topic, queue or key has some 80 characters.
+                    return text(value).replace("<", "x" * 40).replace(">", "x" * 20)
+                if isinstance(value, dict):
+                    return {key: resolved(each) for key, each in value.items()}
+                return value
+
+            document = json.dumps(resolved(one["Properties"]["PolicyDocument"]), separators=(",", ":"))
+            assert len(document) <= 6144, f"{stack}: {id_} has {len(document)} characters"
+
+
+def test_what_cdk_nag_finds_stops_the_synthesis(name: str, tmp_path: Any) -> None:
+    """A bucket without anything is refused, and every finding that is let through is one wildcard with its reason."""
+    program = (
+        "import sys; from aws_cdk import App, Stack, aws_s3; from infra import app\n"
+        "one = App(outdir=sys.argv[1], context=app.FLAGS)\n"
+        f"app.build(one, [{name!r}])\n"
+        "aws_s3.Bucket(one.node.children[0], 'Bare')\n"
+        "app.synthesise(one)\n"
+    )
+    run = subprocess.run(
+        [os.environ["INFRA_PYTHON"], "-c", program, str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'plugins'}"},
+    )
+    assert run.returncode != 0
+    assert "AwsSolutions-S1" in run.stdout + run.stderr
+    assert "/Bare" in run.stdout + run.stderr
+    metadata = [
+        json.loads((FOLDER / f"medlaunch-{name}-{stack}.metadata.json").read_text(encoding="utf-8"))
+        for stack in ("lake", "mwaa")
+    ]
+    acknowledged = [
+        pair
+        for entry in walk(metadata)
+        if entry["type"] == "aws:cdk:acknowledged-rules"
+        for pair in entry["data"].items()
+        if pair[0] != "CloudFormation-Validate::W3010"  # CDK's own word on its subnets
+    ]
+    assert acknowledged
+    for rule, reason in acknowledged:
+        assert rule.startswith("AwsSolutions::AwsSolutions-IAM5[Resource::")
+        assert rule.endswith("*]")
+        assert len(reason) > 20
+
+
+def walk(value: Any) -> Any:
+    """All entries of a stack's metadata."""
+    if isinstance(value, dict):
+        if "type" in value and "data" in value:
+            yield value
+        for one in value.values():
+            yield from walk(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from walk(one)
