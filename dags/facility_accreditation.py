@@ -49,7 +49,14 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from medlaunch import alerts, checks, exports, lake, landing, permissions, publish, reports, schedules, steps
 from medlaunch.accreditation import load_upload, window_end
-from medlaunch.athena import STATISTICS, AthenaPrepareOperator, AthenaSqlOperator, read_result
+from medlaunch.athena import (
+    STATISTICS,
+    AthenaPrepareOperator,
+    AthenaSqlOperator,
+    client_config,
+    client_options,
+    read_result,
+)
 from medlaunch.pipelines import FACILITY_ACCREDITATION
 from medlaunch.runs import current_run
 from medlaunch.settings import settings
@@ -172,7 +179,7 @@ def publish_results(outlet_events: Any) -> None:
     try:
         manifests = publish.publish(
             run,
-            GlueCatalogHook(aws_conn_id=config.aws_conn_id).get_conn(),
+            GlueCatalogHook(aws_conn_id=config.aws_conn_id, config=client_config()).get_conn(),
             database=config.database,
             batch=run.get(landing.BATCH, landing.Batch),
             plans=run.get(publish.PLANS, list[checks.SnapshotPlan]),
@@ -333,6 +340,7 @@ def facility_accreditation() -> None:
         timeout=settings().sensor_timeout_seconds,
         soft_fail=True,
         aws_conn_id=settings().aws_conn_id,
+        botocore_config=client_options(),
         doc_md="Waits, without a worker slot, until anything lies in landing.",
     )
     prepare_tables = AthenaPrepareOperator(

@@ -38,6 +38,7 @@ from airflow.sdk import Param, TriggerRule, chain, dag, get_current_context, tas
 from airflow.sdk.exceptions import AirflowFailException
 
 from medlaunch import alerts, lake, operations, permissions, publish, rollback, schedules
+from medlaunch.athena import client_config
 from medlaunch.pipelines import FACILITY_ACCREDITATION, PIPELINES
 from medlaunch.runs import current_run
 from medlaunch.settings import settings
@@ -80,7 +81,7 @@ def roll_back() -> None:
     try:
         rollback.carry_out(
             run,
-            GlueCatalogHook(aws_conn_id=config.aws_conn_id).get_conn(),
+            GlueCatalogHook(aws_conn_id=config.aws_conn_id, config=client_config()).get_conn(),
             database=config.database,
             pipeline=PIPELINES[get_current_context()["params"]["pipeline"]],
             plan=run.get(rollback.PLAN, rollback.RollbackPlan),

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import lru_cache, partial
@@ -22,14 +24,17 @@ from airflow.providers.amazon.aws.operators.athena import AthenaOperator
 from airflow.providers.common.compat.sdk import XCom
 from airflow.sdk import BaseOperatorLink
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from botocore.config import Config
 
 from medlaunch import lake, sql, steps
-from medlaunch.objects import CLIENT_CONFIG, delete_prefix, open_object, split_s3_url
+from medlaunch.objects import CLIENT_OPTIONS, delete_prefix, open_object, split_s3_url
 from medlaunch.settings import settings
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
     from mypy_boto3_s3 import S3Client
+
+log = logging.getLogger(__name__)
 
 #: XCom key of what a query cost; see :func:`query_statistics`.
 STATISTICS = "query_statistics"
@@ -38,6 +43,8 @@ RESULTS = "s3_results"
 
 # https://docs.aws.amazon.com/athena/latest/APIReference/API_AthenaError.html
 _USER_ERROR = 2
+# Pages of the workgroup's newest queries, 50 each, that are searched for what an earlier try left running.
+_PAGES_OF_QUERIES = 20
 
 
 class S3ResultsLink(BaseOperatorLink):
@@ -103,6 +110,10 @@ class AthenaSqlOperator(AthenaOperator):
             sleep_time=config.athena_poll_seconds,  # type: ignore[arg-type]  # passed on to time.sleep
             deferrable=False,
             aws_conn_id=config.aws_conn_id,
+            botocore_config=client_options(),
+            # The task's time is the limit. By default the provider stops asking after 120 times, and lets the
+            # query run on.
+            max_polling_attempts=math.ceil(config.athena_timeout_seconds / config.athena_poll_seconds) + 1,
             execution_timeout=timedelta(seconds=config.athena_timeout_seconds),
             **kwargs,
         )
@@ -126,11 +137,15 @@ class AthenaSqlOperator(AthenaOperator):
     def execute(self, context: Context) -> str | None:
         s3 = s3_client(self.aws_conn_id)
         if self.target:
+            if context["ti"].try_number > 1:
+                self._stop_what_still_writes(lake.s3_uri(settings().bucket, self.target))
             delete_prefix(s3, settings().bucket, self.target)
         try:
             query_id = super().execute(context)
-        except AirflowException as error:
-            raise_if_permanent(self.hook, self.query_execution_id, error)
+        except Exception as error:
+            stop_if_running(self.hook, self.query_execution_id)
+            if isinstance(error, AirflowException):
+                raise_if_permanent(self.hook, self.query_execution_id, error)
             raise
         results = (
             lake.s3_uri(settings().bucket, self.target)
@@ -140,6 +155,24 @@ class AthenaSqlOperator(AthenaOperator):
         context["ti"].xcom_push(RESULTS, s3_results_url(s3, results))
         _tell_statistics(context, [query_statistics(self.hook, query_id)], self.target)
         return query_id
+
+    def _stop_what_still_writes(self, target: str) -> None:
+        """Stop the query of an earlier try whose process was killed: it would write beside this one's."""
+        athena: Any = self.hook.get_conn()
+        pages = athena.get_paginator("list_query_executions").paginate(
+            WorkGroup=self.workgroup, PaginationConfig={"MaxItems": _PAGES_OF_QUERIES * 50, "PageSize": 50}
+        )
+        for page in pages:
+            if not page["QueryExecutionIds"]:
+                return
+            found = athena.batch_get_query_execution(QueryExecutionIds=page["QueryExecutionIds"])
+            for one in found["QueryExecutions"]:
+                state = one["Status"]["State"]
+                if target in one["Query"] and state in AthenaHook.INTERMEDIATE_STATES:
+                    query_id = one["QueryExecutionId"]
+                    log.warning("Stopping query %s, which an earlier try has left %s", query_id, state)
+                    self.hook.stop_query(query_id)
+                    self.hook.poll_query_status(query_id, self.max_polling_attempts, self.sleep_time)
 
 
 class AthenaPrepareOperator(AthenaSqlOperator):
@@ -161,28 +194,35 @@ class AthenaPrepareOperator(AthenaSqlOperator):
         self.query = ";\n\n".join(render(name, {}) for stage in self.stages for name in stage)
 
     def execute(self, context: Context) -> None:
-        statistics = []
-        for number, stage in enumerate(self.stages):
-            # The database does not exist yet while its own statement runs.
-            where = {"Catalog": self.catalog} | ({"Database": settings().database} if number else {})
-            self._running = [
-                self.hook.run_query(render(name, {}), where, {}, None, self.workgroup) for name in stage
-            ]
-            for name, query_id in zip(stage, list(self._running), strict=True):
-                state = self.hook.poll_query_status(query_id, sleep_time=self.sleep_time)
-                if state != "SUCCEEDED":
-                    reason = self.hook.get_state_change_reason(query_id)
-                    error = AirflowException(f"{name} ended as {state}, query {query_id}. Error: {reason}")
-                    self.on_kill()
-                    raise_if_permanent(self.hook, query_id, error)
-                    raise error
-                self._running.remove(query_id)
-                statistics.append(query_statistics(self.hook, query_id))
+        try:
+            statistics = [one for number in range(len(self.stages)) for one in self._run_stage(number)]
+        except Exception:
+            self.on_kill()
+            raise
         _tell_statistics(context, statistics, None)
+
+    def _run_stage(self, number: int) -> Iterator[dict[str, Any]]:
+        """Start the statements of a stage and wait for each; gives what each has cost."""
+        # The database does not exist yet while its own statement runs.
+        where = {"Catalog": self.catalog} | ({"Database": settings().database} if number else {})
+        started = []
+        for name in self.stages[number]:
+            query_id = self.hook.run_query(render(name, {}), where, {}, None, self.workgroup)
+            self._running.append(query_id)
+            started.append((name, query_id))
+        for name, query_id in started:
+            state = self.hook.poll_query_status(query_id, self.max_polling_attempts, self.sleep_time)
+            if state != "SUCCEEDED":
+                reason = self.hook.get_state_change_reason(query_id)
+                error = AirflowException(f"{name} ended as {state}, query {query_id}. Error: {reason}")
+                raise_if_permanent(self.hook, query_id, error)
+                raise error
+            self._running.remove(query_id)
+            yield query_statistics(self.hook, query_id)
 
     def on_kill(self) -> None:
         for query_id in self._running:
-            self.hook.stop_query(query_id)
+            stop_if_running(self.hook, query_id)
 
 
 def render(name: str, values: Mapping[str, Any]) -> str:
@@ -212,6 +252,17 @@ def raise_if_permanent(hook: AthenaHook, query_id: str | None, error: AirflowExc
         raise AirflowFailException(str(error)) from error
 
 
+def stop_if_running(hook: AthenaHook, query_id: str | None) -> None:
+    """Stop a query whose task fails, if it has not ended; what goes wrong with that is only logged."""
+    if query_id is None:
+        return
+    try:
+        # Of a query that has ended, stopping changes nothing (API reference, StopQueryExecution).
+        hook.stop_query(query_id)
+    except Exception:
+        log.warning("Query %s may run on: it could not be stopped", query_id, exc_info=True)
+
+
 def query_statistics(hook: AthenaHook, query_id: str | None) -> dict[str, Any]:
     """What a query cost: bytes scanned and seconds in the engine."""
     statistics = hook.get_query_info(query_id or "")["QueryExecution"].get("Statistics", {})
@@ -239,9 +290,19 @@ def read_result(query_id: str) -> Iterator[dict[str, str]]:
     NULL comes as empty text, as Athena writes it.
     """
     conn_id = settings().aws_conn_id
-    location = AthenaHook(aws_conn_id=conn_id).get_output_location(query_id)
+    location = AthenaHook(aws_conn_id=conn_id, config=client_config()).get_output_location(query_id)
     with open_object(s3_client(conn_id), *split_s3_url(location)) as source:
         yield from csv.DictReader(io.TextIOWrapper(source, "utf-8", newline=""))
+
+
+def client_options() -> dict[str, Any]:
+    """The retries, timeouts and pool of this repository's AWS clients, as arguments of botocore's ``Config``."""
+    return CLIENT_OPTIONS | {"read_timeout": settings().aws_read_timeout_seconds}
+
+
+def client_config() -> Config:
+    """:func:`client_options` as hooks want them."""
+    return Config(**client_options())
 
 
 @lru_cache(maxsize=4)
@@ -250,4 +311,4 @@ def s3_client(conn_id: str | None) -> S3Client:
 
     Made once in a process: reading the service's description takes longer than most requests.
     """
-    return S3Hook(aws_conn_id=conn_id, config=CLIENT_CONFIG).get_conn()
+    return S3Hook(aws_conn_id=conn_id, config=client_config()).get_conn()

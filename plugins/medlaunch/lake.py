@@ -34,6 +34,7 @@ QUARANTINE = "quarantine"
 REPORTS = "reports"
 ATHENA_RESULTS = "athena-results"
 
+REJECTS_SUFFIX = "_rejects.jsonl"
 DATA_EXTENSIONS = (".jsonl", ".ndjson", ".json")
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
@@ -131,7 +132,7 @@ def rejects_prefix(dataset: str, snapshot: date) -> str:
 
 
 def rejects_key(dataset: str, snapshot: date, file: str) -> str:
-    return f"{rejects_prefix(dataset, snapshot)}{file}_rejects.jsonl"
+    return f"{rejects_prefix(dataset, snapshot)}{file}{REJECTS_SUFFIX}"
 
 
 def upload_id(key: str, etag: str, last_modified: datetime) -> str:
@@ -160,8 +161,12 @@ def staging_prefix(dag_id: str, run: str) -> str:
     return f"{STAGING}/{dag_id}/run={run}/"
 
 
+def versions_prefix(table: str, snapshot: date) -> str:
+    return f"{PROD}/{table}/snapshot_date={snapshot}/"
+
+
 def version_prefix(table: str, snapshot: date, version: str) -> str:
-    return f"{PROD}/{table}/snapshot_date={snapshot}/version={version}/"
+    return f"{versions_prefix(table, snapshot)}version={version}/"
 
 
 def manifest_key(dag_id: str, snapshot: date) -> str:

@@ -31,12 +31,13 @@ if TYPE_CHECKING:
 # Retries cover throttling and dropped connections before a body arrives ("standard" backs off with
 # jitter); the pool lets server-side copies wait for their replies side by side.
 POOL = 32
-CLIENT_CONFIG = Config(
-    retries={"mode": "standard", "max_attempts": 5},
-    max_pool_connections=POOL,
-    read_timeout=60,
-    connect_timeout=10,
-)
+CLIENT_OPTIONS: dict[str, Any] = {
+    "retries": {"mode": "standard", "max_attempts": 5},
+    "max_pool_connections": POOL,
+    "read_timeout": 60,
+    "connect_timeout": 10,
+}
+CLIENT_CONFIG = Config(**CLIENT_OPTIONS)
 
 _COPY_LIMIT = 5 * 1024**3  # larger objects need a multipart copy (S3 API reference, CopyObject)
 # The API allows 10,000 parts: 80 GB, at twice this much memory.
@@ -107,7 +108,7 @@ class _Body(io.RawIOBase):
 
     def __init__(self, client: S3Client, bucket: str, key: str, etag: str | None):
         self._client, self._bucket, self._key = client, bucket, key
-        self._etag = etag
+        self.etag = etag
         self._offset = 0
         self._reopened = 0
         self.version_id: str | None = None
@@ -116,8 +117,8 @@ class _Body(io.RawIOBase):
 
     def _open(self) -> None:
         request: dict[str, Any] = {"Bucket": self._bucket, "Key": self._key}
-        if self._etag:
-            request["IfMatch"] = f'"{self._etag}"'
+        if self.etag:
+            request["IfMatch"] = f'"{self.etag}"'
         if self._offset:
             request["Range"] = f"bytes={self._offset}-"
         try:
@@ -128,7 +129,7 @@ class _Body(io.RawIOBase):
                     f"s3://{self._bucket}/{self._key} is no longer the version that was claimed"
                 ) from error
             raise
-        self._etag = response["ETag"].strip('"')
+        self.etag = response["ETag"].strip('"')
         version = response.get("VersionId")
         self.version_id = None if version in (None, "null") else version
         self.metadata = response.get("Metadata", {})
@@ -159,10 +160,11 @@ class _Body(io.RawIOBase):
 
 
 class ObjectReader(io.BufferedReader):
-    """A buffered stream over one version of an object; ``version_id`` is None without versioning."""
+    """A buffered stream over one version of an object; ``etag`` without quotes, ``version_id`` None without versioning."""
 
     def __init__(self, body: _Body):
         super().__init__(body, _BUFFER)
+        self.etag = body.etag
         self.version_id = body.version_id
         self.metadata = body.metadata
 
@@ -392,11 +394,21 @@ def head_object(client: S3Client, bucket: str, key: str) -> HeadObjectOutputType
 def get_bytes(client: S3Client, bucket: str, key: str) -> bytes | None:
     """A small object's content, or None where there is none."""
     try:
-        return client.get_object(Bucket=bucket, Key=key)["Body"].read()
+        with open_object(client, bucket, key) as source:
+            return source.read()
+    except ObjectChanged:
+        return None
+
+
+def exists(client: S3Client, bucket: str, key: str) -> bool:
+    """Whether there is an object of that name now."""
+    try:
+        client.head_object(Bucket=bucket, Key=key)
     except ClientError as error:
         if error_code(error) in ("NoSuchKey", "404"):
-            return None
+            return False
         raise
+    return True
 
 
 def error_code(error: ClientError) -> str:

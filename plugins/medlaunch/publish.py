@@ -21,7 +21,6 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from botocore.exceptions import ClientError
 
 from medlaunch import lake, steps
 from medlaunch.checks import (
@@ -39,10 +38,11 @@ from medlaunch.objects import (
     ObjectChanged,
     ObjectWriter,
     copy_objects,
-    error_code,
+    exists,
     get_bytes,
     in_parallel,
     list_objects,
+    open_object,
     put_json,
     replace_json,
 )
@@ -236,9 +236,10 @@ def plan(run: Run, batch: Batch, groups: Sequence[LoadedGroup]) -> list[Snapshot
                 # What a later upload under the same name has replaced needs no remembering.
                 withdrawn=[one for one in published.withdrawn if one.order >= newest.get(one.key, one.order)],
             )
-        _drop_stale_rejects(run, batch.dataset, plan)
         if worth_publishing(plan):
             plans.append(plan)
+        else:
+            drop_stale_rejects(run, batch.dataset, snapshot, plan.inputs)
     run.put(PLANS, plans)
     run.put(WITHDRAWN, left_out)
     steps.note(
@@ -259,11 +260,18 @@ def plan(run: Run, batch: Batch, groups: Sequence[LoadedGroup]) -> list[Snapshot
     return plans
 
 
-def _drop_stale_rejects(run: Run, dataset: str, plan: SnapshotPlan) -> None:
-    """Remove rejects of uploads that were replaced, here or in a run that failed: they are no longer true."""
-    current = {one.rejects_key for one in plan.inputs}
-    for stored in list_objects(run.s3, run.bucket, lake.rejects_prefix(dataset, plan.snapshot)):
-        if stored.key not in current:
+def drop_stale_rejects(run: Run, dataset: str, snapshot: date, inputs: Sequence[Input]) -> None:
+    """Remove rejects that are no longer true: of uploads that were replaced, or that are gone since a run failed.
+
+    Rejects of any other upload that lies in landing stay, as another run may have written them.
+    """
+    current = {one.rejects_key for one in inputs}
+    known = {lake.rejects_key(dataset, snapshot, one.upload.file) for one in inputs}
+    prefix = lake.rejects_prefix(dataset, snapshot)
+    for stored in list_objects(run.s3, run.bucket, prefix):
+        file = stored.key.removeprefix(prefix).removesuffix(lake.REJECTS_SUFFIX)
+        upload = lake.landing_key(dataset, snapshot, file)
+        if stored.key not in current and (stored.key in known or not exists(run.s3, run.bucket, upload)):
             run.s3.delete_object(Bucket=run.bucket, Key=stored.key)
 
 
@@ -314,6 +322,8 @@ def publish(
         manifests.append(manifest)
     for manifest, (*_, before) in zip(manifests, prepared, strict=True):
         switch(s3, glue, bucket=bucket, database=database, manifest=manifest, results=results, before=before)
+        # Not before: until then another run may publish, and its rejects are not this run's to judge.
+        drop_stale_rejects(run, batch.dataset, manifest.snapshot_date, manifest.inputs)
     run.put(MANIFESTS, manifests)
     steps.note(
         snapshots=len(manifests),
@@ -334,12 +344,10 @@ class Current(msgspec.Struct, frozen=True):
 def current(client: S3Client, bucket: str, dag_id: str, snapshot: date) -> Current:
     """What is published of a snapshot now, to be handed to :func:`switch`."""
     try:
-        found = client.get_object(Bucket=bucket, Key=lake.manifest_key(dag_id, snapshot))
-    except ClientError as error:
-        if error_code(error) in ("NoSuchKey", "404"):
-            return Current(None, None)
-        raise
-    return Current(_decoded(found["Body"].read()), found["ETag"])
+        with open_object(client, bucket, lake.manifest_key(dag_id, snapshot)) as source:
+            return Current(_decoded(source.read()), f'"{source.etag}"')
+    except ObjectChanged:
+        return Current(None, None)
 
 
 def switch(
@@ -361,8 +369,11 @@ def switch(
         PublishedMeanwhile: if something else was published since ``before`` was read.
     """
     keys = _keys(manifest)
-    if manifest.action is Action.ROLLBACK:  # the lifecycle rule must spare these files again
-        in_parallel(lambda key: s3.delete_object_tagging(Bucket=bucket, Key=key), keys)
+    if manifest.action is Action.ROLLBACK:
+        _spare(s3, bucket, keys)
+    # What lies there now and is not this version is superseded by it, or was never published and never will
+    # be: whoever copied it has read what was published before it did, and is refused from now on.
+    others = sorted(_stored(s3, bucket, manifest, results) - set(keys))
     _point_partitions(glue, bucket, database, manifest, results)
     if before.manifest is None or before.manifest.publication != manifest.publication:
         place = lake.manifest_key(manifest.pipeline, manifest.snapshot_date)
@@ -393,15 +404,24 @@ def switch(
             record = lake.publication_key(one.pipeline, one.snapshot_date, one.publication)
             with contextlib.suppress(ObjectChanged):
                 replace_json(s3, bucket, record, Publication.of(one), None)
-    if manifest.replaced_version not in (None, manifest.version):
-        replaced = read_version(
-            s3, bucket, manifest.pipeline, manifest.snapshot_date, str(manifest.replaced_version)
-        )
-        mark: TaggingTypeDef = {"TagSet": [SUPERSEDED_TAG]}
-        in_parallel(
-            lambda key: s3.put_object_tagging(Bucket=bucket, Key=key, Tagging=mark),
-            _keys(replaced) if replaced else [],
-        )
+    mark: TaggingTypeDef = {"TagSet": [SUPERSEDED_TAG]}
+    in_parallel(lambda key: s3.put_object_tagging(Bucket=bucket, Key=key, Tagging=mark), others)
+    # Whatever was marked, by this switch or by another one at the same time: what readers see stays.
+    seen = read_manifest(s3, bucket, manifest.pipeline, manifest.snapshot_date)
+    if seen is not None and (manifest.action is Action.ROLLBACK or seen.publication != manifest.publication):
+        _spare(s3, bucket, _keys(seen))
+
+
+def _spare(s3: S3Client, bucket: str, keys: Sequence[str]) -> None:
+    """Have the lifecycle rule spare files that a rollback brings back."""
+    in_parallel(lambda key: s3.delete_object_tagging(Bucket=bucket, Key=key), keys)
+
+
+def _stored(s3: S3Client, bucket: str, manifest: Manifest, results: Sequence[Result]) -> set[str]:
+    """Everything of a snapshot that lies below ``prod/``, of whatever version."""
+    prefixes = [lake.versions_prefix(result.name, manifest.snapshot_date) for result in results]
+    listings = in_parallel(lambda prefix: [one.key for one in list_objects(s3, bucket, prefix)], prefixes)
+    return {key for keys in listings for key in keys}
 
 
 def _keys(manifest: Manifest) -> list[str]:

@@ -9,6 +9,7 @@ from airflow.sdk import Asset, AssetOrTimeSchedule, AssetWatcher, CronTriggerTim
 
 from medlaunch import steps
 from medlaunch.alerts import remember_error
+from medlaunch.retries import RetryWhatCanPass
 from medlaunch.settings import settings
 
 
@@ -45,6 +46,8 @@ def task_defaults() -> dict[str, Any]:
     return {
         "owner": "data-platform",
         "retries": config.task_retries,
+        "retry_policy": RetryWhatCanPass(),
+        # Of a try whose process is gone nobody asks the policy; these hold for it too.
         "retry_delay": timedelta(seconds=config.retry_delay_seconds),
         "retry_exponential_backoff": 2.0,
         "max_retry_delay": timedelta(minutes=10),

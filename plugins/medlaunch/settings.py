@@ -73,6 +73,12 @@ class Settings(BaseModel):
         gt=0,
         description="After so many seconds without uploads the waiting run ends as skipped, and the next one starts.",
     )
+    aws_read_timeout_seconds: float = Field(
+        60,
+        gt=0,
+        le=900,
+        description="An answer of AWS of which nothing comes for so long is asked for again.",
+    )
     athena_poll_seconds: float = Field(
         3, gt=0, le=300, description="Seconds between two looks at a running Athena query."
     )

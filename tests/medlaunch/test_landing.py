@@ -165,9 +165,18 @@ def test_rejects_that_are_no_longer_true_are_dropped(run: Run) -> None:
     put(run, PREFIX + "b.jsonl", b"one\nbad\n")
     load(run, claim(run))
     put(run, PREFIX + "a.jsonl", b"one\ntwo\n")  # corrected before anything was published
+    put(run, PREFIX + "gone.jsonl", b"bad\n")
+    load(run, claim(run))
+    run.s3.delete_object(Bucket=run.bucket, Key=PREFIX + "gone.jsonl")
     batch = claim(run)
-    publish.plan(run, batch, load(run, batch))
-    assert keys(run, "quarantine/") == ["quarantine/facilities/2026-11-01/b.jsonl_rejects.jsonl"]
+    (plan,) = publish.plan(run, batch, load(run, batch))
+    put(run, PREFIX + "other.jsonl", b"bad\n")  # came meanwhile, and another run has read it
+    load(run, claim(run))
+    assert len(keys(run, "quarantine/")) == 4  # nothing is published yet, and another run may come first
+    publish.drop_stale_rejects(run, "facilities", plan.snapshot, plan.inputs)
+    assert keys(run, "quarantine/") == [
+        f"quarantine/facilities/2026-11-01/{name}.jsonl_rejects.jsonl" for name in ("b", "other")
+    ]
 
 
 def test_a_large_upload_becomes_several_bronze_objects(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
