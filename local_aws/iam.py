@@ -543,7 +543,7 @@ class Iam:
             if service == "glue":
                 return list(_glue(operation, body, region))
             if service == "athena":
-                return [self._athena(operation, body, region)]
+                return list(self._athena(operation, body, region))
             if service == "sqs":
                 return list(_sqs(operation, body, region))
             raise Unknown
@@ -554,18 +554,18 @@ class Iam:
             return []  # needs no permission
         raise Unknown
 
-    def _athena(self, operation: str, body: dict[str, Any], region: str) -> Access:
-        workgroup = body.get("WorkGroup")
-        if workgroup is None and "QueryExecutionId" in body:
-            workgroup = self._workgroup_of(region, body["QueryExecutionId"])
+    def _athena(self, operation: str, body: dict[str, Any], region: str) -> Iterator[Access]:
         if operation not in (
             *("StartQueryExecution", "GetQueryExecution", "StopQueryExecution"),
-            *("ListQueryExecutions", "GetWorkGroup"),
+            *("BatchGetQueryExecution", "ListQueryExecutions", "GetWorkGroup"),
         ):
             raise Unknown
-        return Access(
-            f"athena:{operation}", f"arn:aws:athena:{region}:{ACCOUNT}:workgroup/{workgroup or 'primary'}"
-        )
+        queries = body.get("QueryExecutionIds") or [body.get("QueryExecutionId")]
+        workgroups = {body.get("WorkGroup") or (one and self._workgroup_of(region, one)) for one in queries}
+        for workgroup in workgroups:
+            yield Access(
+                f"athena:{operation}", f"arn:aws:athena:{region}:{ACCOUNT}:workgroup/{workgroup or 'primary'}"
+            )
 
 
 #: Who asks, while a request or a query that it started runs; None for the administrator.

@@ -404,12 +404,16 @@ def switch(
             record = lake.publication_key(one.pipeline, one.snapshot_date, one.publication)
             with contextlib.suppress(ObjectChanged):
                 replace_json(s3, bucket, record, Publication.of(one), None)
-    mark: TaggingTypeDef = {"TagSet": [SUPERSEDED_TAG]}
-    in_parallel(lambda key: s3.put_object_tagging(Bucket=bucket, Key=key, Tagging=mark), others)
-    # Whatever was marked, by this switch or by another one at the same time: what readers see stays.
+    if manifest.action is Action.ROLLBACK:
+        # Once more: a run that published just before this rollback may have marked them since.
+        _spare(s3, bucket, keys)
     seen = read_manifest(s3, bucket, manifest.pipeline, manifest.snapshot_date)
-    if seen is not None and (manifest.action is Action.ROLLBACK or seen.publication != manifest.publication):
-        _spare(s3, bucket, _keys(seen))
+    spared = set(_keys(seen)) if seen else set()
+    mark: TaggingTypeDef = {"TagSet": [SUPERSEDED_TAG]}
+    in_parallel(
+        lambda key: s3.put_object_tagging(Bucket=bucket, Key=key, Tagging=mark),
+        [key for key in others if key not in spared],
+    )
 
 
 def _spare(s3: S3Client, bucket: str, keys: Sequence[str]) -> None:

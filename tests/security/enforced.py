@@ -195,7 +195,7 @@ def retried_query(pipeline: EnforcedPipeline) -> None:
         operator.query = (
             f"UNLOAD (SELECT 1 AS one) TO 's3://{pipeline.bucket}/{target}' WITH (format = 'JSON')"
         )
-        operator.execute({"ti": SimpleNamespace(xcom_push=lambda *_: None)})
+        operator.execute({"ti": SimpleNamespace(xcom_push=lambda *_: None, try_number=2)})
     assert f"{target}half-written" not in pipeline.keys(target)
 
 

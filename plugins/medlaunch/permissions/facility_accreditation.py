@@ -36,7 +36,7 @@ STATEMENTS = (
         sid="ReadUploads",
         actions=("s3:GetObject",),
         resources=(_LANDING,),
-        steps=("load_bronze", "acknowledge_uploads"),
+        steps=("load_bronze", "publish_results", "acknowledge_uploads"),
         why="The uploads are the input.",
     ),
     Statement(
@@ -100,7 +100,7 @@ STATEMENTS = (
         sid="DropStaleRejects",
         actions=("s3:DeleteObject",),
         resources=(_QUARANTINE,),
-        steps=("plan_snapshots",),
+        steps=("plan_snapshots", "publish_results"),
         why="Rejects of an upload that was replaced are no longer true. The bucket keeps the old version.",
     ),
     Statement(
@@ -140,7 +140,7 @@ STATEMENTS = (
     Statement(
         sid="ReadManifests",
         actions=("s3:GetObject",),
-        resources=(_MANIFESTS, _VERSIONS),
+        resources=(_MANIFESTS,),
         steps=("plan_snapshots", "publish_results"),
         why="What is published of a snapshot now, and from which uploads.",
     ),
@@ -173,6 +173,13 @@ STATEMENTS = (
         resources=("{workgroup}",),
         steps=("prepare_tables: on_kill", "extract: on_kill", "count: on_kill"),
         why="A query stops with its task, and stops costing.",
+    ),
+    Statement(
+        sid="FindQueriesOfKilledTries",
+        actions=("athena:ListQueryExecutions", "athena:BatchGetQueryExecution"),
+        resources=("{workgroup}",),
+        steps=("extract",),
+        why="A retry stops the query of a try that was killed: it would write beside the retry's own.",
     ),
     Statement(
         sid="FindDatabase",
