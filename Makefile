@@ -93,6 +93,10 @@ synth: $(INFRA)/installed.lock ## Write the CloudFormation templates of infra/ t
 	@rm -rf $(TEMPLATES)
 	@$(INFRA)/bin/python -m infra.app --out $(TEMPLATES)
 
+.PHONY: diff-infra
+diff-infra: $(INSTALLED) synth ## Show what deploy-infra would change, by change sets that are deleted again: ENV=dev
+	@$(PY) -m deploy changes --env "$(ENV)" --templates $(TEMPLATES)
+
 .PHONY: deploy-infra
 deploy-infra: synth ## Deploy a stack with CloudFormation: ENV=dev STACK=lake PARAMETERS="AlertsEmail=a@b.c"
 	@test -n "$(ENV)" || { echo "Which environment? make deploy-infra ENV=dev STACK=lake" >&2; exit 2; }

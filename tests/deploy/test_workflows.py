@@ -116,11 +116,16 @@ def test_what_is_promised_runs() -> None:
     checks = PARSED["checks.yml"]["jobs"]
     assert checks["test"]["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13"]
     text = (FOLDER / "workflows/checks.yml").read_text()
-    for target in ("lint", "test", "test-package", "package", "test-compose"):
+    for target in ("lint", "test", "test-package", "package", "test-compose", "test-infra"):
         assert re.search(rf"make [^\n]*\b{target}\b", text)
     deploy = PARSED["deploy.yml"]["jobs"]
     assert deploy["dev"]["needs"] == "checks"
     assert deploy["prod"]["needs"] == "dev"
     assert deploy["prod"]["environment"] == "prod"
     assert PARSED["deploy.yml"][True] == {"push": {"branches": ["main"]}}
+    assert "make diff-infra" in (FOLDER / "workflows/changes.yml").read_text()
+    # Each long proof that there is runs somewhere.
+    proofs = re.findall(r"^(test-[a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    nightly = PARSED["nightly.yml"]["jobs"]["proofs"]["strategy"]["matrix"]["target"]
+    assert {one for one in proofs if f"make {one}" not in text} <= set(nightly)
     assert PARSED["nightly.yml"][True]["schedule"]
