@@ -175,7 +175,7 @@ PARTITIONS = [
     "Random sequences of INSERT, UPDATE, DELETE and MERGE against a model, on partitioned tables too; PyIceberg agrees",
 )
 @settings(
-    max_examples=int(os.environ.get("ICEBERG_EXAMPLES", "15")),
+    max_examples=int(os.environ.get("ICEBERG_EXAMPLES", "10")),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
