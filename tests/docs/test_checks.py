@@ -156,6 +156,8 @@ def test_ci_passes_and_says_what_it_did(clone: Path) -> None:
     assert "make lint" in run.stdout
     assert "make test" in run.stdout
     assert "all checks passed, 1 tests" in run.stdout
+    # By which `make deploy` knows.
+    assert (clone / "build/checks-passed").read_text() == git(clone, "rev-parse", "HEAD")
 
 
 @pytest.mark.parametrize(
@@ -181,3 +183,4 @@ def test_ci_fails(clone: Path, makefile: str, complaint: str) -> None:
 def test_ci_does_not_mind_changes_that_were_there_before(clone: Path) -> None:
     (clone / "notes.txt").write_text("mine\n")
     assert ci(clone).returncode == 0
+    assert not (clone / "build/checks-passed").exists(), "what was checked is not the commit"
