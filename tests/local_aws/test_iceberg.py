@@ -6,6 +6,7 @@ import datetime as dt
 import threading
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -24,10 +25,13 @@ from pyiceberg.manifest import (
     ManifestWriterV2,
 )
 from pyiceberg.partitioning import _to_partition_representation
+from pyiceberg.schema import Schema
 from pyiceberg.table import Table
 from pyiceberg.table.snapshots import Operation
 from pyiceberg.table.update.snapshot import _FastAppendFiles
+from pyiceberg.transforms import IdentityTransform
 from pyiceberg.typedef import Record
+from pyiceberg.types import IntegerType, NestedField, StringType, StructType, UUIDType
 
 from tests.local_aws.clients import Athena, Process, QueryFailedError
 
@@ -684,6 +688,62 @@ def test_external_writer(athena: Athena, catalog: GlueCatalog) -> None:
             pa.table({"Id": pa.array([1], pa.int32()), "At": pa.array([None], pa.timestamp("us", "UTC"))})
         )
     assert athena("SELECT id FROM made ORDER BY 1").data == [["8"], ["9"]]
+
+
+@pytest.mark.supports(
+    "Iceberg",
+    "Tables as others make them: other partitions since, format version 1, required and mixed-case columns, files without ids",
+)
+def test_tables_of_others(
+    athena: Athena, catalog: GlueCatalog, client: Callable[[str], Any], tmp_path: Path
+) -> None:
+    def place(name: str) -> str:
+        return f"s3://{athena.bucket}/{name}"
+
+    create(athena, "t", "id int, part string, n int")
+    athena("INSERT INTO t VALUES (1, 'a', 1), (2, 'b', 2), (3, NULL, 3)")
+    with catalog.load_table((athena.database, "t")).update_spec() as update:
+        update.add_field("part", IdentityTransform(), "part_id")
+    athena("INSERT INTO t VALUES (4, 'a', 4)")
+    athena(
+        "MERGE INTO t USING (VALUES (1, 10), (4, 40), (6, 60)) AS s(id, n) ON t.id = s.id "
+        "WHEN MATCHED THEN UPDATE SET n = s.n WHEN NOT MATCHED THEN INSERT VALUES (s.id, 'd', s.n)"
+    )
+    expected = [["1", "a", "10"], ["2", "b", "2"], ["3", None, "3"], ["4", "a", "40"], ["6", "d", "60"]]
+    assert athena("SELECT * FROM t ORDER BY id").data == expected
+    assert athena("SELECT id FROM t WHERE part = 'a' ORDER BY 1").data == [["1"], ["4"]]
+    found = catalog.load_table((athena.database, "t")).scan(row_filter="part = 'a'").to_arrow()
+    assert sorted(found["n"].to_pylist()) == [10, 40]
+    first = catalog.create_table(
+        (athena.database, "v1"),
+        pa.schema([("a", pa.int32())]),
+        place("v1"),
+        properties={"format-version": "1"},
+    )
+    first.append(pa.table({"a": pa.array([1, 2], pa.int32())}))
+    athena("UPDATE v1 SET a = a * 10 WHERE a = 2")
+    assert sorted(first.refresh().scan().to_arrow()["a"].to_pylist()) == [1, 20]
+    assert first.metadata.format_version == 1
+    inner = StructType(NestedField(3, "Inner", StringType(), required=False))
+    fields = [
+        NestedField(1, "A", IntegerType(), required=True),
+        NestedField(2, "Mixed", inner, required=False),
+    ]
+    mixed = catalog.create_table((athena.database, "mixed"), Schema(*fields), place("mixed"))
+    athena("INSERT INTO mixed VALUES (1, CAST(ROW('x') AS ROW(inner varchar)))")
+    assert "NULL value not allowed for NOT NULL column: A" in athena.fails("UPDATE mixed SET a = NULL")
+    assert mixed.refresh().scan().to_arrow().to_pylist() == [{"A": 1, "Mixed": {"Inner": "x"}}]
+    body = tmp_path / "f.parquet"
+    pq.write_table(pa.table({"A": pa.array([7], pa.int32()), "Mixed": pa.array([{"Inner": "q"}])}), body)
+    client("s3").put_object(Bucket=athena.bucket, Key="elsewhere/f.parquet", Body=body.read_bytes())
+    added = catalog.create_table((athena.database, "added"), pq.read_schema(body), place("added"))
+    added.add_files([place("elsewhere/f.parquet")])
+    assert athena("SELECT a, mixed.inner FROM added").data == [["7", "q"]]
+    athena("UPDATE added SET a = 8")
+    assert added.refresh().scan().to_arrow().to_pylist() == [{"A": 8, "Mixed": {"Inner": "q"}}]
+    other = Schema(NestedField(1, "u", UUIDType(), required=False))
+    catalog.create_table((athena.database, "other"), other, place("other"))
+    assert "The Iceberg type uuid is not supported by local_aws" in athena.fails("SELECT * FROM other")
 
 
 @pytest.mark.supports(

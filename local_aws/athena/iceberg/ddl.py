@@ -36,6 +36,7 @@ from local_aws.athena.iceberg.table import (
     commit_lock,
     conflict,
     iceberg_type,
+    missing_bucket,
 )
 from local_aws.athena.iceberg.write import MAX_PARTITIONS, _snapshot, write, writing
 from local_aws.athena.scan import split_location
@@ -586,10 +587,7 @@ def create_as(
         raise QueryError("INVALID_TABLE_PROPERTY", "Iceberg tables need the property location", (1, 1))
     bucket, prefix = split_location(str(location))
     if not runner.store.has_bucket(bucket):
-        raise QueryError(
-            "ICEBERG_FILESYSTEM_ERROR",
-            f"The specified bucket does not exist (Service: Amazon S3; Status Code: 404; Error Code: NoSuchBucket; Bucket: {bucket})",
-        )
+        raise missing_bucket(bucket)
     if runner.store.objects(bucket, prefix):
         raise QueryError(
             "ICEBERG_FILESYSTEM_ERROR",

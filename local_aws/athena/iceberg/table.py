@@ -180,8 +180,14 @@ class _Output(OutputFile):
     def create(self, overwrite: bool = False) -> _Stream:
         if not overwrite and self.exists():
             raise FileExistsError(self.location)
+        return _Stream(self._save)
+
+    def _save(self, data: bytes) -> None:
         bucket, key = split(self.location)
-        return _Stream(lambda data: self._store.put_bytes(bucket, key, data))
+        try:
+            self._store.put_bytes(bucket, key, data)
+        except NoSuchBucket as e:
+            raise missing_bucket(bucket) from e
 
 
 class StoreIO(FileIO):
@@ -200,6 +206,13 @@ class StoreIO(FileIO):
     def delete(self, location: str | InputFile | OutputFile) -> None:
         bucket, key = split(location if isinstance(location, str) else location.location)
         self.store.delete(bucket, [key])
+
+
+def missing_bucket(bucket: str) -> QueryError:
+    return QueryError(
+        "ICEBERG_FILESYSTEM_ERROR",
+        f"The specified bucket does not exist (Service: Amazon S3; Status Code: 404; Error Code: NoSuchBucket; Bucket: {bucket})",
+    )
 
 
 def split(location: str) -> tuple[str, str]:

@@ -40,6 +40,7 @@ from local_aws.athena.iceberg.table import (
     IcebergTable,
     commit_lock,
     conflict,
+    missing_bucket,
     split,
     trino_type,
 )
@@ -86,10 +87,7 @@ class Files:
         try:
             self.runner.store.put_file(bucket, key, path)
         except NoSuchBucket as e:
-            raise QueryError(
-                "ICEBERG_FILESYSTEM_ERROR",
-                f"The specified bucket does not exist (Service: Amazon S3; Status Code: 404; Error Code: NoSuchBucket; Bucket: {bucket})",
-            ) from e
+            raise missing_bucket(bucket) from e
 
     def close(self) -> None:
         if not self.kept:
