@@ -330,6 +330,15 @@ def test_merge(athena: Athena) -> None:
         ["1", "one", "keep+1"], ["3", "c", None], ["4", "four", None], ["50", None, None],
         [None, "n", "null key"], [None, "new", None],
     ]  # fmt: skip
+    # Athena's limit of partitions counts new rows only.
+    create(athena, "p", "id int", "id")
+    for start in (1, 81):
+        athena(f"INSERT INTO p SELECT * FROM UNNEST(sequence({start}, {start + 79})) AS u(n)")
+    every = "MERGE INTO p USING (SELECT id FROM p WHERE id <= {}) AS s ON p.id = s.id WHEN MATCHED THEN UPDATE SET id = p.id + 1000"
+    assert "ICEBERG_TOO_MANY_OPEN_PARTITIONS" in athena.fails(every.format(101))
+    athena(every.format(100))
+    athena("DELETE FROM p WHERE id < 1001")
+    assert athena("SELECT count(*), min(id) FROM p").data == [["100", "1001"]]
     # Values are computed for the rows of their own clause only.
     athena(
         """MERGE INTO t USING (VALUES (1, 0), (3, 3)) AS s(id, n) ON t.id = s.id

@@ -18,7 +18,7 @@ from local_aws.athena.errors import QueryError, not_supported
 from local_aws.athena.expressions import E, cast, coerce
 from local_aws.athena.iceberg.scan import Planned, deleted_positions, rows
 from local_aws.athena.iceberg.table import FILE, POSITION, IcebergTable
-from local_aws.athena.iceberg.write import MAX_PARTITIONS, commit, write, writing
+from local_aws.athena.iceberg.write import commit, write, writing
 from local_aws.athena.parser import parse_query
 from local_aws.athena.select import Compiler, Query, Relation, Scope
 from local_aws.athena.types import Type, duckdb_type, quote
@@ -74,9 +74,7 @@ def insert(
             value = f"CAST(NULL AS {duckdb_type(t)})"
         items.append(f'{value} AS "c{i}"')
     with writing(runner) as files:
-        added = write(
-            files, table.metadata, f"SELECT {', '.join(items)} FROM ({body}) AS q", limit=MAX_PARTITIONS
-        )
+        added = write(files, table.metadata, f"SELECT {', '.join(items)} FROM ({body}) AS q")
         commit(files, table, added)
     return done(runner, sum(f.record_count for f in added))
 
@@ -315,15 +313,16 @@ def _carry_out(
     count = int(session.rows(f'SELECT count(*) FROM {CHANGES} WHERE "$case" >= 0')[0][0])
     if count:
         with writing(runner) as files:
-            touched, sql = _rewritten(runner, t, changed)
-            added = write(files, table.metadata, sql) if sql is not None else []
+            touched, sql, counted = _rewritten(runner, t, changed)
+            added = write(files, table.metadata, sql, counted=counted) if sql else []
             commit(files, table, added, [x.file for x in touched])
     session.execute(f"DROP TABLE {CHANGES}")
     return done(runner, count)
 
 
-def _rewritten(runner: Runner, t: _Target, changed: list[str]) -> tuple[list[Planned], str | None]:
-    """The files that hold changed rows, and the query that gives what they become (None: nothing)."""
+def _rewritten(runner: Runner, t: _Target, changed: list[str]) -> tuple[list[Planned], str, str]:
+    """The files that hold changed rows, the query that gives what they become ('' for nothing), and the query
+    that gives the new rows alone."""
     deletes = [str(c.number) for c in t.cases if c.matched and c.values is None]
     gone = f'"$case" IN ({", ".join(deletes)})' if deletes else "false"
     numbers = {
@@ -341,7 +340,8 @@ def _rewritten(runner: Runner, t: _Target, changed: list[str]) -> tuple[list[Pla
         return bool(removed < x.file.record_count - len(deleted_positions(t.table, x)))
 
     columns = t.table.columns
-    parts = []
+    parts: list[str] = []
+    new: list[str] = []
     kept = [x for x in touched if survives(x)]
     if kept:
         items = []
@@ -356,15 +356,17 @@ def _rewritten(runner: Runner, t: _Target, changed: list[str]) -> tuple[list[Pla
             items.append(f'{value} AS "c{i}"')
         source = rows(runner.reader, t.table, kept, [c.field for c in t.table.fields], [FILE, POSITION])
         keep = f" WHERE (u.{gone}) IS NOT TRUE" if deletes else ""
-        parts.append(
-            f"SELECT {', '.join(items)} FROM {source} AS t LEFT JOIN "
-            f'(SELECT * FROM {CHANGES} WHERE "$f" IS NOT NULL AND "$case" >= 0) AS u '
-            f'ON t.{quote(FILE)} = u."$f" AND t.{quote(POSITION)} = u."$p"{keep}'
-        )
+        for join, into in (("LEFT", parts), ("INNER", new)):
+            into.append(
+                f"SELECT {', '.join(items)} FROM {source} AS t {join} JOIN "
+                f'(SELECT * FROM {CHANGES} WHERE "$f" IS NOT NULL AND "$case" >= 0) AS u '
+                f'ON t.{quote(FILE)} = u."$f" AND t.{quote(POSITION)} = u."$p"{keep}'
+            )
     if any(not c.matched for c in t.cases):
         items = [f'{quote("v_" + n)} AS "c{i}"' for i, (n, _) in enumerate(columns)]
-        parts.append(f'SELECT {", ".join(items)} FROM {CHANGES} WHERE "$f" IS NULL')
-    return touched, " UNION ALL ".join(parts) if parts else None
+        for into in (parts, new):
+            into.append(f'SELECT {", ".join(items)} FROM {CHANGES} WHERE "$f" IS NULL')
+    return touched, " UNION ALL ".join(parts), " UNION ALL ".join(new)
 
 
 __all__ = ["delete", "insert", "merge", "update"]

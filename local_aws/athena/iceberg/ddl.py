@@ -38,7 +38,7 @@ from local_aws.athena.iceberg.table import (
     iceberg_type,
     missing_bucket,
 )
-from local_aws.athena.iceberg.write import MAX_PARTITIONS, _snapshot, write, writing
+from local_aws.athena.iceberg.write import _snapshot, write, writing
 from local_aws.athena.scan import split_location
 from local_aws.athena.types import Type, parse_hive_type
 
@@ -613,9 +613,7 @@ def create_as(
     ]
     tail = "" if with_data else " WHERE false"
     with writing(runner) as files:
-        added = write(
-            files, metadata, f"SELECT {', '.join(items)} FROM ({body}) AS q{tail}", limit=MAX_PARTITIONS
-        )
+        added = write(files, metadata, f"SELECT {', '.join(items)} FROM ({body}) AS q{tail}")
         if runner.session.cancelled:
             raise Cancelled
         if added:

@@ -113,10 +113,11 @@ def writing(runner: Runner) -> Iterator[Files]:
 # --------------------------------------------------------------------------------------- data files
 
 
-def write(files: Files, metadata: TableMetadata, sql: str, *, limit: int | None = None) -> list[DataFile]:
+def write(files: Files, metadata: TableMetadata, sql: str, *, counted: str | None = None) -> list[DataFile]:
     """Writes the rows of a query as data files; its columns c0, c1, ... are the table's, in their types.
 
-    limit: the number of partitions beyond which Athena refuses.
+    counted: the query of those rows that Athena would write, if there are others. Raises
+    ICEBERG_TOO_MANY_OPEN_PARTITIONS where they are in more than MAX_PARTITIONS.
     """
     runner = files.runner
     schema, spec = metadata.schema(), metadata.spec()
@@ -154,7 +155,8 @@ def write(files: Files, metadata: TableMetadata, sql: str, *, limit: int | None 
         else:
             keys = [f"p{i}: {_grouping(runner, metadata, f)}" for i, f in enumerate(spec.fields)]
             # The folder's name is a digest, so that no value can be mistaken for another, or be too long.
-            items.append(f"md5(CAST(to_json({{{', '.join(keys)}}}) AS VARCHAR)) AS {quote(PARTITION)}")
+            digest = f"md5(CAST(to_json({{{', '.join(keys)}}}) AS VARCHAR))"
+            items.append(f"{digest} AS {quote(PARTITION)}")
             options.append(f"PARTITION_BY ({quote(PARTITION)}), FILENAME_PATTERN '{{uuid}}'")
         target = "'" + str(folder / "data").replace("'", "''") + "'"
         copied = runner.session.rows(
@@ -163,10 +165,13 @@ def write(files: Files, metadata: TableMetadata, sql: str, *, limit: int | None 
         found = sorted(p for p in folder.rglob("*.parquet"))
         if not copied[0][0]:
             return []
-        if limit is not None and len({p.parent for p in found}) > limit:
+        written = len({p.parent for p in found})
+        if written > MAX_PARTITIONS and counted is not None:
+            written = runner.session.rows(f"SELECT count(DISTINCT {digest}) FROM ({counted}) AS q")[0][0]
+        if written > MAX_PARTITIONS:
             raise QueryError(
                 "ICEBERG_TOO_MANY_OPEN_PARTITIONS",
-                f"Exceeded limit of {limit} open writers for partitions",
+                f"Exceeded limit of {MAX_PARTITIONS} open writers for partitions",
             )
         partitions: dict[Path, Record] = {}
         out = []
@@ -433,4 +438,4 @@ def _snapshot(
     producer.commit()
 
 
-__all__ = ["MAX_PARTITIONS", "Files", "commit", "pending", "write", "writing"]
+__all__ = ["Files", "commit", "pending", "write", "writing"]
