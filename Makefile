@@ -13,6 +13,9 @@ CLIENTS := .venv-clients
 CLIENTS_ROOM := tests/local_aws/clients
 INFRA := .venv-infra
 TEMPLATES := build/cdk
+AUDIT := .venv-audit
+# Every lock of this repository: what is installed here is looked up, and nothing else.
+LOCKS := requirements.lock $(CLIENTS_ROOM)/requirements.lock infra/requirements.lock tests/security/requirements.lock
 ROOMS := dags plugins local_aws sample_data laptop deploy infra benchmarks docs tests
 
 LOCAL_AWS_PORT ?= 4566
@@ -31,6 +34,7 @@ CHECKED ?=
 DRY_RUN ?=
 ARGS ?=
 STACK ?= lake
+AUDIT_ARGS ?=
 export LOCAL_AWS_PORT AIRFLOW_PORT UPLOADS AS_OF EXPIRY_WINDOW FILE SNAPSHOT
 # Rooms and the library are found as in Airflow.
 export PYTHONPATH := $(CURDIR):$(CURDIR)/plugins
@@ -143,6 +147,18 @@ lint: $(INSTALLED) ## Check style, formatting, types and SQL; changes nothing
 	$(PY) -m sqlfluff lint include/sql
 	$(PY) -m docs.generate --check
 
+.PHONY: audit
+audit: $(AUDIT)/installed.lock ## Look every locked version up among the known vulnerabilities, which needs the internet
+	@for lock in $(LOCKS); do echo "$$lock"; \
+		$(AUDIT)/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off -r "$$lock" $(AUDIT_ARGS) || exit 1; done
+
+.PHONY: sbom
+sbom: $(AUDIT)/installed.lock ## Write dist/sbom.cdx.json: what a release was made and tested with (CycloneDX)
+	@mkdir -p dist
+	@$(AUDIT)/bin/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --mc-type application \
+		--output-reproducible --validate --of JSON --output-file dist/sbom.cdx.json
+	@echo dist/sbom.cdx.json
+
 .PHONY: format
 format: $(INSTALLED) ## Format Python and SQL, and fix what can be fixed
 	$(PY) -m ruff check --fix .
@@ -162,6 +178,7 @@ lock: $(INSTALLED) ## Resolve the dependencies of pyproject.toml anew
 	$(VENV)/bin/uv pip compile pyproject.toml --group local --group dev --universal --python-version 3.11 --generate-hashes --no-header -o requirements.lock -q
 	$(VENV)/bin/uv pip compile $(CLIENTS_ROOM)/requirements.in --universal --python-version 3.11 --generate-hashes --no-header -o $(CLIENTS_ROOM)/requirements.lock -q
 	$(VENV)/bin/uv pip compile infra/requirements.in --universal --python-version 3.11 --generate-hashes --no-header -o infra/requirements.lock -q
+	$(VENV)/bin/uv pip compile tests/security/requirements.in --universal --python-version 3.11 --generate-hashes --no-header -o tests/security/requirements.lock -q
 	$(VENV)/bin/uv pip compile pyproject.toml --no-deps --no-strip-extras --no-annotate --python-version 3.12 --custom-compile-command "make lock" -o requirements.txt -q
 	@$(MAKE) setup
 
@@ -205,6 +222,9 @@ OWN_ENVIRONMENT = if cmp -s $< $@; then touch $@; exit 0; fi; \
 	cp $< $@
 
 $(CLIENTS)/installed.lock: $(CLIENTS_ROOM)/requirements.lock $(INSTALLED)
+	@$(OWN_ENVIRONMENT)
+
+$(AUDIT)/installed.lock: tests/security/requirements.lock $(INSTALLED)
 	@$(OWN_ENVIRONMENT)
 
 $(INFRA)/installed.lock: infra/requirements.lock $(INSTALLED)
