@@ -160,12 +160,19 @@ def _put(aws: Aws, file: Path, bucket: str, key: str) -> str | None:
     there = None if aws.dry_run else aws.ask("s3api", "head-object", *place)
     if there and there.get("Metadata", {}).get("sha256") == digest:
         print(f"{key} is there already", flush=True)
-        return there["VersionId"]
-    answer = aws.do(
-        *("s3api", "put-object", *place, "--body", file, "--metadata", f"sha256={digest}"),
-        *("--output", "json"),
-    )
-    return json.loads(answer)["VersionId"] if answer else None
+    else:
+        answer = aws.do(
+            *("s3api", "put-object", *place, "--body", file, "--metadata", f"sha256={digest}"),
+            *("--output", "json"),
+        )
+        if aws.dry_run:
+            return None
+        there = json.loads(answer)
+    if "VersionId" not in there:
+        raise DeployRefused(
+            f"s3://{bucket} keeps no versions, by which MWAA takes {key}: switch versioning on."
+        )
+    return there["VersionId"]
 
 
 def _update(aws: Aws, name: str, versions: Mapping[str, str | None]) -> None:
@@ -183,14 +190,23 @@ def _update(aws: Aws, name: str, versions: Mapping[str, str | None]) -> None:
         return
     aws.do("mwaa", "update-environment", "--name", name, *wanted)
     deadline = time.monotonic() + _UPDATE_SECONDS
-    while (status := _environment(aws, name)["Status"]) != "AVAILABLE":
-        if status in ("UPDATE_FAILED", "UNAVAILABLE", "DELETED"):
-            reason = _environment(aws, name).get("LastUpdate", {}).get("Error", {}).get("ErrorMessage")
-            raise DeployFailed(f"{name} is {status}: {reason}. See docs/deploy.md, When an update fails.")
+    began = False
+    while True:
+        found = _environment(aws, name)
+        status = found["Status"]
+        if all(found.get(member) == versions[key] for key, (member, _) in OBJECTS.items()):
+            if status == "AVAILABLE":
+                print(f"{name} is AVAILABLE with them", flush=True)
+                return
+        elif status in ("UPDATE_FAILED", "UNAVAILABLE") or (began and status == "AVAILABLE"):
+            # AVAILABLE again with the old versions: rolled back.
+            reason = found.get("LastUpdate", {}).get("Error", {}).get("ErrorMessage")
+            raise DeployFailed(f"UPDATE_FAILED: {name} is {status}: {reason}. See docs/deploy.md.")
+        # For a moment after the request it is still what it was.
+        began = began or status != "AVAILABLE"
         if time.monotonic() > deadline:
             raise DeployFailed(f"{name} is still {status} after {_UPDATE_SECONDS / 60:.0f} minutes")
         time.sleep(_POLL_SECONDS)
-    print(f"{name} is AVAILABLE with them", flush=True)
 
 
 def _environment(aws: Aws, name: str) -> dict[str, Any]:

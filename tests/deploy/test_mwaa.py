@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import io
 import json
 import os
 import re
@@ -12,14 +13,16 @@ import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+from awscli.clidriver import create_clidriver
 
 from deploy import changes, mwaa, package
-from deploy.aws import Aws
+from deploy.aws import Aws, AwsFailed
 from tests.deploy.mwaa import OUTPUTS
 
 ROOT = Path(__file__).parents[2]
@@ -76,6 +79,22 @@ def clone(tmp_path: Path, aws: Client, bucket: str, aws_url: str) -> Clone:
     found.git("init", "--quiet")
     found.commit()
     return found
+
+
+@pytest.fixture
+def cli(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The AWS CLI in this process: a process for each command takes most of a second to start."""
+
+    def run(_: Aws, *arguments: str | Path) -> str:
+        words = [str(one) for one in arguments]
+        out, err = io.StringIO(), io.StringIO()
+        with redirect_stdout(out), redirect_stderr(err):
+            status = create_clidriver().main(words)
+        if status:
+            raise AwsFailed(f"aws {words}\n{err.getvalue()}")
+        return out.getvalue()
+
+    monkeypatch.setattr(Aws, "run", run)
 
 
 def keys(aws: Client, bucket: str) -> set[str]:
@@ -163,6 +182,7 @@ def test_a_package_is_uploaded_and_then_what_changed(clone: Clone, aws: Client) 
     assert {versions(aws, clone.bucket, name) for name in mwaa.OBJECTS} == {1}
 
 
+@pytest.mark.usefixtures("cli")
 def test_outputs_come_from_cloudformation(aws: Client, aws_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     name = f"e{uuid.uuid4().hex[:8]}"
     template = {
@@ -183,6 +203,7 @@ def test_outputs_come_from_cloudformation(aws: Client, aws_url: str, monkeypatch
         mwaa.find_target({})
 
 
+@pytest.mark.usefixtures("cli")
 def test_changes_of_stacks_are_shown_and_not_made(
     aws: Client,
     aws_url: str,
@@ -208,6 +229,7 @@ class Mwaa:
 
     environment: dict[str, Any]
     states: list[str]
+    rolls_back: bool = False
     updates: list[dict[str, Any]] = field(default_factory=list)
     url: str = ""
 
@@ -232,6 +254,9 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mwaa]:
             if not self.path.endswith("/medlaunch-dev"):
                 return self.answer(404, {"message": "no such environment"})
             status = api.states.pop(0) if api.states else "AVAILABLE"
+            if not api.states and api.updates and not api.rolls_back:
+                members = {name: value for name, value in api.updates[-1].items() if "Version" in name}
+                api.environment |= members
             return self.answer(200, {"Environment": api.environment | {"Status": status}})
 
         def do_PATCH(self) -> None:
@@ -250,10 +275,13 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mwaa]:
         server.shutdown()
 
 
+@pytest.mark.usefixtures("cli")
 def test_an_environment_is_updated_if_versions_are_new_to_it(service: Mwaa) -> None:
-    service.states = ["AVAILABLE", "UPDATING", "AVAILABLE"]
+    # Before the update; not begun yet; going on; done.
+    service.states = ["AVAILABLE", "AVAILABLE", "UPDATING", "AVAILABLE"]
     found = {"plugins.zip": "p1", "requirements.txt": "r2", "startup.sh": "s1"}
     mwaa._update(Aws(), "medlaunch-dev", found)
+    assert service.states == []
     (update,) = service.updates
     assert update == {
         "RequirementsS3Path": "requirements.txt",
@@ -261,18 +289,30 @@ def test_an_environment_is_updated_if_versions_are_new_to_it(service: Mwaa) -> N
         "StartupScriptS3Path": "startup.sh",
         "StartupScriptS3ObjectVersion": "s1",
     }
-    service.environment |= {"RequirementsS3ObjectVersion": "r2", "StartupScriptS3ObjectVersion": "s1"}
     mwaa._update(Aws(), "medlaunch-dev", found)
     assert len(service.updates) == 1
 
 
-def test_an_update_that_fails_is_told(service: Mwaa) -> None:
-    service.states = ["AVAILABLE", "UPDATE_FAILED", "UPDATE_FAILED"]
-    service.environment["LastUpdate"] = {"Error": {"ErrorMessage": "requirements could not be installed"}}
-    with pytest.raises(mwaa.DeployFailed, match="UPDATE_FAILED: requirements could not be installed"):
+@pytest.mark.usefixtures("cli")
+@pytest.mark.parametrize("end", ["UPDATE_FAILED", "AVAILABLE"])
+def test_an_update_that_fails_or_is_rolled_back_is_told(service: Mwaa, end: str) -> None:
+    service.states, service.rolls_back = ["AVAILABLE", "UPDATING", end], True
+    service.environment["LastUpdate"] = {"Error": {"ErrorMessage": "the startup script failed"}}
+    with pytest.raises(mwaa.DeployFailed, match=f"is {end}: the startup script failed"):
         mwaa._update(Aws(), "medlaunch-dev", dict.fromkeys(mwaa.OBJECTS, "new"))
 
 
+@pytest.mark.usefixtures("cli")
+def test_a_bucket_without_versions_is_refused(
+    unversioned_bucket: str, aws_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", aws_url)
+    (tmp_path / "startup.sh").write_text("#!/bin/sh\n")
+    with pytest.raises(mwaa.DeployRefused, match="keeps no versions"):
+        mwaa._put(Aws(), tmp_path / "startup.sh", unversioned_bucket, "startup.sh")
+
+
+@pytest.mark.usefixtures("cli")
 def test_an_environment_that_is_not_there_is_told(service: Mwaa) -> None:
     with pytest.raises(mwaa.DeployFailed, match="no MWAA environment 'nobody'"):
         mwaa._update(Aws(), "nobody", dict.fromkeys(mwaa.OBJECTS, "v"))
