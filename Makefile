@@ -139,6 +139,10 @@ test-infra: $(INSTALLED) synth ## Prove the templates: cdk-nag, cfn-lint, every 
 	@INFRA_PYTHON="$(CURDIR)/$(INFRA)/bin/python" TEMPLATES="$(CURDIR)/$(TEMPLATES)" \
 		$(PY) -m pytest -p no:cacheprovider tests/infra/proof_templates.py tests/infra/proof_deployed.py $(ARGS)
 
+.PHONY: test-faults
+test-faults: $(INSTALLED) ## Break each step in each way, and compare with the undisturbed result: ARGS="-k publish"
+	@$(PY) -m tests.faults $(ARGS)
+
 .PHONY: lint
 lint: $(INSTALLED) ## Check style, formatting, types and SQL; changes nothing
 	$(PY) -m ruff check .

@@ -1,0 +1,217 @@
+"""What a lake holds, in a form that is the same for the same results, whoever made them and when.
+
+Names that each run gives anew (versions, run ids, ids of uploads, times) are replaced by what they stand for;
+contents are canonical: rows in an order of their own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from medlaunch import lake as lake_keys
+from tests.faults.bench import Lake
+
+DAG_ID = "facility_accreditation"
+
+
+@dataclass
+class State:
+    """``rooms``: by room, key -> canonical content. ``wrong``: what no lake may ever show.
+
+    ``reports``: of the runs that were asked for. A run that took over from another one may have found a part
+    of the uploads in the archive already, so one of the reports has to be the undisturbed one.
+    """
+
+    rooms: dict[str, dict[str, Any]] = field(default_factory=dict)
+    reports: list[dict[str, Any]] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+
+    def differences(self, other: State) -> list[str]:
+        """In what this state differs from the undisturbed one."""
+        found = list(self.wrong)
+        for room, expected in other.rooms.items():
+            seen = self.rooms[room]
+            found += [f"{room}: {key} is missing" for key in sorted(expected.keys() - seen.keys())]
+            found += [f"{room}: {key} is there" for key in sorted(seen.keys() - expected.keys())]
+            found += [
+                f"{room}: {key} differs: {_difference(seen[key], expected[key])}"
+                for key in sorted(expected.keys() & seen.keys())
+                if seen[key] != expected[key]
+            ]
+        if self.reports and other.reports and other.reports[-1] not in self.reports:
+            found.append(f"report: {_difference(self.reports[-1], other.reports[-1])}")
+        return found
+
+
+def _difference(seen: Any, expected: Any) -> str:
+    if isinstance(seen, dict) and isinstance(expected, dict):
+        keys = [key for key in {**seen, **expected} if seen.get(key) != expected.get(key)]
+        return ", ".join(f"{key}={seen.get(key)!r} instead of {expected.get(key)!r}" for key in keys[:3])[
+            :600
+        ]
+    if isinstance(seen, list) and isinstance(expected, list):
+        more = [one for one in seen if one not in expected][:2]
+        less = [one for one in expected if one not in seen][:2]
+        return f"{len(seen)} rows instead of {len(expected)}; only here: {more}; only there: {less}"[:600]
+    return f"{seen!r:.200} instead of {expected!r:.200}"
+
+
+def read(lake: Lake, run_ids: Iterable[str | None] = ()) -> State:
+    """The state of a lake, with the reports of runs, as far as they are there."""
+    return _Reader(lake).read([one for one in run_ids if one])
+
+
+class _Reader:
+    def __init__(self, lake: Lake):
+        self._lake = lake
+        self._state = State()
+        self._names: dict[str, str] = {}
+
+    def read(self, run_ids: list[str]) -> State:
+        listed = self._list()
+        rooms = self._state.rooms
+        for room in ("landing", "archive"):
+            rooms[room] = {key: _digest(self._get(key)) for key in listed if key.startswith(f"{room}/")}
+        manifests = {
+            key: json.loads(self._get(key)) for key in listed if key.startswith(f"prod/manifests/{DAG_ID}/")
+        }
+        for manifest in manifests.values():
+            for one in manifest["inputs"]:
+                self._names[one["upload"]["upload_id"]] = one["upload"]["key"]
+        rooms["quarantine"] = {
+            key: self._lines(key) if key.endswith("_rejects.jsonl") else _digest(self._get(key))
+            for key in listed
+            if key.startswith("quarantine/")
+        }
+        rooms["bronze"] = self._bronze(listed)
+        rooms["prod"] = {}
+        for manifest in manifests.values():
+            self._published(manifest)
+        self._leftovers(listed, list(manifests.values()))
+        self._state.reports = [self._report(key) for one in run_ids if (key := _report_key(one)) in listed]
+        return self._state
+
+    def _list(self) -> list[str]:
+        pages = self._lake.s3.get_paginator("list_objects_v2").paginate(Bucket=self._lake.bucket)
+        return [one["Key"] for page in pages for one in page.get("Contents", ())]
+
+    def _get(self, key: str) -> bytes:
+        return self._lake.s3.get_object(Bucket=self._lake.bucket, Key=key)["Body"].read()
+
+    def _lines(self, key: str) -> list[Any]:
+        lines = [self._named(json.loads(line)) for line in self._get(key).splitlines()]
+        return sorted(lines, key=lambda one: json.dumps(one, sort_keys=True))
+
+    def _named(self, value: Any) -> Any:
+        """A value with the ids of uploads replaced by their keys."""
+        if isinstance(value, dict):
+            return {key: self._named(one) for key, one in value.items()}
+        if isinstance(value, list):
+            return [self._named(one) for one in value]
+        return self._names.get(value, value) if isinstance(value, str) else value
+
+    def _bronze(self, listed: list[str]) -> dict[str, Any]:
+        """The lines of those uploads that the published snapshots are made of."""
+        found = {}
+        for key in listed:
+            if key.startswith("bronze/"):
+                folder, _, name = key.rpartition("/")
+                upload_id, _, part = name.partition("-")
+                if upload_id in self._names:
+                    found[f"{folder}/{self._names[upload_id]}-{part}"] = self._lines(key)
+        return found
+
+    def _published(self, manifest: dict[str, Any]) -> None:
+        prod, snapshot = self._state.rooms["prod"], manifest["snapshot_date"]
+        for result, one in manifest["results"].items():
+            rows: Any = [] if one["prefix"].endswith("/") else None
+            for number, file in enumerate(one["files"]):
+                content = self._get(file["key"])
+                if len(content) != file["size"]:
+                    self._state.wrong.append(f"{file['key']} has not the size that its manifest says")
+                if file["key"].endswith(".parquet"):
+                    table = pq.read_table(io.BytesIO(content))
+                    rows += table.to_pylist()
+                else:
+                    prod[f"{snapshot}/{result}/{file['key'].rsplit('/', 1)[-1]}.{number}"] = content.decode()
+            if all(file["key"].endswith(".parquet") for file in one["files"]):
+                prod[f"{snapshot}/{result}"] = sorted(
+                    (json.loads(json.dumps(self._named(row), default=str)) for row in rows),
+                    key=lambda row: json.dumps(row, sort_keys=True),
+                )
+        prod[f"{snapshot}/manifest"] = {
+            "lines": manifest["lines"],
+            "rows": {name: one["rows"] for name, one in manifest["results"].items()},
+            "inputs": [
+                {
+                    **one,
+                    "upload": {
+                        k: v for k, v in one["upload"].items() if k not in ("upload_id", "last_modified")
+                    },
+                }
+                for one in manifest["inputs"]
+            ],
+            "as_of": manifest["as_of"],
+            "expiry_window": manifest["expiry_window"],
+        }
+        self._pointers(manifest)
+
+    def _pointers(self, manifest: dict[str, Any]) -> None:
+        """The tables point at the version that the manifest names, each once."""
+        for table in self._lake.glue.get_tables(DatabaseName=self._lake.database)["TableList"]:
+            one = manifest["results"].get(table["Name"])
+            if one is None:
+                continue
+            partitions = self._lake.glue.get_partitions(
+                DatabaseName=self._lake.database, TableName=table["Name"]
+            )["Partitions"]
+            places = [
+                partition["StorageDescriptor"]["Location"]
+                for partition in partitions
+                if partition["Values"] == [manifest["snapshot_date"]]
+            ]
+            wanted = f"s3://{self._lake.bucket}/{one['prefix']}"
+            if places != [wanted]:
+                self._state.wrong.append(f"{table['Name']} points at {places}, its manifest at {wanted}")
+
+    def _leftovers(self, listed: list[str], manifests: list[dict[str, Any]]) -> None:
+        """Every file in prod/ is published or marked for the lifecycle rule to remove."""
+        current = {
+            file["key"] for one in manifests for result in one["results"].values() for file in result["files"]
+        }
+        for key in listed:
+            if not key.startswith("prod/") or key.startswith(("prod/manifests/", "prod/publications/")):
+                continue
+            tags = self._lake.s3.get_object_tagging(Bucket=self._lake.bucket, Key=key)["TagSet"]
+            marked = {"Key": "medlaunch-state", "Value": "superseded"} in tags
+            if key in current and marked:
+                self._state.wrong.append(f"{key} is published and marked for removal")
+            if key not in current and not marked:
+                self._state.wrong.append(f"{key} is not published and would stay for ever")
+
+    def _report(self, key: str) -> dict[str, Any]:
+        report = json.loads(self._get(key))
+        kept = ("as_of", "expiry_window", "outcome", "files", "lines", "accreditations", "set_aside", "quarantine",
+                "facilities_without_accreditations")  # fmt: skip
+        return {
+            **{name: report[name] for name in kept},
+            "snapshots": [
+                {"snapshot_date": one["snapshot_date"], "lines": one["lines"], "rows": one["rows"]}
+                for one in report["snapshots"]
+            ],
+        }
+
+
+def _report_key(run_id: str) -> str:
+    return lake_keys.report_key(DAG_ID, lake_keys.run_key(run_id))
+
+
+def _digest(content: bytes) -> str:
+    return f"{len(content)} bytes, sha256 {hashlib.sha256(content).hexdigest()}"
