@@ -889,8 +889,11 @@ def _spelling(structure: Any, t: Type, url: str) -> Spelling:
 def _json_type(t: Type, names: Spelling) -> str:
     """The DuckDB type as which JSON values are read.
 
-    Integers as text: DuckDB would round 1.5 to 2 where the SerDe refuses it.
+    Integers as text: DuckDB would round 1.5 to 2 where the SerDe refuses it. Long decimals as JSON, which tells
+    numbers, that DuckDB has made doubles of, from strings.
     """
+    if _long_decimal(t):
+        return "JSON"
     if t.base in ty.INTEGERS or t.base == "varbinary":
         return "VARCHAR"
     if t.base == "array":
@@ -906,7 +909,29 @@ def _json_type(t: Type, names: Spelling) -> str:
     return duckdb_type(t)
 
 
+def _long_decimal(t: Type) -> bool:
+    """Whether a decimal can have more digits than a double keeps of a decimal number."""
+    return t.base == "decimal" and (t.p or 0) > DOUBLE_DIGITS
+
+
+DOUBLE_DIGITS = 15
+
+
 def _json_value(sql: str, t: Type, names: Spelling) -> str:
+    if _long_decimal(t):
+        value = f"({sql} ->> '$')"
+        digits = f"length(ltrim(regexp_replace(split_part(lower({value}), 'e', 1), '[^0-9]', '', 'g'), '0'))"
+        exact = f"starts_with(CAST({sql} AS VARCHAR), '\"') OR regexp_full_match({value}, '-?[0-9]+') OR {digits} <= {DOUBLE_DIGITS}"
+        lost = raise_text(
+            "NOT_SUPPORTED",
+            f"A number of more than {DOUBLE_DIGITS} digits in JSON, for a column of type {t}, is not supported by local_aws: as a string it is read exactly",
+            duckdb_type(t),
+        )
+        d = duckdb_type(t)
+        bad = raise_sql(
+            "HIVE_BAD_DATA", f"'Error parsing field value: For input string: \"' || {value} || '\"'", d
+        )
+        return f"CASE WHEN {value} IS NULL THEN NULL WHEN TRY_CAST({value} AS {d}) IS NULL THEN {bad} WHEN {exact} THEN CAST({value} AS {d}) ELSE {lost} END"
     if t.base in ty.INTEGERS:
         bad = raise_sql(
             "HIVE_BAD_DATA",
