@@ -918,6 +918,18 @@ def test_deletes_of_others(athena: Athena, catalog: GlueCatalog) -> None:
     assert "Equality deletes" in athena.fails("SELECT * FROM t")
 
 
+def test_columns_named_like_the_engines_own(athena: Athena) -> None:
+    create(athena, "t", "file_index int, filename string, file_row_number bigint")
+    athena("INSERT INTO t VALUES (5, 'f', 6)")
+    assert athena("SELECT * FROM t WHERE filename = 'f'").data == [["5", "f", "6"]]
+    assert "a column named file_index" in athena.fails("UPDATE t SET filename = 'g'")
+    assert "a column named file_index" in athena.fails('SELECT "$path" FROM t')
+    create(athena, "u", "filename string, c0 int, t int, q int")
+    athena("INSERT INTO u VALUES ('f', 1, 2, 3)")
+    athena("UPDATE u SET filename = 'g', t = c0 + q")
+    assert athena("SELECT * FROM u").data == [["g", "1", "4", "3"]]
+
+
 def test_damage_is_named(athena: Athena, client: Callable[[str], Any]) -> None:
     create(athena, "t", "id int")
     athena("INSERT INTO t VALUES 1")

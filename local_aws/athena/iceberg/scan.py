@@ -214,6 +214,8 @@ def rows(
         groups.setdefault((items, bool(p.task.delete_files)), []).append(p)
     parts = []
     for (items, with_deletes), group in groups.items():
+        if hidden or with_deletes:
+            _check_names(table, group)
         own = [*items, *[f"{_hidden(h, group)} AS {quote(h)}" for h in hidden]] or ["1 AS one"]
         paths = ", ".join(_text(p.path) for p in group)
         source = f"read_parquet([{paths}], hive_partitioning=false) AS d"
@@ -228,6 +230,16 @@ def rows(
         empty = ", ".join(f"CAST(NULL AS {duckdb_type(t)}) AS {quote(n)}" for n, t in names)
         return f"(SELECT {empty or '1 AS one'} WHERE false)"
     return "(" + " UNION ALL ".join(parts) + ")"
+
+
+def _check_names(table: IcebergTable, group: list[Planned]) -> None:
+    """A column would hide what DuckDB calls a row's file and place."""
+    for p in group:
+        taken = next((n for n in _file_schema(p.path).names if n.lower() in _VIRTUAL), None)
+        if taken is not None:
+            raise not_supported(
+                f"Changing or locating rows of a table that has a column named {taken} ({table.database}.{table.name})"
+            )
 
 
 def _text(value: str) -> str:
@@ -295,6 +307,7 @@ def _leaves(fields: Iterable[it.NestedField]) -> Iterable[int]:
 # ------------------------------------------------------------------------------------------- columns
 
 _ID = b"PARQUET:field_id"
+_VIRTUAL = ("file_index", "file_row_number")
 
 
 @functools.lru_cache(maxsize=20_000)
