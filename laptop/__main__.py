@@ -80,6 +80,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     one = add("alerts", _alerts, "show the alerts that were published")
     one.add_argument("--delete", action="store_true", help="and take them out of the queue")
+    one = add("trigger", _trigger, "start a DAG, wait for its end, and show the run's note")
+    one.add_argument("dag_id")
+    one.add_argument("--conf", type=json.loads, default={}, help="its params, as JSON")
+    one.add_argument("--seconds", type=float, default=600, help="how long to wait for its end (default: 600)")
+    one = add("sql", _sql, "run a SELECT on Athena, and show its rows")
+    one.add_argument("statement")
     add("airflow-env", _airflow_env, 'print the stack\'s environment for a shell: eval "$(... airflow-env)"')
     return parser
 
@@ -200,6 +206,27 @@ def _alerts(console: Console, arguments: argparse.Namespace) -> int:
         console.print(f"{envelope['Timestamp']}  {envelope['Subject']}", style="bold", markup=False)
         console.print_json(json.dumps(json.loads(envelope["Message"])))
     console.print(f"{len(found)} alerts." if found else "No alert was published.")
+    return 0
+
+
+def _trigger(console: Console, arguments: argparse.Namespace) -> int:
+    with Airflow(_running(arguments)) as airflow:
+        run_id = airflow.trigger(arguments.dag_id, arguments.conf)
+        console.print(f"Started {arguments.dag_id}, run {run_id}", markup=False, soft_wrap=True)
+        state = airflow.wait_for_run(arguments.dag_id, run_id, arguments.seconds)
+        note = airflow.run(arguments.dag_id, run_id)["note"]
+    console.print(f"It ended as {state}." + (f"\n\n{note}" if note else ""), markup=False, soft_wrap=True)
+    return 0 if state == "success" else 1
+
+
+def _sql(console: Console, arguments: argparse.Namespace) -> int:
+    rows = aws.select(_running(arguments), arguments.statement)
+    if rows:
+        table = Table(*rows[0], box=None, pad_edge=False)
+        for row in rows:
+            table.add_row(*("" if value is None else value for value in row.values()))
+        console.print(table, soft_wrap=True)
+    console.print(f"{len(rows)} rows.")
     return 0
 
 

@@ -214,8 +214,8 @@ def check_volume(
             shrunk.append(f"{plan.snapshot} from {before:,} to {now:,} ({(before - now) / before:.0%} less)")
     if shrunk and not expected:
         raise CheckFailed(
-            f"{len(shrunk)} snapshots would lose more than {max_shrink_share:.0%} of their facilities, so nothing is "
-            f"published: {'; '.join(shrunk[:20])}{'; ...' if len(shrunk) > 20 else ''}. If an upload is not whole, "
+            f"Nothing is published, as more than {max_shrink_share:.0%} of a snapshot's facilities would be lost: "
+            f"{'; '.join(shrunk[:20])}{'; ...' if len(shrunk) > 20 else ''}. If an upload is not whole, "
             "upload it again under its name. If it is meant, trigger a run with the param expect_shrink "
             "(MEDLAUNCH_MAX_SHRINK_SHARE is the limit)"
         )

@@ -197,3 +197,19 @@ def test_shell_commands_of_the_documents_parse() -> None:
             assert run.returncode == 0, f"{names(document)}: {run.stderr}\n{block}"
             checked += 1
     assert checked
+
+
+def test_metrics_that_are_named_exist_in_airflow() -> None:
+    import airflow
+
+    known = Path(str(airflow.__file__)).parent / "_shared/observability/metrics/metrics_template.yaml"
+    names_of_airflow = set(re.findall(r'^ +- name: "(.+)"$', known.read_text(encoding="utf-8"), re.MULTILINE))
+    page = (ROOT / "docs/observability.md").read_text(encoding="utf-8").split("## Airflow's metrics")[1]
+    named = {
+        name
+        for row in re.findall(r"^\| (`.+?) \|", page, re.MULTILINE)
+        for name in re.findall(r"`([^`]+)`", row)
+    }
+    # Each component's heartbeat is there under its own name too.
+    assert len(named) > 15
+    assert named <= names_of_airflow, named - names_of_airflow

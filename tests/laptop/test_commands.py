@@ -87,7 +87,11 @@ def test_a_stack_that_is_stopped_comes_back_with_its_lake(home: Path, tmp_path: 
         )[0]
     assert laptop("alerts") == "No alert was published.\n"
     rows = select()
-    before = lake()  # with what the query has left
+    assert laptop("sql", "SELECT count(*) AS n FROM facility_metrics").split() == ["n", "2", "1", "rows."]
+    range_of = '{"snapshot_from": "2026-11-01", "snapshot_to": "2026-11-01"}'
+    told = laptop("trigger", "replay_uploads", "--conf", range_of)
+    assert "It ended as success.\n\n**Dry run: would put 1 upload of 1 snapshot" in told
+    before = lake()  # with what the queries have left
     assert [row["facility_id"] for row in rows] == ["FAC00001", "FAC00002"]
 
     assert "none is left" in laptop("down")
