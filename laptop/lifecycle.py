@@ -134,6 +134,16 @@ def down(stack: Stack, patience_seconds: float = 15.0) -> int:
     return ended
 
 
+def start_again(stack: Stack, component: str) -> None:
+    """Start one of Airflow's processes that has died while the rest of the stack runs."""
+    _start(
+        stack,
+        [one for one in running(stack) if one.name != component],
+        component,
+        airflow_stack.command(component),
+    )
+
+
 @contextmanager
 def stack_running(stack: Stack, say: Say = lambda _: None) -> Iterator[Airflow]:
     """A stack for the length of a ``with`` block; gives Airflow's API."""

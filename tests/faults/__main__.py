@@ -7,8 +7,10 @@ One line a cell and a total. ``build/faults.json`` has the last result of each c
 from __future__ import annotations
 
 import argparse
+import os
 import queue
 import re
+import signal
 import sys
 import threading
 import time
@@ -58,8 +60,18 @@ def run(cells: list[Cell], jobs: int) -> list[Result]:
     results: list[Result] = []
     references, lock = References(), threading.Lock()
 
+    benches: list[Bench] = []
+
+    def stop(*_: object) -> None:
+        for bench in benches:
+            bench.abandon()
+        os._exit(143)
+
+    signal.signal(signal.SIGTERM, stop)
+
     def work() -> None:
         with Bench() as bench:
+            benches.append(bench)
             stage = Stage(bench, references)
             while True:
                 try:

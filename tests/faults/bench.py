@@ -103,9 +103,15 @@ class Bench:
     def __exit__(self, *details: object) -> None:
         assert self._loader.stdin
         self._loader.stdin.close()
-        self._loader.wait(30)
+        self._loader.wait(120)
         self.stop_aws()
         shutil.rmtree(self.home, ignore_errors=True)
+
+    def abandon(self) -> None:
+        """End what the bench has started, without waiting."""
+        for process in (self._aws, self._loader):
+            if process is not None:
+                process.kill()
 
     def start_aws(self) -> None:
         """Start local AWS, with the state that a stopped one has left."""
@@ -117,7 +123,7 @@ class Bench:
             cwd=ROOT, env=self._environment, stdout=subprocess.DEVNULL,
             stderr=(self.home / "aws.log").open("ab"),
         )  # fmt: skip
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while not port_file.exists():
             if time.monotonic() > deadline or self._aws.poll() is not None:
                 raise RuntimeError((self.home / "aws.log").read_text()[-2000:])
@@ -127,7 +133,7 @@ class Bench:
     def stop_aws(self, number: int = signal.SIGTERM) -> None:
         assert self._aws
         self._aws.send_signal(number)
-        self._aws.wait(60)
+        self._aws.wait(120)
 
     def client(self, service: str) -> Any:
         return boto3.client(  # type: ignore[call-overload]
@@ -160,7 +166,7 @@ class Bench:
         with self._lock:
             self._loader.stdin.write(json.dumps(order) + "\n")
             self._loader.stdin.flush()
-            return self._pids.get(timeout=60), home
+            return self._pids.get(timeout=300), home
 
     def wait(self, pid: int, seconds: float) -> bool:
         """Wait for the end of a scheduler; False if it had to be killed."""
@@ -232,7 +238,7 @@ class Lake:
         on_event: Callable[[dict[str, Any]], dict[str, Any] | None] | None = None,
         settings: Mapping[str, str] | None = None,
         conf: Mapping[str, Any] | None = None,
-        seconds: float = 120,
+        seconds: float = 900,
     ) -> Iterator[Running]:
         """Start a run, and see that it ends with the ``with`` block."""
         with Proxy(self.bench.url, rules, on_event) as proxy:

@@ -33,6 +33,7 @@ from tests.faults.proxy import (
     stall,
     truncate,
 )
+from tests.faults.stack import stacks
 from tests.faults.stage import (
     CORRECTED,
     DAY,
@@ -75,6 +76,8 @@ WEIGHTY = (
     "publish_results",
     "acknowledge_uploads",
 )
+#: Seconds to wait for what comes within some; a busy machine takes its time.
+_PATIENCE = 600
 NO_RETRY = {"MEDLAUNCH_TASK_RETRIES": "0"}
 MOVES = "UpdatePartition|CreatePartition"
 
@@ -95,10 +98,10 @@ class Cell:
 
 
 def matrix() -> list[Cell]:
-    """All cells that need no scheduler of Airflow's own."""
+    """All cells."""
     return [
         Cell(group.__name__, step, fault, recovery, play)
-        for group in (killed, s3, athena, alerts, worker, data, uploads, parallel, unversioned)
+        for group in (killed, s3, athena, alerts, worker, data, uploads, parallel, unversioned, stacks)
         for step, fault, recovery, play in group()
     ]
 
@@ -324,7 +327,7 @@ def _long_outage(stage: Stage, step: str) -> None:
 def _body(stage: Stage, step: str, key: str, action: Action) -> None:
     lake = stage.lake()
     rules = [Rule(action, task=step, operation="GetObject", key=key, times=2)]
-    outcome = lake.run(rules, settings={"MEDLAUNCH_AWS_READ_TIMEOUT_SECONDS": "0.5"})
+    outcome = lake.run(rules, settings={"MEDLAUNCH_AWS_READ_TIMEOUT_SECONDS": "2"})
     rules_fired(rules)
     require(outcome.state == "success", "The run fails", outcome)
     require(all(one["try"] == 1 for one in outcome.tries), "A task had to be tried again", outcome)
@@ -376,7 +379,11 @@ def _copies(stage: Stage, step: str, action: Action) -> None:
 # --- Athena ----------------------------------------------------------------------------------------
 
 #: Takes longer than anybody waits, and next to no memory.
-ENDLESS = "SELECT count(*) FROM UNNEST(sequence(1, 100000)) AS a(x) CROSS JOIN UNNEST(sequence(1, 100000)) AS b(y) WHERE (x * y) % 7 = 3"
+ENDLESS = """SELECT count(*)
+FROM UNNEST(sequence(1, 10000)) AS a(x)
+CROSS JOIN UNNEST(sequence(1, 10000)) AS b(y)
+CROSS JOIN UNNEST(sequence(1, 10000)) AS c(z)
+WHERE (x * y + z) % 7 = 3"""
 _METRICS = "extract.extract_metrics"
 
 
@@ -499,7 +506,7 @@ def _athena_is_mute(stage: Stage) -> None:
             attempt=1,
         ),
     ]
-    outcome = lake.run(rules, settings={"MEDLAUNCH_ATHENA_TIMEOUT_SECONDS": "20"})
+    outcome = lake.run(rules, settings={"MEDLAUNCH_ATHENA_TIMEOUT_SECONDS": "30"})
     rules_fired(rules)
     require(outcome.state == "success", "The run fails", outcome)
     stage.settle(lake, [outcome])
@@ -508,7 +515,7 @@ def _athena_is_mute(stage: Stage) -> None:
 def _endless(stage: Stage, step: str) -> None:
     lake = stage.lake()
     rule = Rule(_instead(ENDLESS), task=step, operation="StartQuery", attempt=1)
-    outcome = lake.run([rule], settings={"MEDLAUNCH_ATHENA_TIMEOUT_SECONDS": "5"})
+    outcome = lake.run([rule], settings={"MEDLAUNCH_ATHENA_TIMEOUT_SECONDS": "10"})
     rules_fired([rule])
     require(outcome.state == "success", "The run fails", outcome)
     require(any(one["try"] == 2 for one in outcome.attempts(step)), "Not tried again", outcome)
@@ -640,7 +647,7 @@ def _sns(stage: Stage, times: int | None, code: str = "InternalFailure", status:
         Rule(refuse(403, "AccessDenied"), task="load_bronze", operation="GetObject", times=None),
         Rule(refuse(status, code), service="sns", times=times),
     ]
-    outcome = lake.run(rules, seconds=300)
+    outcome = lake.run(rules)
     rules_fired(rules)
     require(outcome.state == "failed", "The run does not fail", outcome)
     require(outcome.tasks["alert"] == "failed", "The alert task does not fail", outcome)
@@ -669,9 +676,9 @@ def worker() -> Iterator[Row]:
         )
 
 
-MANY = {f"{DAY}/many.jsonl": lines(*(facility(n, "2026-12-01") for n in range(1, 40_001)))}
+MANY = {f"{DAY}/many.jsonl": lines(*(facility(n, *["2026-12-01"] * 4) for n in range(1, 25_001)))}
 #: More than Airflow's database has, less than what the filter puts aside for :data:`MANY`.
-_FILE_BYTES = 4 * 1024**2
+_FILE_BYTES = 8 * 1024**2
 
 
 def _disk_full(stage: Stage, tries: int) -> None:
@@ -957,7 +964,7 @@ def _overtaken(stage: Stage, rule: Callable[..., Rule]) -> None:
     gate = Gate()
     made = rule(gate.hold)
     with lake.running([made]) as slow:
-        require(gate.reached.wait(100), "The first run never comes to where it is held")
+        require(gate.reached.wait(_PATIENCE), "The first run never comes to where it is held")
         lake.upload_all(REJECTED)
         quick = lake.run()
         gate.opened.set()
@@ -968,7 +975,7 @@ def _overtaken(stage: Stage, rule: Callable[..., Rule]) -> None:
 
 def _side_by_side(stage: Stage) -> None:
     lake = stage.lake()
-    with lake.running(seconds=240) as one, lake.running(seconds=240) as other:
+    with lake.running() as one, lake.running() as other:
         pass
     require(one.outcome.state in ("success", "failed"), "It does not end", one.outcome)
     require(other.outcome.state in ("success", "failed"), "It does not end", other.outcome)

@@ -480,5 +480,5 @@ class Gate:
 
     def hold(self, connection: Connection) -> None:
         self.reached.set()
-        self.opened.wait(120)
+        self.opened.wait(900)
         connection.forward()

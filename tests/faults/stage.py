@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from medlaunch import lake as keys
 from tests.end_to_end.test_accreditation_in_process import NASTY, facility, lines
@@ -94,16 +95,16 @@ class Stage:
         lake.upload_all(uploads)
         return lake
 
-    def undisturbed(self, *batches: Mapping[str, bytes]) -> Reference:
+    def undisturbed(self, *batches: Mapping[str, bytes], conf: Mapping[str, Any] | None = None) -> Reference:
         """What comes of batches of uploads (by default of :data:`UPLOADS`), each followed by a run."""
         story = batches or (UPLOADS,)
-        name = json.dumps([{key: hash(body) for key, body in batch.items()} for batch in story])
+        name = json.dumps([conf, *({key: hash(body) for key, body in batch.items()} for batch in story)])
 
         def make() -> Reference:
             lake = Lake(self.bench)
             for batch in story:
                 lake.upload_all(batch)
-                outcome = lake.run()
+                outcome = lake.run(conf=conf)
                 require(outcome.state == "success", "The undisturbed run fails", outcome)
             found = state.read(lake, [outcome.run_id])
             require(not found.wrong, f"The undisturbed result is wrong: {found.wrong}")
