@@ -137,6 +137,7 @@ class Server:
         except json.JSONDecodeError as e:
             error: dict[str, Any] = {"__type": "SerializationException", "Message": str(e)}
         except ApiError as e:
+            log.info("%s refused: %s: %s", operation, e.kind, e.message)
             error = {"__type": e.kind, "Message": e.message, "message": e.message}
             if e.code:
                 error["AthenaErrorCode"] = e.code

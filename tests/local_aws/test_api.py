@@ -614,6 +614,28 @@ def test_data_catalogs(athena: Athena) -> None:
     assert {v["EffectiveEngineVersion"] for v in versions} == {"Athena engine version 3"}
 
 
+@pytest.mark.supports("API", "Glue's SearchTables; what moto lacks is refused by name, and not tried again")
+def test_search_tables_and_gaps(athena: Athena, client: Client) -> None:
+    for i in range(3):
+        athena(
+            f"CREATE EXTERNAL TABLE t{i} (a int COMMENT 'of {athena.database}') {OPENX} LOCATION 's3://{athena.bucket}/t/'"
+        )
+    glue = client("glue")
+    found = glue.search_tables(SearchText=athena.database.upper(), MaxResults=2)
+    rest = glue.search_tables(SearchText=athena.database.upper(), NextToken=found["NextToken"])
+    tables = [*found["TableList"], *rest["TableList"]]
+    assert [(t["DatabaseName"], t["Name"]) for t in tables] == [(athena.database, f"t{i}") for i in range(3)]
+    assert "NextToken" not in rest
+    with pytest.raises(ClientError) as e:
+        glue.list_blueprints()
+    assert (e.value.response["Error"]["Code"], e.value.response["ResponseMetadata"]["HTTPStatusCode"]) == (
+        "NotImplementedException",
+        501,
+    )
+    assert "ListBlueprints" in str(e.value)
+    assert e.value.response["ResponseMetadata"]["RetryAttempts"] == 0
+
+
 def test_unknown_operation_is_named(athena: Athena) -> None:
     with pytest.raises(ClientError, match="ListCapacityReservations is not supported by local_aws"):
         athena.client.list_capacity_reservations()

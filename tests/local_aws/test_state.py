@@ -294,16 +294,28 @@ def test_a_state_folder_has_one_server(start: Start, tmp_path: Path) -> None:
         start("--state", str(tmp_path / "s"))
 
 
-def test_port_file_and_health(start: Start, tmp_path: Path) -> None:
+@pytest.mark.supports(
+    "State", "Health: states of queries; log: a line for each query and for each request refused"
+)
+def test_port_file_health_and_log(start: Start, tmp_path: Path) -> None:
     import urllib.request
 
     server = start("--port-file", str(tmp_path / "port"))
     assert server.url == f"http://127.0.0.1:{(tmp_path / 'port').read_text().strip()}"
+    server.client("s3").create_bucket(Bucket="lake")
+    athena = Athena(server.client("athena"), "lake", "default")
+    query = athena("SELECT 1 AS a").execution["QueryExecutionId"]
+    athena.fails("SELEC 1")
     with urllib.request.urlopen(server.url + "/_local_aws/health") as answer:
-        assert json.load(answer)["status"] == "healthy"
+        health = json.load(answer)
+    assert (health["status"], health["buckets"]) == ("healthy", 1)
+    assert health["queries"] == {"total": 1, "queued": 0, "running": 0}
     assert server.stop() == 0
     assert server.process.stderr is not None
-    assert "Traceback" not in server.process.stderr.read()
+    log = server.process.stderr.read()
+    assert f"{query} SUCCEEDED SELECT" in log
+    assert "StartQueryExecution refused: InvalidRequestException: line 1:1: mismatched input 'SELEC'" in log
+    assert "Traceback" not in log
 
 
 def test_a_port_in_use_is_named(start: Start) -> None:
