@@ -300,6 +300,8 @@ def test_an_empty_result_replaces_the_old_one(pipeline: Pipeline) -> None:
     assert pipeline.rejects() == []
     pipeline.next_second()
     pipeline.upload(DAY, "a.jsonl", gzip.compress(b""))  # plain name, so this is a line that is no JSON
+    assert pipeline.run().state == "failed"
+    assert pipeline.state(DAY) == state  # losing its only facility is more than it may, unless that is meant
     pipeline.report(expect_shrink=True)
     assert pipeline.state(DAY)["facility_metrics"] == []
     assert pipeline.published(DAY, "accredited_facilities_by_state_csv").count(b"\r\n") == 1
