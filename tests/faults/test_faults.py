@@ -21,6 +21,8 @@ def stage() -> Iterator[Stage]:
         yield Stage(bench, References())
 
 
+# Half a minute; on a machine that is busy with others, many.
+@pytest.mark.timeout(1200)
 def test_a_publication_that_is_killed_in_its_middle_is_taken_up_where_it_was(stage: Stage) -> None:
     name = "publish_results / SIGKILL in the middle of its effects / retry"
     (cell,) = [one for one in matrix() if one.name == name]
