@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
+import tenacity
 from botocore.config import Config
 from botocore.exceptions import (
     ClientError,
@@ -44,6 +45,7 @@ _COPY_LIMIT = 5 * 1024**3  # larger objects need a multipart copy (S3 API refere
 _PART = 8 * 1024**2
 _BUFFER = 1024**2
 _REOPENED_BODIES = 4
+_UNDECIDED = ("ConditionalRequestConflict", "409")
 _CHANGED = ("PreconditionFailed", "412", "NoSuchKey", "NoSuchVersion", "404")
 _BROKEN_BODY = (
     ConnectionClosedError,
@@ -304,7 +306,7 @@ def copy_object(
             **condition,
         )
     except ClientError as error:
-        if error_code(error) in (*_CHANGED, "ConditionalRequestConflict", "409"):
+        if error_code(error) in (*_CHANGED, *_UNDECIDED):
             raise ObjectChanged(f"s3://{bucket}/{copy.source} changed before it was copied") from error
         raise
     return response["CopyObjectResult"].get("ChecksumSHA256")
@@ -428,12 +430,27 @@ def replace_json(client: S3Client, bucket: str, key: str, value: Any, etag: str 
     """
     body = msgspec.json.encode(value)
     condition: Any = {"IfNoneMatch": "*"} if etag is None else {"IfMatch": etag}
+    # 409: somebody else writes at this moment, and nobody knows yet who will have been first
+    # (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html)
+    undecided = tenacity.Retrying(
+        retry=tenacity.retry_if_exception(
+            lambda error: isinstance(error, ClientError) and error_code(error) in _UNDECIDED
+        ),
+        stop=tenacity.stop_after_attempt(6),
+        wait=tenacity.wait_random_exponential(multiplier=0.1, max=3),
+        reraise=True,
+    )
     try:
-        client.put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json", **condition)
+        undecided(
+            client.put_object,
+            Bucket=bucket,
+            Key=key,
+            Body=body,
+            ContentType="application/json",
+            **condition,
+        )
     except ClientError as error:
-        # 409: somebody else writes at this moment
-        # (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html)
-        if error_code(error) in (*_CHANGED, "ConditionalRequestConflict", "409"):
+        if error_code(error) in _CHANGED:
             raise ObjectChanged(f"s3://{bucket}/{key} was written by somebody else") from error
         raise
 

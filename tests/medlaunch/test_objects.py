@@ -5,14 +5,19 @@ from __future__ import annotations
 import gzip
 import io
 import threading
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.request import Request, urlopen
 
 import boto3
 import pytest
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.compat import HTTPHeaders
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from urllib3 import HTTPResponse
 
 from medlaunch.objects import (
     CLIENT_CONFIG,
@@ -24,8 +29,10 @@ from medlaunch.objects import (
     current_version,
     delete_prefix,
     delete_version,
+    get_json,
     list_objects,
     open_object,
+    replace_json,
     split_s3_url,
 )
 
@@ -208,3 +215,40 @@ def test_what_is_written_is_what_is_read(s3, bucket: str, chunks: list[bytes]) -
             target.write(chunk)
     with open_object(s3, bucket, "any") as source:
         assert io.BytesIO(source.read()).getvalue() == b"".join(chunks)
+
+
+def undecided(times: int) -> Callable[..., AWSResponse | None]:
+    """What S3 answers while somebody else writes the same key, so many times."""
+    left = [times]
+
+    def answer(request: AWSPreparedRequest, **_: Any) -> AWSResponse | None:
+        if not left[0]:
+            return None
+        left[0] -= 1
+        body = b"<Error><Code>ConditionalRequestConflict</Code><Message>At this moment</Message></Error>"
+        return AWSResponse(
+            request.url, 409, HTTPHeaders(), HTTPResponse(io.BytesIO(body), preload_content=False)
+        )
+
+    return answer
+
+
+def test_a_document_replaces_the_version_that_was_read_and_no_other(s3: Any, bucket: str) -> None:
+    replace_json(s3, bucket, "m.json", 1, None)
+    first = s3.head_object(Bucket=bucket, Key="m.json")["ETag"]
+    with pytest.raises(ObjectChanged, match="written by somebody else"):
+        replace_json(s3, bucket, "m.json", 2, None)
+    replace_json(s3, bucket, "m.json", 3, first)
+    with pytest.raises(ObjectChanged):
+        replace_json(s3, bucket, "m.json", 4, first)
+    assert get_json(s3, bucket, "m.json", int) == 3
+
+
+def test_while_somebody_else_writes_it_is_tried_again(s3: Any, bucket: str) -> None:
+    twice = undecided(2)
+    s3.meta.events.register("before-send.s3.PutObject", twice)
+    try:
+        replace_json(s3, bucket, "m.json", 1, None)
+    finally:
+        s3.meta.events.unregister("before-send.s3.PutObject", twice)
+    assert get_json(s3, bucket, "m.json", int) == 1
