@@ -545,6 +545,16 @@ def test_pruning(athena: Athena) -> None:
         < whole / 4
     )
     assert athena("SELECT max(id) FROM t").scanned < whole / 2
+    # MERGE reads the source first, and then those files that its keys can be in.
+    merge = "MERGE INTO t USING (VALUES (10, TIMESTAMP '2024-01-01 10:00:00'), (11, TIMESTAMP '2024-01-01 11:00:00'), (500, TIMESTAMP '2024-01-01 12:00:00')) AS s(id, ts) ON {} WHEN MATCHED THEN UPDATE SET name = 'merged' WHEN NOT MATCHED THEN INSERT (id, ts) VALUES (s.id, s.ts)"
+    keys_alone = athena("SELECT id, ts FROM t").scanned
+    assert athena(merge.format("s.ts = t.ts AND t.id = s.id")).scanned < keys_alone * 0.4
+    assert athena("SELECT count(*), count_if(name = 'merged') FROM t").data == [["97", "2"]]
+    assert (
+        athena(merge.format("t.id + 0 = s.id AND t.ts = s.ts + INTERVAL '0' DAY")).scanned < keys_alone * 0.4
+    )
+    assert athena(merge.format("t.id + 0 = s.id AND t.ts + INTERVAL '0' DAY = s.ts")).scanned >= keys_alone
+    assert athena("SELECT count(*), count_if(name = 'merged') FROM t").data == [["97", "3"]]
 
 
 @pytest.mark.supports("Iceberg", "OPTIMIZE ... REWRITE DATA USING BIN_PACK [WHERE]: small files become one")

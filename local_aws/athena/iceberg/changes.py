@@ -7,6 +7,8 @@ disk where it is large. Then the files in it are read once more and written as t
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +22,7 @@ from local_aws.athena.iceberg.scan import Planned, deleted_positions, rows
 from local_aws.athena.iceberg.table import FILE, POSITION, IcebergTable
 from local_aws.athena.iceberg.write import commit, write, writing
 from local_aws.athena.parser import parse_query
-from local_aws.athena.select import Compiler, Query, Relation, Scope
+from local_aws.athena.select import Bound, Compiler, Query, Relation, Scope
 from local_aws.athena.types import Type, duckdb_type, quote
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 # The table of what is to be done: one row for each row to update, delete or insert.
 CHANGES = '"$changes"'
+# A MERGE's source, where it is read before the target.
+SOURCE = '"$source"'
 
 
 def done(runner: Runner, count: int) -> Outcome:
@@ -231,8 +235,59 @@ def merge(runner: Runner, sql: str) -> Outcome:
     t.hidden(FILE)
     found = f"{t.hidden(FILE)} IS NOT NULL"
     case = f"CASE WHEN {found} THEN {_choice(t.cases, True)} ELSE {_choice(t.cases, False)} END"
+    source_sql = _narrowed(runner, t, tree.args["on"], source_sql, source)
     join = "LEFT" if any(not c.matched for c in t.cases) else "INNER"
     return _carry_out(runner, t, f"{source_sql} {join} JOIN {t.sql} ON {on}", case, "", may_repeat=True)
+
+
+def _narrowed(runner: Runner, t: _Target, on: exp.Expression, source_sql: str, source: Relation) -> str:
+    """Reads the source first, so that only those files of the target are read that its keys can be in.
+
+    Otherwise each MERGE would read the keys of all the history in the table. Trino's dynamic filters do the same.
+    """
+    snapshot = t.table.metadata.current_snapshot()
+    summary = snapshot.summary if snapshot is not None else None
+    alias = re.search(r" AS (r\d+)$", source_sql)
+    keys = list(_keys(t, on, source))
+    several = summary is not None and int(summary.get("total-data-files") or 0) > 1
+    if alias is None or source_sql.startswith("LATERAL") or not keys or not several:
+        return source_sql
+    body = runner.resolve(Query(f"SELECT * FROM {source_sql}", []), t.compiler)
+    runner.session.execute(f"CREATE OR REPLACE TEMP TABLE {SOURCE} AS {body}")
+    for column, sql in keys:
+        for op, least in ((">=", "min"), ("<=", "max")):
+            constant = f"(SELECT {least}({sql}) FROM {SOURCE} AS {alias.group(1)})"
+            t.scan.bounds.setdefault(column, []).append(Bound(op, [constant]))
+    return f"{SOURCE} AS {alias.group(1)}"
+
+
+def _keys(t: _Target, node: exp.Expression, source: Relation) -> Iterator[tuple[str, str]]:
+    """The target's columns that a condition wants equal to something of the source, and the SQL of that."""
+    while isinstance(node, exp.Paren):
+        node = node.this
+    if isinstance(node, exp.And):
+        yield from _keys(t, node.this, source)
+        yield from _keys(t, node.expression, source)
+    if not isinstance(node, exp.EQ):
+        return
+    scope, compiler = Scope([t.relation, source]), t.compiler
+    for column, value in ((node.this, node.expression), (node.expression, node.this)):
+        if not isinstance(column, exp.Column) or any(value.find_all(exp.Query)):
+            continue
+        found = compiler._lookup(scope, [p.name for p in column.parts], column)
+        saved, compiler._references = compiler._references, []
+        try:
+            e = compiler.expr(value, scope)
+            references = compiler._references
+        finally:
+            compiler._references = saved
+        theirs = bool(references) and all(any(f is x for x in source.fields) for f in references)
+        if found is None or not theirs or not any(found[0] is x for x in t.relation.fields):
+            continue
+        common = ty.common(e.type, found[0].type)
+        numbers = e.type.base in ty.NUMERIC and found[0].type.base in ty.NUMERIC
+        if found[0].origins and common is not None and (common.base == found[0].type.base or numbers):
+            yield found[0].origins[0][1], cast(e, common).sql
 
 
 def _choice(cases: list[_Case], matched: bool) -> str:
