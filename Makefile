@@ -115,6 +115,10 @@ deploy-infra: synth ## Deploy a stack with CloudFormation: ENV=dev STACK=lake PA
 test: $(INSTALLED) ## Run all tests: ARGS="-k name"
 	@$(PY) -m pytest $(ARGS)
 
+.PHONY: test-trino
+test-trino: $(INSTALLED) ## Compare local Athena with a real Trino, which your mvn fetches; needs Java 17
+	@$(PY) -m tests.local_aws.trino $(ARGS)
+
 .PHONY: test-package
 test-package: $(INSTALLED) ## Prove dist/mwaa with what MWAA's image has: MWAA_CONSTRAINTS=copy-of-constraints.txt
 	@$(PY) -m pytest -p no:cacheprovider tests/deploy/proof_package.py $(ARGS)

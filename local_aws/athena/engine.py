@@ -169,6 +169,23 @@ def translate(e: duckdb.Error) -> QueryError:
         return QueryError("HIVE_BAD_DATA", f"Not a valid Parquet file, or damaged: {first}")
     if "More than one row returned by a subquery" in text:
         return QueryError("SUBQUERY_MULTIPLE_ROWS", "Scalar sub-query has returned multiple rows")
+    m = re.search(
+        r"with value (\S+) can't be cast because the value is out of range for the destination type (\w+)",
+        text,
+    )
+    if m is not None:
+        names = {"INT8": "tinyint", "INT16": "smallint", "INT32": "integer", "INT64": "bigint"}
+        if "Type INT" in text and m.group(2) in names:
+            return QueryError(
+                "NUMERIC_VALUE_OUT_OF_RANGE", f"Out of range for {names[m.group(2)]}: {m.group(1)}"
+            )
+        return QueryError(
+            "INVALID_CAST_ARGUMENT", f"Cannot cast {m.group(1)} to {names.get(m.group(2), m.group(2))}"
+        )
+    if "Map keys must be unique" in text:
+        return QueryError("INVALID_FUNCTION_ARGUMENT", "Duplicate map keys are not allowed")
+    if "map key list does not align" in text:
+        return QueryError("INVALID_FUNCTION_ARGUMENT", "Key and value arrays must be the same length")
     if isinstance(e, duckdb.OutOfRangeException):
         return QueryError("NUMERIC_VALUE_OUT_OF_RANGE", first)
     if isinstance(e, duckdb.ConversionException):
@@ -182,4 +199,6 @@ def translate(e: duckdb.Error) -> QueryError:
     if isinstance(e, duckdb.BinderException | duckdb.ParserException | duckdb.CatalogException):
         # The compiler lets nothing pass that DuckDB refuses, or so it should be.
         return QueryError("GENERIC_INTERNAL_ERROR", f"local_aws could not plan the query: {first}")
+    if isinstance(e, duckdb.InvalidInputException):
+        return QueryError("INVALID_FUNCTION_ARGUMENT", first)
     return QueryError("GENERIC_USER_ERROR", first)

@@ -67,8 +67,10 @@ def literal(text: str) -> E:
             raise QueryError("NUMERIC_VALUE_OUT_OF_RANGE", f"Decimal overflow: {text}")
         return E(f"CAST({text} AS DECIMAL({p},{s}))", ty.decimal(p, s), value=text)
     n = int(text)
-    if -(2**31) <= n < 2**31:
+    if -(2**31) < n < 2**31:
         return E(text, ty.INTEGER, value=n)
+    if n == -(2**31):
+        return E(f"CAST({text} AS INTEGER)", ty.INTEGER, value=n)
     if -(2**63) <= n < 2**63:
         return E(f"CAST({text} AS BIGINT)", ty.BIGINT, value=n)
     raise QueryError("", f"Invalid numeric literal: {text}")
@@ -124,15 +126,19 @@ def _castable(a: Type, b: Type) -> bool:
         return True
     if a.base in ("array", "map", "row") and b.base == a.base:
         return len(a.args) == len(b.args) and all(map(_castable, a.args, b.args))
-    if "json" in (a.base, b.base):
-        return True
+    if b.base == "json":
+        return not a.base.startswith("interval") and a.base not in ("varbinary", "uuid", "time")
+    if a.base == "json":
+        return b.base in ("varchar", "boolean", *ty.NUMERIC) or (
+            b.base in ("array", "map", "row") and all(_castable(a, x) for x in b.args)
+        )
     text = ("varchar", "char")
     if a.base in ("array", "map", "row") or b.base in ("array", "map", "row"):
         return False
     if b.base in text:
         return a.base != "varbinary"
     if a.base in text:
-        return b.base not in ("varbinary",) and not b.base.startswith("interval")
+        return not b.base.startswith("interval")
     numeric = (*ty.NUMERIC, "boolean")
     if a.base in numeric and b.base in numeric:
         return True
@@ -170,14 +176,17 @@ def _convert(sql: str, a: Type, b: Type, implicit: bool = False) -> str:
     if a.base == "json":
         return from_json(sql, b)
     if b.base in ("varchar", "char"):
-        text = to_varchar(sql, a)
+        text = cast_text(sql, a)
         if b.base == "char":
             return f"rpad(left({text}, {b.p}), {b.p}, ' ')"
         if b.p is not None and (a.base not in ("varchar", "char") or a.p is None or a.p > b.p):
-            return f"left({text}, {b.p})"
+            if a.base in ("varchar", "char"):
+                return f"left({text}, {b.p})"
+            message = f"'Value ' || {text} || ' cannot be represented as {b}'"
+            return _fails(f"length({text}) <= {b.p}", text, text, "INVALID_CAST_ARGUMENT", message, d)
         return text
     if a.base in ("varchar", "char"):
-        return _parse(sql, b, d)
+        return f"encode({sql})" if b.base == "varbinary" else _parse(sql, b, d)
     if a.base == "boolean":
         return f"CAST({sql} AS {d})"
     if b.base == "boolean":
@@ -187,17 +196,15 @@ def _convert(sql: str, a: Type, b: Type, implicit: bool = False) -> str:
         return f"CAST(round({sql}) AS {d})"
     if a.base == "timestamp with time zone" and b.base in ("date", "timestamp", "time"):
         sql = zones.local(sql, a)
-        return (
-            sql if b.base == "timestamp" and (a.p or 0) <= (b.p or 0) else _fitted(f"CAST({sql} AS {d})", b)
-        )
+        return sql if b.base == "timestamp" and (a.p or 0) <= (b.p or 0) else fitted(f"CAST({sql} AS {d})", b)
     if a.base in ("date", "timestamp") and b.base == "timestamp with time zone":
         return f"(CAST({sql} AS TIMESTAMP) AT TIME ZONE 'UTC')"
     if a.base == b.base and a.base in ("timestamp", "time", "timestamp with time zone"):
-        return sql if (a.p or 0) <= (b.p or 0) else _fitted(sql, b)
+        return sql if (a.p or 0) <= (b.p or 0) else fitted(sql, b)
     return f"CAST({sql} AS {d})"
 
 
-def _fitted(sql: str, t: Type) -> str:
+def fitted(sql: str, t: Type) -> str:
     """A time of day or timestamp rounded to the type's precision, as Trino does."""
     if (t.p or 0) >= 6 or t.base == "date":
         return sql
@@ -263,11 +270,11 @@ def _parse(sql: str, b: Type, d: str) -> str:
     if b.base == "timestamp":
         message = f"'Value cannot be cast to timestamp: ' || {sql}"
         test = f"regexp_full_match({sql}, '[0-9]{{4,}}-[0-9]{{1,2}}-[0-9]{{1,2}}( [0-9]{{1,2}}:[0-9]{{1,2}}(:[0-9]{{1,2}}(\\.[0-9]+)?)?)?')"
-        return _fails(test, sql, _fitted(f"CAST({sql} AS TIMESTAMP)", b), code, message, d)
+        return _fails(test, sql, fitted(f"CAST({sql} AS TIMESTAMP)", b), code, message, d)
     if b.base == "time":
         message = f"'Value cannot be cast to time: ' || {sql}"
         test = f"regexp_full_match({sql}, '[0-9]{{1,2}}:[0-9]{{1,2}}(:[0-9]{{1,2}}(\\.[0-9]+)?)?')"
-        return _fails(test, sql, _fitted(f"CAST({sql} AS TIME)", b), code, message, d)
+        return _fails(test, sql, fitted(f"CAST({sql} AS TIME)", b), code, message, d)
     if b.base == "timestamp with time zone":
         message = f"'Value cannot be cast to timestamp with time zone: ' || {sql}"
         test = f"regexp_full_match({sql}, '[0-9]{{4,}}-[0-9]{{1,2}}-[0-9]{{1,2}}( [0-9]{{1,2}}:[0-9]{{1,2}}(:[0-9]{{1,2}}(\\.[0-9]+)?)?)?( ?(UTC|Z|[+-]00:00))?')"
@@ -282,8 +289,15 @@ def _parse(sql: str, b: Type, d: str) -> str:
     return f"CAST({sql} AS {d})"
 
 
+def cast_text(sql: str, t: Type) -> str:
+    """CAST(x AS varchar): that of floating point numbers is always in scientific notation."""
+    if t.base in ("double", "real"):
+        return f"trino_double_cast(CAST({sql} AS VARCHAR))"
+    return to_varchar(sql, t)
+
+
 def to_varchar(sql: str, t: Type) -> str:
-    """CAST(x AS varchar)."""
+    """A value's text as result files and JSON have it."""
     base = t.base
     if base in ("varchar", "char", "json"):
         return sql
@@ -295,6 +309,11 @@ def to_varchar(sql: str, t: Type) -> str:
         return f"({_clock(zones.local(sql, t), t, '%Y-%m-%d %H:%M:%S')} || ' {zones.zone(t)}')"
     if base == "time":
         return _clock(f"(DATE '2000-01-01' + {sql})", t, "%H:%M:%S")
+    if base == "date":
+        return f"trino_date_text({sql})"
+    if base == "decimal" and t.p == t.s:
+        # DuckDB writes no zero before the point.
+        return f"regexp_replace(CAST({sql} AS VARCHAR), '^(-?)\\.', '\\10.')"
     if base == "interval day to second":
         return f"trino_day_interval_text(epoch_ms({sql}))"
     if base == "interval year to month":
@@ -352,11 +371,62 @@ def _json(sql: str, t: Type) -> str:
 
 def from_json(sql: str, t: Type) -> str:
     """CAST(json AS t) (https://trino.io/docs/435/functions/json.html#cast-from-json)."""
-    if t.base in ("varchar", "char"):
-        return f"CAST({sql} AS JSON)->>'$'"
     if t.base == "json":
-        return sql
-    return f"CAST(CAST({sql} AS JSON) AS {duckdb_type(t)})"
+        return f"CAST({sql} AS VARCHAR)"
+    j = f"CAST({sql} AS JSON)"
+    if t.base in ("varchar", "char"):
+        message = f"'Cannot cast ' || chr(39) || CAST({sql} AS VARCHAR) || chr(39) || ' to varchar'"
+        bad = raise_sql("INVALID_CAST_ARGUMENT", message, "VARCHAR")
+        return (
+            f"CASE json_type({j}) WHEN 'DOUBLE' THEN trino_double_cast(CAST(CAST({j} AS DOUBLE) AS VARCHAR)) "
+            f"WHEN 'OBJECT' THEN {bad} WHEN 'ARRAY' THEN {bad} ELSE {j}->>'$' END"
+        )
+    v = V
+    if t.base == "array" and _has_text(t):
+        return f"list_transform(CAST({j} AS JSON[]), lambda {v}: {from_json(v, t.args[0])})"
+    if t.base == "map" and _has_text(t.args[1]):
+        entries = f"map_entries(CAST({j} AS MAP({duckdb_type(t.args[0])}, JSON)))"
+        value = from_json(f"{v}.value", t.args[1])
+        return (
+            f"map_from_entries(list_transform({entries}, lambda {v}: {{'key': {v}.key, 'value': {value}}}))"
+        )
+    if t.base == "row":
+        by_index, by_name = [], []
+        for i, (n, a) in enumerate(zip(t.names, t.args, strict=True)):
+            name = ty.field_name(t.names, i).replace("'", "''")
+            path = (n or "").replace("'", "''")
+            by_index.append(f"'{name}': {from_json(f'json_extract({j}, {i})', a)}")
+            by_name.append(f"'{name}': " + from_json(f"json_extract({j}, '$.\"{path}\"')", a))
+        return (
+            f"CASE json_type({j}) WHEN 'ARRAY' THEN {{{', '.join(by_index)}}} "
+            f"WHEN 'OBJECT' THEN {{{', '.join(by_name)}}} END"
+        )
+    return f"CAST({j} AS {duckdb_type(t)})"
+
+
+def _has_text(t: Type) -> bool:
+    return t.base in ("varchar", "char", "json", "row") or any(map(_has_text, t.args))
+
+
+def equals(a: str, b: str, t: Type, constant: bool = False) -> str:
+    """a = b of the type t: NULLs inside of arrays, maps and rows make the answer NULL unless it is false without
+    them, and NaN equals nothing. constant: one side is a literal, and so no NaN."""
+    if t.base == "row":
+        pairs = [equals(struct_field(a, t, i), struct_field(b, t, i), x) for i, x in enumerate(t.args)]
+        return "(" + " AND ".join(pairs) + ")"
+    nothing = f"{a} IS NULL OR {b} IS NULL"
+    if t.base == "array":
+        each = f"list_transform(list_zip({a}, {b}), lambda {V}: {equals(f'{V}[1]', f'{V}[2]', t.args[0])})"
+        return (
+            f"CASE WHEN {nothing} THEN NULL WHEN len({a}) <> len({b}) THEN false ELSE trino_all({each}) END"
+        )
+    if t.base == "map":
+        value = equals(f"{a}[{V}]", f"{b}[{V}]", t.args[1])
+        each = f"list_transform(map_keys({a}), lambda {V}: CASE WHEN map_contains({b}, {V}) THEN {value} ELSE false END)"
+        return f"CASE WHEN {nothing} THEN NULL WHEN cardinality({a}) <> cardinality({b}) THEN false ELSE trino_all({each}) END"
+    if t.base in ("double", "real") and not constant:
+        return f"({a} = {b} AND NOT isnan({a}))"
+    return f"({a} = {b})"
 
 
 def comparable(c: Compiler, t: Type, op: str, node: exp.Expression) -> None:
@@ -395,6 +465,20 @@ MACROS = [
         WHEN abs(CAST(t AS DOUBLE)) >= 1e7 OR (CAST(t AS DOUBLE) <> 0 AND abs(CAST(t AS DOUBLE)) < 1e-3)
         THEN trino_scientific(CASE WHEN t LIKE '-%' THEN '-' ELSE '' END, ltrim(t, '-'))
         ELSE t END
+    """,
+    r"""
+    CREATE OR REPLACE MACRO trino_double_cast(t) AS CASE
+        WHEN t IS NULL THEN NULL
+        WHEN t IN ('nan', '-nan') THEN 'NaN'
+        WHEN t = 'inf' THEN 'Infinity'
+        WHEN t = '-inf' THEN '-Infinity'
+        WHEN CAST(t AS DOUBLE) = 0 THEN '0E0'
+        ELSE trino_scientific(CASE WHEN t LIKE '-%' THEN '-' ELSE '' END, ltrim(t, '-')) END
+    """,
+    # A step of Newton's after DuckDB's cbrt, which is off by a bit: that of 27 is 3.0000000000000004.
+    r"""
+    CREATE OR REPLACE MACRO trino_cbrt(x) AS CASE WHEN x = 0 OR isinf(x) OR isnan(x) THEN x
+        ELSE cbrt(x) - (cbrt(x) * cbrt(x) * cbrt(x) - x) / (3 * cbrt(x) * cbrt(x)) END
     """,
     # '2 03:04:05.006' (https://trino.io/docs/435/language/types.html#interval-day-to-second)
     r"""
@@ -445,6 +529,22 @@ MACROS = [
         list_filter(list_transform(l, lambda λy: λy.key), lambda λx, λi: λx IS NOT NULL
             AND list_position(list_transform(l, lambda λy: λy.key), λx) = λi),
         lambda λk: {'key': λk, 'value': list_transform(list_filter(l, lambda λy: λy.key = λk), lambda λy: λy.value)}))
+    """,
+    # The conjunction of a list of booleans.
+    r"""
+    CREATE OR REPLACE MACRO trino_all(l) AS
+        CASE WHEN list_contains(l, false) THEN false WHEN list_count(l) < len(l) THEN NULL ELSE true END
+    """,
+    # Years before the first and after the 9999th have a sign.
+    r"""
+    CREATE OR REPLACE MACRO trino_date_text(d) AS CASE WHEN d BETWEEN DATE '0001-01-01' AND DATE '9999-12-31' THEN CAST(d AS VARCHAR)
+        WHEN d IS NOT NULL THEN CASE WHEN year(d) > 0 THEN '+' ELSE '-' END || lpad(CAST(abs(year(d)) AS VARCHAR), CAST(greatest(4, length(CAST(abs(year(d)) AS VARCHAR))) AS INTEGER), '0')
+            || strftime(d, '-%m-%d') END
+    """,
+    # By code points, where DuckDB keeps combining characters together.
+    r"""
+    CREATE OR REPLACE MACRO trino_reverse(s) AS CASE WHEN strlen(s) = length(s) THEN reverse(s)
+        ELSE array_to_string(list_reverse(regexp_extract_all(s, '(?s).')), '') END
     """,
     # A map of the entries with a key, the first of each key.
     r"""

@@ -20,8 +20,10 @@ from local_aws.athena.errors import not_supported
 from local_aws.athena.expressions import (
     E,
     cast,
+    cast_text,
     coerce,
     comparable,
+    fitted,
     raise_sql,
     raise_text,
     struct_field,
@@ -65,11 +67,9 @@ lower(varchar): =0 = lower({0})
 upper(varchar): =0 = CASE WHEN contains({0}, 'ß') THEN replace(upper(replace({0}, 'ß', chr(57344))), chr(57344), 'ß') ELSE upper({0}) END
 length(varchar): bigint = length({0})
 length(varbinary): bigint = octet_length({0})
-reverse(varchar): =0 = reverse({0})
 replace(varchar, varchar): varchar = replace({0}, {1}, '')
-replace(varchar, varchar, varchar): varchar = replace({0}, {1}, {2})
+replace(varchar, varchar, varchar): varchar = CASE WHEN {1} <> '' THEN replace({0}, {1}, {2}) WHEN {0} = '' THEN {2} ELSE {2} || array_to_string(regexp_extract_all({0}, '(?s).'), {2}) || {2} END
 starts_with(varchar, varchar): boolean = starts_with({0}, {1})
-ends_with(varchar, varchar): boolean = ends_with({0}, {1})
 strpos(varchar, varchar): bigint = CAST(instr({0}, {1}) AS BIGINT)
 strpos(varchar, varchar, bigint): bigint = trino_strpos({0}, {1}, {2})
 split(varchar, varchar, bigint): array(varchar) = trino_split({0}, {1}, {2})
@@ -81,7 +81,8 @@ url_extract_parameter(varchar, varchar): varchar = py_url_extract_parameter({0},
 url_extract_port(varchar): bigint = CAST(nullif(regexp_extract({0}, '^[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?[^/?#:]*:([0-9]+)', 1), '') AS BIGINT)
 from_base(varchar, bigint): bigint = py_from_base({0}, {1})
 parse_duration(varchar): interval day to second = to_milliseconds(py_parse_duration({0}))
-from_utf8(varbinary): varchar = py_from_utf8({0})
+from_utf8(varbinary): varchar = py_from_utf8({0}, chr(65533))
+from_utf8(varbinary, varchar): varchar = py_from_utf8({0}, {1})
 crc32(varbinary): bigint = py_crc32({0})
 sha512(varbinary): varbinary = py_digest({0}, 'sha512')
 hmac_md5(varbinary, varbinary): varbinary = py_hmac({0}, {1}, 'md5')
@@ -100,7 +101,6 @@ to_base32(varbinary): varchar = py_to_base32({0})
 from_base32(varchar): varbinary = py_from_base32({0})
 to_base64url(varbinary): varchar = replace(replace(to_base64({0}), '+', '-'), '/', '_')
 from_base64url(varchar): varbinary = from_base64(replace(replace({0}, '-', '+'), '_', '/'))
-reverse(varbinary): varbinary = unhex(array_to_string(list_reverse(regexp_extract_all(hex({0}), '..')), ''))
 substr(varbinary, bigint): varbinary = unhex(CASE WHEN {1} = 0 OR abs({1}) > octet_length({0}) THEN '' WHEN {1} < 0 THEN substr(hex({0}), 2 * {1}) ELSE substr(hex({0}), 2 * {1} - 1) END)
 substr(varbinary, bigint, bigint): varbinary = unhex(CASE WHEN {1} = 0 OR {2} <= 0 OR abs({1}) > octet_length({0}) THEN '' WHEN {1} < 0 THEN substr(hex({0}), 2 * {1}, 2 * {2}) ELSE substr(hex({0}), 2 * {1} - 1, 2 * {2}) END)
 lpad(varbinary, bigint, varbinary): varbinary = unhex(lpad(hex({0}), CAST(2 * {1} AS INTEGER), hex({2})))
@@ -110,8 +110,8 @@ inverse_normal_cdf(double, double, double): double = py_inverse_normal_cdf({0}, 
 wilson_interval_lower(bigint, bigint, double): double = trino_wilson({0}, {1}, {2}, -1)
 wilson_interval_upper(bigint, bigint, double): double = trino_wilson({0}, {1}, {2}, 1)
 bit_count(bigint, bigint): bigint = trino_bit_count({0}, {1})
-lpad(varchar, bigint, varchar): varchar = lpad({0}, CAST({1} AS INTEGER), {2})
-rpad(varchar, bigint, varchar): varchar = rpad({0}, CAST({1} AS INTEGER), {2})
+lpad(varchar, bigint, varchar): varchar = CASE WHEN {2} = '' THEN FAIL(INVALID_FUNCTION_ARGUMENT|Padding string must not be empty|VARCHAR) WHEN {1} < 0 THEN FAILSQL(INVALID_FUNCTION_ARGUMENT|'Target length must be in the range [0..2147483647]'|VARCHAR) ELSE lpad({0}, CAST({1} AS INTEGER), {2}) END
+rpad(varchar, bigint, varchar): varchar = CASE WHEN {2} = '' THEN FAIL(INVALID_FUNCTION_ARGUMENT|Padding string must not be empty|VARCHAR) WHEN {1} < 0 THEN FAILSQL(INVALID_FUNCTION_ARGUMENT|'Target length must be in the range [0..2147483647]'|VARCHAR) ELSE rpad({0}, CAST({1} AS INTEGER), {2}) END
 ltrim(varchar): =0 = ltrim({0}, SPACE)
 rtrim(varchar): =0 = rtrim({0}, SPACE)
 trim(varchar): =0 = trim({0}, SPACE)
@@ -120,13 +120,12 @@ rtrim(varchar, varchar): =0 = rtrim({0}, {1})
 trim(varchar, varchar): =0 = trim({0}, {1})
 substr(varchar, bigint): =0 = CASE WHEN {1} = 0 OR abs({1}) > length({0}) THEN '' ELSE substr({0}, {1}) END
 substr(varchar, bigint, bigint): =0 = CASE WHEN {1} = 0 OR {2} <= 0 OR abs({1}) > length({0}) THEN '' ELSE substr({0}, {1}, {2}) END
-split(varchar, varchar): array(varchar) = string_split({0}, {1})
+split(varchar, varchar): array(varchar) = CASE WHEN {1} = '' THEN FAIL(INVALID_FUNCTION_ARGUMENT|The delimiter may not be the empty string|VARCHAR[]) ELSE string_split({0}, {1}) END
 split_part(varchar, varchar, bigint): varchar = CASE WHEN {2} > len(string_split({0}, {1})) THEN NULL WHEN {2} < 1 THEN FAIL(INVALID_FUNCTION_ARGUMENT|Index must be greater than zero|VARCHAR) ELSE split_part({0}, {1}, {2}) END
 translate(varchar, varchar, varchar): varchar = translate({0}, {1}, {2})
-codepoint(varchar): integer = unicode({0})
 chr(bigint): varchar = chr(CAST({0} AS INTEGER))
-levenshtein_distance(varchar, varchar): bigint = levenshtein({0}, {1})
-hamming_distance(varchar, varchar): bigint = hamming({0}, {1})
+levenshtein_distance(varchar, varchar): bigint = CASE WHEN strlen({0}) = length({0}) AND strlen({1}) = length({1}) THEN levenshtein({0}, {1}) ELSE py_levenshtein({0}, {1}) END
+hamming_distance(varchar, varchar): bigint = CASE WHEN length({0}) <> length({1}) THEN FAIL(INVALID_FUNCTION_ARGUMENT|The input strings to hamming_distance function must have the same length|BIGINT) WHEN {0} = '' THEN 0 WHEN strlen({0}) = length({0}) AND strlen({1}) = length({1}) THEN hamming({0}, {1}) ELSE py_hamming({0}, {1}) END
 normalize(varchar): varchar = nfc_normalize({0})
 to_hex(varbinary): varchar = hex({0})
 from_hex(varchar): varbinary = unhex({0})
@@ -136,18 +135,17 @@ from_base64(varchar): varbinary = from_base64({0})
 md5(varbinary): varbinary = unhex(md5({0}))
 sha1(varbinary): varbinary = unhex(sha1({0}))
 sha256(varbinary): varbinary = unhex(sha256({0}))
-url_encode(varchar): varchar = replace(url_encode({0}), '%20', '+')
+url_encode(varchar): varchar = replace(replace(url_encode({0}), '%20', '+'), '%2A', '*')
 url_decode(varchar): varchar = url_decode(replace({0}, '+', '%20'))
-url_extract_host(varchar): varchar = nullif(regexp_extract({0}, '^[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?([^/?#:]*)', 1), '')
+url_extract_host(varchar): varchar = nullif(regexp_extract({0}, '^[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?(\[[^\]]*\]|[^/?#:]*)', 1), '')
 url_extract_protocol(varchar): varchar = nullif(regexp_extract({0}, '^([A-Za-z][A-Za-z0-9+.-]*):', 1), '')
 url_extract_path(varchar): varchar = regexp_extract({0}, '^[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*([^?#]*)', 1)
 url_extract_query(varchar): varchar = nullif(regexp_extract({0}, '^[^?#]*[?]([^#]*)', 1), '')
 url_extract_fragment(varchar): varchar = nullif(regexp_extract({0}, '#(.*)$', 1), '')
 
 abs(number): =0 = abs({0})
-sign(double): double = CAST(sign({0}) AS DOUBLE)
 sqrt(double): double = CASE WHEN {0} < 0 THEN CAST('NaN' AS DOUBLE) ELSE sqrt({0}) END
-cbrt(double): double = cbrt({0})
+cbrt(double): double = trino_cbrt({0})
 exp(double): double = exp({0})
 ln(double): double = CASE WHEN {0} < 0 THEN CAST('NaN' AS DOUBLE) WHEN {0} = 0 THEN CAST('-Infinity' AS DOUBLE) ELSE ln({0}) END
 log2(double): double = CASE WHEN {0} < 0 THEN CAST('NaN' AS DOUBLE) WHEN {0} = 0 THEN CAST('-Infinity' AS DOUBLE) ELSE log2({0}) END
@@ -178,7 +176,7 @@ bitwise_and(bigint, bigint): bigint = ({0} & {1})
 bitwise_or(bigint, bigint): bigint = ({0} | {1})
 bitwise_xor(bigint, bigint): bigint = xor({0}, {1})
 bitwise_not(bigint): bigint = (~{0})
-width_bucket(double, double, double, bigint): bigint = CAST(CASE WHEN {0} < {1} THEN 0 WHEN {0} >= {2} THEN {3} + 1 ELSE floor(({0} - {1}) / (({2} - {1}) / {3})) + 1 END AS BIGINT)
+$width_bucket(double, double, double, bigint): bigint = CAST(CASE WHEN {0} < {1} THEN 0 WHEN {0} >= {2} THEN {3} + 1 ELSE floor(({0} - {1}) / (({2} - {1}) / {3})) + 1 END AS BIGINT)
 
 year(temporal): bigint = year({0})
 month(temporal): bigint = month({0})
@@ -210,10 +208,10 @@ millisecond(instant): bigint = CAST(millisecond({0}) % 1000 AS BIGINT)
 last_day_of_month(temporal): date = last_day({0})
 to_unixtime(timestamp): double = epoch({0})
 to_unixtime(timestamptz): double = epoch({0})
-from_iso8601_date(varchar): date = CASE WHEN {0} IS NULL OR regexp_full_match({0}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}') THEN CAST({0} AS DATE) ELSE FAILSQL(INVALID_FUNCTION_ARGUMENT|'Invalid format: "' \|\| {0} \|\| '"'|DATE) END
+from_iso8601_date(varchar): date = CASE WHEN {0} IS NULL OR regexp_full_match({0}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}') THEN CAST({0} AS DATE) WHEN regexp_full_match({0}, '[0-9]{{4}}-[0-9]{{2}}') THEN CAST({0} || '-01' AS DATE) WHEN regexp_full_match({0}, '[0-9]{{4}}') THEN CAST({0} || '-01-01' AS DATE) WHEN regexp_full_match({0}, '[0-9]{{4}}-[0-9]{{3}}') THEN CAST(strptime({0}, '%Y-%j') AS DATE) WHEN regexp_full_match({0}, '[0-9]{{4}}-W[0-9]{{2}}(-[1-7])?') THEN CAST(strptime(CASE WHEN length({0}) = 8 THEN {0} || '-1' ELSE {0} END, '%G-W%V-%u') AS DATE) ELSE FAILSQL(INVALID_FUNCTION_ARGUMENT|'Invalid format: "' \|\| {0} \|\| '"'|DATE) END
 $from_iso8601_timestamp(varchar): timestamptz = CASE WHEN {0} IS NULL OR regexp_full_match({0}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}(T[0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}([.,][0-9]{{1,9}})?)?(Z|[+-]00:?00)?)?') THEN (CAST(regexp_replace(replace({0}, ',', '.'), '(Z|[+-]00:?00)$', '') AS TIMESTAMP) AT TIME ZONE 'UTC') ELSE FAILSQL(NOT_SUPPORTED|'from_iso8601_timestamp of "' \|\| {0} \|\| '": in local_aws a column of such texts has to be in UTC'|TIMESTAMPTZ) END
 
-json_parse(varchar): json = CASE WHEN {0} IS NULL OR json_valid({0}) THEN CAST(json({0}) AS VARCHAR) ELSE FAILSQL(INVALID_FUNCTION_ARGUMENT|'Cannot convert value to JSON: ''' \|\| {0} \|\| ''''|VARCHAR) END
+$json_parse(varchar): json = CASE WHEN {0} IS NULL OR json_valid({0}) THEN CASE WHEN regexp_matches({0}, '[{{.eE]') THEN py_json_canonical({0}) ELSE CAST(json({0}) AS VARCHAR) END ELSE FAILSQL(INVALID_FUNCTION_ARGUMENT|'Cannot convert value to JSON: ''' \|\| {0} \|\| ''''|VARCHAR) END
 json_format(json): varchar = {0}
 json_array_length(text): bigint = CASE WHEN json_valid({0}) AND json_type({0}) = 'ARRAY' THEN CAST(json_array_length({0}) AS BIGINT) END
 is_json_scalar(text): boolean = CASE WHEN json_valid({0}) THEN json_type({0}) NOT IN ('OBJECT', 'ARRAY') END
@@ -364,7 +362,8 @@ def arithmetic(c: Compiler, op: str, a: E, b: E, node: exp.Expression) -> E:
             raise c.fail("TYPE_MISMATCH", f"Cannot apply operator: {a.type} {op} {b.type}", node)
         if y == "interval year to month":
             return _on_clock(a, lambda clock: f"({clock} {op} {b.sql})")
-        return E(f"({a.sql} {op} {b.sql})", a.type)
+        # Intervals have milliseconds, and so has the sum.
+        return E(f"({a.sql} {op} {b.sql})", replace(a.type, p=max(3, a.type.p or 0)))
     if op == "-" and x in temporal and y in temporal:
         both = ty.common(a.type, b.type)
         if both is not None:
@@ -487,14 +486,11 @@ def concat(c: Compiler, args: list[E], node: exp.Expression) -> E:
     if all(t.base in ("varbinary", "unknown") for t in types) and any(t.base == "varbinary" for t in types):
         return E("(" + " || ".join(cast(a, ty.VARBINARY).sql for a in args) + ")", ty.VARBINARY)
     if all(t.base in ("varchar", "char", "unknown") for t in types):
-        n: int | None = 0
-        for t2 in types:
-            n = None if n is None or t2.p is None else n + t2.p
         return E(
             "("
             + " || ".join(cast(a, ty.VARCHAR).sql if a.type.base == "unknown" else a.sql for a in args)
             + ")",
-            ty.varchar(n),
+            ty.VARCHAR,
         )
     raise c.fail(
         "FUNCTION_NOT_FOUND" if len(args) != 2 else "TYPE_MISMATCH",
@@ -937,6 +933,8 @@ def _concat(c: Compiler, args: list[E], node: exp.Expression) -> E:
 def _concat_ws(c: Compiler, args: list[E], node: exp.Expression) -> E:
     if len(args) == 2 and args[1].type.base == "array":
         return E(f"array_to_string({args[1].sql}, {args[0].sql})", ty.VARCHAR)
+    if len(args) < 2:
+        raise c.fail("INVALID_FUNCTION_ARGUMENT", "There must be two or more arguments", node)
     return E(f"concat_ws({', '.join(cast(a, ty.VARCHAR).sql for a in args)})", ty.VARCHAR)
 
 
@@ -946,7 +944,11 @@ def _extreme(c: Compiler, args: list[E], node: exp.Expression) -> E:
     t = _all_common(c, args, name, node)
     items = [cast(a, t).sql for a in args]
     nulls = " OR ".join(f"{i} IS NULL" for i in items)
-    return E(f"CASE WHEN {nulls} THEN NULL ELSE {name}({', '.join(items)}) END", t)
+    value = f"{name}({', '.join(items)})"
+    if name == "greatest" and t.base in ("real", "double"):
+        # NaN, the greatest to DuckDB, loses against every number.
+        value = f"coalesce(list_max(list_filter([{', '.join(items)}], lambda λx: NOT isnan(λx))), {value})"
+    return E(f"CASE WHEN {nulls} THEN NULL ELSE {value} END", t)
 
 
 @special("row")
@@ -1142,10 +1144,53 @@ def _truncate(c: Compiler, args: list[E], node: exp.Expression) -> E:
     return E(f"CAST(trunc({args[0].sql}) AS {duckdb_type(t)})", t)
 
 
+@special("codepoint")
+def _codepoint(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    _arity(c, "codepoint", args, node, 1)
+    if args[0].type != ty.varchar(1):
+        raise c.fail(
+            "FUNCTION_NOT_FOUND",
+            f"Unexpected parameters ({args[0].type}) for function codepoint. Expected: codepoint(varchar(1))",
+            node,
+        )
+    return E(f"unicode({args[0].sql})", ty.INTEGER)
+
+
+@special("sign")
+def _sign(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    _arity(c, "sign", args, node, 1)
+    t = _number(c, args[0], "sign", node)
+    if t.base == "decimal":
+        t = ty.decimal(1, 0)
+    if t.base in ("real", "double"):
+        return E(
+            f"CASE WHEN isnan({args[0].sql}) THEN {args[0].sql} ELSE CAST(sign({args[0].sql}) AS {duckdb_type(t)}) END",
+            t,
+        )
+    return E(f"CAST(sign({args[0].sql}) AS {duckdb_type(t)})", t)
+
+
+@special("width_bucket")
+def _width_bucket(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    _arity(c, "width_bucket", args, node, 2, 4)
+    if len(args) == 4:
+        return call(c, "$width_bucket", args, node)
+    t = _of_array(c, args[1], "width_bucket", node)
+    x, bins = cast(args[0], ty.DOUBLE), cast(args[1], ty.array(ty.DOUBLE))
+    if t.base not in ty.NUMERIC or args[0].type.base not in ty.NUMERIC:
+        raise c.fail(
+            "FUNCTION_NOT_FOUND",
+            f"Unexpected parameters ({args[0].type}, {args[1].type}) for function width_bucket",
+            node,
+        )
+    return E(f"len(list_filter({bins.sql}, lambda λb: λb <= {x.sql}))", ty.BIGINT)
+
+
 @special("to_base")
 def _to_base(c: Compiler, args: list[E], node: exp.Expression) -> E:
     _arity(c, "to_base", args, node, 2)
-    return E(f"lower(to_base({args[0].sql}, CAST({args[1].sql} AS INTEGER)))", ty.VARCHAR)
+    n, radix = args[0].sql, f"CAST({args[1].sql} AS INTEGER)"
+    return E(f"(CASE WHEN {n} < 0 THEN '-' ELSE '' END || lower(to_base(abs({n}), {radix})))", ty.VARCHAR)
 
 
 _UNITS = {
@@ -1198,6 +1243,8 @@ def _date_add(c: Compiler, args: list[E], node: exp.Expression) -> E:
         return E(f"CAST(({e.sql} + {step}) AS DATE)", e.type)
     if function in ("to_days", "to_months", "to_years"):
         return _on_clock(e, lambda clock: f"({clock} + {step})")
+    if function == "to_milliseconds" and (e.type.p or 0) < 3:
+        return E(fitted(f"({e.sql} + {step})", e.type), e.type)
     return E(f"({e.sql} + {step})", e.type)
 
 
@@ -1243,7 +1290,7 @@ def _date_trunc(c: Compiler, args: list[E], node: exp.Expression) -> E:
 _MYSQL = {
     "a": "%a", "b": "%b", "c": "%-m", "d": "%d", "e": "%-d", "f": "%f", "H": "%H", "h": "%I", "I": "%I",
     "i": "%M", "j": "%j", "k": "%-H", "l": "%-I", "M": "%B", "m": "%m", "p": "%p", "r": "%I:%M:%S %p",
-    "S": "%S", "s": "%S", "T": "%H:%M:%S", "W": "%A", "Y": "%Y", "y": "%y", "%": "%%",
+    "S": "%S", "s": "%S", "T": "%H:%M:%S", "v": "%V", "W": "%A", "x": "%G", "Y": "%Y", "y": "%y", "%": "%%",
 }  # fmt: skip
 
 
@@ -1255,7 +1302,7 @@ def _mysql_format(c: Compiler, e: E, node: exp.Expression) -> str:
         letter = m.group(1)
         if letter in _MYSQL:
             return _MYSQL[letter]
-        if letter in "DUuVwXxv":
+        if letter in "DUuVwX":
             raise c.fail("INVALID_FUNCTION_ARGUMENT", f"%{letter} not supported in date format string", node)
         return letter
 
@@ -1272,62 +1319,120 @@ def _date_format(c: Compiler, args: list[E], node: exp.Expression) -> E:
 @special("date_parse")
 def _date_parse(c: Compiler, args: list[E], node: exp.Expression) -> E:
     _arity(c, "date_parse", args, node, 2)
-    return _strptime(c, args[0], _mysql_format(c, args[1], node), ty.TIMESTAMP, node)
+    form = _mysql_format(c, args[1], node)
+    return _strptime(c, args[0], form, ty.TIMESTAMP, node)
 
 
-def _strptime(c: Compiler, e: E, text: str, t: Type, node: exp.Expression) -> E:
+def _strptime(c: Compiler, e: E, form: str, t: Type, node: exp.Expression) -> E:
     d = duckdb_type(t)
     bad = raise_sql("INVALID_FUNCTION_ARGUMENT", f"'Invalid format: \"' || {e.sql} || '\"'", d)
-    parsed = f"try_strptime({e.sql}, '{text}')"
-    if t.base == "timestamp with time zone":
+    source = e.sql
+    if not re.search(r"%[YyG]", form.replace("%%", "")):
+        # Without a year it is 1970, where DuckDB takes 1900.
+        source, form = f"('1970 ' || {e.sql})", "%Y " + form
+    parsed = f"try_strptime({source}, '{form}')"
+    if t.base == "timestamp with time zone" and "%z" in form:
+        # The instant; the zone is known if the text is.
+        parsed = f"try_strptime(regexp_replace({source}, 'Z$', '+0000'), '{form}')"
+        m = (
+            re.search(r"([+-]\d{2}:?\d{2}|[+-]\d{2}|Z|UTC)\s*$", e.value)
+            if isinstance(e.value, str)
+            else None
+        )
+        name = zones.canonical(m.group(1)) if m is not None else ty.MIXED
+        t = _zoned(t, name or zones.UTC)
+    elif t.base == "timestamp with time zone":
         parsed = f"({parsed} AT TIME ZONE 'UTC')"
     return E(f"CASE WHEN {e.sql} IS NULL THEN NULL WHEN {parsed} IS NULL THEN {bad} ELSE {parsed} END", t)
 
 
-_JODA = [
-    ("yyyy", "%Y"), ("YYYY", "%Y"), ("yy", "%y"), ("MMMM", "%B"), ("MMM", "%b"), ("MM", "%m"), ("M", "%-m"),
-    ("dd", "%d"), ("d", "%-d"), ("HH", "%H"), ("H", "%-H"), ("hh", "%I"), ("h", "%-I"), ("mm", "%M"), ("m", "%-M"),
-    ("ss", "%S"), ("s", "%-S"), ("SSS", "%g"), ("EEEE", "%A"), ("EEE", "%a"), ("E", "%a"), ("a", "%p"), ("y", "%Y"),
-]  # fmt: skip
+def _joda(e: E) -> list[tuple[str, int]]:
+    """A pattern of Joda's as letters with their counts; ('', 0) and the like stand for text, see below.
 
-
-def _joda_format(e: E) -> str:
+    https://www.joda.org/joda-time/apidocs/org/joda/time/format/DateTimeFormat.html
+    """
     if not isinstance(e.value, str):
         raise not_supported("A date format that is no literal")
-    out, text = "", e.value
-    while text:
-        if text[0] == "'":
-            end = text.find("'", 1)
-            out += text[1:end].replace("%", "%%") if end > 1 else "''"
-            text = text[end + 1 :] if end > 0 else ""
-            continue
-        if text[0].isalpha():
-            run = re.match(r"([A-Za-z])\1*", text)
-            assert run is not None
-            found = next((v for k, v in _JODA if k == run.group()), None)
-            if found is None:
-                raise not_supported(f"The date pattern '{run.group()}'")
-            out += found
-            text = text[run.end() :]
-            continue
-        out += "%%" if text[0] == "%" else text[0]
-        text = text[1:]
-    return out.replace("'", "''")
+    out: list[tuple[str, int]] = []
+    for m in re.finditer(r"'((?:[^']|'')*)'|([A-Za-z])\2*|([^A-Za-z'])", e.value):
+        if m.group(2):
+            out.append((m.group(2), len(m.group())))
+        else:
+            # Text: marked by a count of 0.
+            text = m.group(3) if m.group(3) is not None else m.group(1).replace("''", "'") or "'"
+            out.append((text, 0))
+    return out
+
+
+# What a letter stands for: SQL of a number over the timestamp {}, or a format of strftime.
+_JODA_NUMBERS = {
+    "y": "year({})", "Y": "year({})", "x": "isoyear({})", "w": "week({})", "e": "isodow({})", "D": "dayofyear({})",
+    "M": "month({})", "d": "day({})", "K": "hour({}) % 12", "h": "(hour({}) + 11) % 12 + 1", "H": "hour({})",
+    "k": "(hour({}) + 23) % 24 + 1", "m": "minute({})", "s": "second({})", "C": "year({}) // 100",
+}  # fmt: skip
 
 
 @special("format_datetime")
 def _format_datetime(c: Compiler, args: list[E], node: exp.Expression) -> E:
     _arity(c, "format_datetime", args, node, 2)
-    return E(
-        f"strftime({_temporal(c, args[0], 'format_datetime', node).sql}, '{_joda_format(args[1])}')",
-        ty.VARCHAR,
-    )
+    e = _temporal(c, args[0], "format_datetime", node)
+    clock = _clock(e).sql if e.type.base != "date" else f"CAST({e.sql} AS TIMESTAMP)"
+    zoned = e.type.base == "timestamp with time zone"
+    parts = []
+    for letter, count in _joda(args[1]):
+        if not count:
+            parts.append("'" + letter.replace("'", "''") + "'")
+        elif letter == "M" and count >= 3:
+            parts.append(f"strftime({clock}, '{'%b' if count == 3 else '%B'}')")
+        elif letter == "E":
+            parts.append(f"strftime({clock}, '{'%a' if count < 4 else '%A'}')")
+        elif letter == "a":
+            parts.append(f"strftime({clock}, '%p')")
+        elif letter == "G":
+            parts.append(f"CASE WHEN year({clock}) > 0 THEN 'AD' ELSE 'BC' END")
+        elif letter == "S":
+            parts.append(f"left(strftime({clock}, '%f') || '000', {count})")
+        elif letter in "yYx" and count == 2:
+            parts.append(f"lpad(CAST({_JODA_NUMBERS[letter].format(clock)} % 100 AS VARCHAR), 2, '0')")
+        elif letter in _JODA_NUMBERS:
+            parts.append(f"format('{{:0{count}d}}', CAST({_JODA_NUMBERS[letter].format(clock)} AS BIGINT))")
+        elif letter == "Z" and count >= 3:
+            parts.append(f"'{zones.zone(e.type) if zoned else zones.UTC}'")
+        elif letter == "Z":
+            parts.append(
+                zones.offset_text(e.sql, e.type, ":" if count == 2 else "")
+                if zoned
+                else f"'+00{':' if count == 2 else ''}00'"
+            )
+        else:
+            raise not_supported(f"The date pattern '{letter * count}'")
+    return E(f"({' || '.join(parts) or chr(39) * 2})", ty.VARCHAR)
 
 
 @special("parse_datetime")
 def _parse_datetime(c: Compiler, args: list[E], node: exp.Expression) -> E:
     _arity(c, "parse_datetime", args, node, 2)
-    return _strptime(c, args[0], _joda_format(args[1]), ty.TIMESTAMP_TZ, node)
+    single = {
+        "y": "%Y", "Y": "%Y", "x": "%G", "w": "%V", "e": "%u", "D": "%j", "d": "%d", "h": "%I", "H": "%H", "m": "%M",
+        "s": "%S", "a": "%p", "Z": "%z",
+    }  # fmt: skip
+    form = ""
+    for letter, count in _joda(args[1]):
+        if not count:
+            form += letter.replace("%", "%%").replace("'", "''")
+        elif letter == "M":
+            form += "%m" if count < 3 else "%b" if count == 3 else "%B"
+        elif letter == "E":
+            form += "%a" if count < 4 else "%A"
+        elif letter in "yY" and count == 2:
+            form += "%y"
+        elif letter == "S" and count in (3, 6):
+            form += "%g" if count == 3 else "%f"
+        elif letter in single and not (letter == "Z" and count > 2):
+            form += single[letter]
+        else:
+            raise not_supported(f"The date pattern '{letter * count}' in parse_datetime")
+    return _strptime(c, args[0], form, ty.TIMESTAMP_TZ, node)
 
 
 # ---------------------------------------------------------------------------------- arrays and maps
@@ -1448,7 +1553,7 @@ def _arrays_overlap(c: Compiler, args: list[E], node: exp.Expression) -> E:
 def _array_join(c: Compiler, args: list[E], node: exp.Expression) -> E:
     _arity(c, "array_join", args, node, 2, 3)
     t = _of_array(c, args[0], "array_join", node)
-    text = to_varchar("λy", t)
+    text = cast_text("λy", t)
     if len(args) == 3:
         text = f"coalesce({text}, {args[2].sql})"
     if args[0].type.base == "array" and t.base == "varchar" and len(args) == 2:
@@ -1569,12 +1674,17 @@ def _reverse(c: Compiler, args: list[E], node: exp.Expression) -> E:
     _arity(c, "reverse", args, node, 1)
     if args[0].type.base == "array":
         return E(f"list_reverse({args[0].sql})", args[0].type)
+    if args[0].type.base == "varbinary":
+        return E(
+            f"unhex(array_to_string(list_reverse(regexp_extract_all(hex({args[0].sql}), '..')), ''))",
+            ty.VARBINARY,
+        )
     e = _accept(args[0], "varchar")
     if e is None:
         raise c.fail(
             "FUNCTION_NOT_FOUND", f"Unexpected parameters ({args[0].type}) for function reverse", node
         )
-    return E(f"reverse({e.sql})", args[0].type)
+    return E(f"trino_reverse({e.sql})", args[0].type)
 
 
 @special("map")
@@ -1681,7 +1791,9 @@ def _json_extract_scalar(c: Compiler, args: list[E], node: exp.Expression) -> E:
     _arity(c, "json_extract_scalar", args, node, 2)
     text, path = _json_text(c, args[0], "json_extract_scalar", node), _json_path(c, args[1], node)
     return E(
-        f"CASE WHEN json_type({text}, {path}) NOT IN ('OBJECT', 'ARRAY') THEN json_extract_string({text}, {path}) END",
+        # The text of a number with a fraction is kept as it was written.
+        f"CASE WHEN json_type({text}, {path}) = 'DOUBLE' THEN py_json_number({text}, {path}) "
+        f"WHEN json_type({text}, {path}) NOT IN ('OBJECT', 'ARRAY') THEN json_extract_string({text}, {path}) END",
         ty.VARCHAR,
     )
 
@@ -1691,8 +1803,9 @@ def _json_size(c: Compiler, args: list[E], node: exp.Expression) -> E:
     _arity(c, "json_size", args, node, 2)
     text, path = _json_text(c, args[0], "json_size", node), _json_path(c, args[1], node)
     return E(
-        f"CASE json_type({text}, {path}) WHEN 'ARRAY' THEN CAST(json_array_length({text}, {path}) AS BIGINT) "
-        f"WHEN 'OBJECT' THEN len(json_keys({text}, {path})) WHEN NULL THEN NULL ELSE 0 END",
+        f"CASE WHEN json_type({text}, {path}) IS NULL THEN NULL WHEN json_type({text}, {path}) = 'ARRAY' THEN "
+        f"CAST(json_array_length({text}, {path}) AS BIGINT) WHEN json_type({text}, {path}) = 'OBJECT' "
+        f"THEN len(json_keys({text}, {path})) ELSE 0 END",
         ty.BIGINT,
     )
 
@@ -1776,6 +1889,22 @@ def _json_made(opening: str, closing: str, items: list[tuple[E | None, E]], abse
     return E(f"('{opening}' || concat_ws(',', {', '.join(parts)}) || '{closing}')", ty.VARCHAR)
 
 
+@special("json_parse")
+def _json_parse(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    _arity(c, "json_parse", args, node, 1)
+    text = args[0].value
+    if not isinstance(text, str):
+        return call(c, "$json_parse", args, node)
+    try:
+        made = jsonpath.canonical(text)
+    except ValueError:
+        return E(
+            raise_text("INVALID_FUNCTION_ARGUMENT", f"Cannot convert value to JSON: '{text}'", "VARCHAR"),
+            ty.JSON,
+        )
+    return E("'" + made.replace("'", "''") + "'", ty.JSON)
+
+
 @special("json_array_get")
 def _json_array_get(c: Compiler, args: list[E], node: exp.Expression) -> E:
     _arity(c, "json_array_get", args, node, 2)
@@ -1823,7 +1952,7 @@ _AGGREGATES: dict[str, tuple[str, list[str], str, str]] = {
 _OTHER_AGGREGATES = {
     "count", "sum", "avg", "min", "max", "min_by", "max_by", "array_agg", "set_agg", "arbitrary", "any_value",
     "map_agg", "histogram", "listagg", "approx_percentile", "grouping",
-    "multimap_agg", "map_union", "skewness",
+    "multimap_agg", "map_union", "skewness", "reduce_agg",
 }  # fmt: skip
 _RANKING: dict[str, tuple[str, Type]] = {
     "row_number": ("row_number", ty.BIGINT),
@@ -1867,13 +1996,15 @@ def compile_call(
         node = node.this
     name = node.name.lower()
     nodes = node.expressions
+    if name == "reduce_agg" and over is None and len(nodes) == 4:
+        return _reduce_agg(c, nodes, scope, filter_node, node)
     if over is not None and (name in _RANKING or name in _VALUE_WINDOWS):
         return _window_function(c, name, nodes, scope, over, ignore_nulls, node)
     if is_aggregate(name):
         return _aggregate(c, name, nodes, scope, filter_node, over, order_node, node)
     if over is not None or name in _RANKING or name in _VALUE_WINDOWS:
         raise c.fail(
-            "FUNCTION_NOT_WINDOW" if over else "",
+            "FUNCTION_NOT_WINDOW" if over else "MISSING_OVER",
             f"Window function {name} requires an OVER clause"
             if not over
             else f"Not a window function: {name}",
@@ -1889,12 +2020,49 @@ def compile_call(
         return _higher_order(c, name, nodes, scope, truth, node)
     if name == "if":
         raise c.fail("", "mismatched input 'if'", node)
+    if name == "normalize" and len(nodes) == 2 and isinstance(nodes[1], exp.Column):
+        # The form is a word, no string.
+        nodes = [nodes[0], exp.Literal.string(nodes[1].name.upper())]
     for n in nodes:
         if isinstance(n, exp.Lambda):
             raise not_supported(f"A lambda in {name}")
         if isinstance(n, exp.Distinct | exp.Star):
             raise c.fail("FUNCTION_NOT_FOUND", f"Function '{name}' not registered as an aggregate", node)
     return call(c, name, [c.expr(n, scope) for n in nodes], node)
+
+
+def _reduce_agg(
+    c: Compiler,
+    nodes: list[exp.Expression],
+    scope: Scope,
+    filter_node: exp.Expression | None,
+    node: exp.Expression,
+) -> E:
+    """reduce_agg(value, start, input function, combine function): reduce over the values that are not NULL."""
+    c.in_aggregate += 1
+    try:
+        x = c.expr(nodes[0], scope)
+        start = c.expr(nodes[1], scope)
+        condition = f"{x.sql} IS NOT NULL"
+        if filter_node is not None:
+            condition += f" AND {c._boolean(filter_node, scope, 'FILTER').sql}"
+    finally:
+        c.in_aggregate -= 1
+    if not start.const:
+        raise not_supported("reduce_agg with a start that is no constant", None)
+    u = c.parameter()
+    p, q = f"{u}a", f"{u}b"
+    body = _lambda(c, nodes[2], scope, [E(f"{p}.s", start.type), E(f"{q}.x", x.type)])
+    if ty.common(start.type, body.type) != start.type:
+        raise c.fail(
+            "TYPE_MISMATCH", f"reduce_agg's function returns {body.type}, its state is {start.type}", node
+        )
+    ds, dx = duckdb_type(start.type), duckdb_type(x.type)
+    values = f"list({x.sql}) FILTER (WHERE {condition})"
+    first = f"{{'s': CAST({start.sql} AS {ds}), 'x': CAST(NULL AS {dx})}}"
+    rest = f"list_transform({values}, lambda {u}: {{'s': CAST(NULL AS {ds}), 'x': {u}}})"
+    step = f"{{'s': CAST({cast(body, start.type).sql} AS {ds}), 'x': CAST(NULL AS {dx})}}"
+    return E(f"list_reduce(list_prepend({first}, {rest}), lambda {p}, {q}: {step}).s", start.type)
 
 
 def _window_function(
@@ -1993,6 +2161,9 @@ def _aggregate_function(
         taken = [_accept(a, p) for a, p in zip(args, parameters, strict=True)]
         if any(x is None for x in taken):
             raise wrong
+        if len(parameters) == 2 and all(a.type.base in (*ty.INTEGERS, "decimal", "real") for a in args):
+            # There is a function of reals, too, and it is the nearer one.
+            return function, [x.sql for x in taken if x is not None], ty.REAL, f"CAST({wrap} AS FLOAT)"
         return function, [x.sql for x in taken if x is not None], _SIMPLE_TYPES[result], wrap
     if name == "count":
         if star or not args:
@@ -2004,8 +2175,13 @@ def _aggregate_function(
         raise wrong
     e, t = args[0], args[0].type
     if name in ("sum", "avg"):
-        if len(args) != 1 or t.base not in (*ty.NUMERIC, "unknown", "interval day to second"):
+        if len(args) != 1 or (t.base not in (*ty.NUMERIC, "unknown") and not t.base.startswith("interval")):
             raise wrong
+        if t == ty.INTERVAL_DAY:
+            return name, [f"epoch_ms({e.sql})"], t, "to_milliseconds(CAST({} AS BIGINT))"
+        if t == ty.INTERVAL_YEAR:
+            months = f"(datepart('year', {e.sql}) * 12 + datepart('month', {e.sql}))"
+            return name, [months], t, "to_months(CAST({} AS INTEGER))"
         if t.base == "unknown":
             e, t = cast(e, ty.DOUBLE), ty.DOUBLE
         if name == "sum":

@@ -10,6 +10,7 @@ import json
 import math
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
@@ -202,8 +203,8 @@ class _Parser:
             ]
         functions: dict[str, Callable[[Value], Value]] = {
             "double": lambda v: float(_number(v) if not isinstance(v, str) else _parsed(v)),
-            "ceiling": lambda v: math.ceil(_number(v)),
-            "floor": lambda v: math.floor(_number(v)),
+            "ceiling": lambda v: v if isinstance(_number(v), int) else float(math.ceil(v)),
+            "floor": lambda v: v if isinstance(_number(v), int) else float(math.floor(v)),
             "abs": lambda v: abs(_number(v)),
         }
         if name not in functions:
@@ -492,7 +493,20 @@ def json_value(text: str, path: str) -> str:
     (value,) = found
     if isinstance(value, list | dict):
         return f"xcannot extract a scalar value, found {_kind(value)}"
+    if isinstance(value, float):
+        # As CAST(double AS varchar) writes it.
+        return "v" + _scientific(value)
     return "n" if value is None else "v" + (value if isinstance(value, str) else dumps(value))
+
+
+def _scientific(x: float) -> str:
+    if not math.isfinite(x):
+        return "NaN" if math.isnan(x) else "Infinity" if x > 0 else "-Infinity"
+    if x == 0:
+        return "0E0"
+    parts = Decimal(repr(x)).as_tuple()
+    digits = "".join(map(str, parts.digits)).rstrip("0") or "0"
+    return f"{'-' if parts.sign else ''}{digits[0]}.{digits[1:] or '0'}E{Decimal(repr(x)).adjusted()}"
 
 
 @udf("VARCHAR VARCHAR VARCHAR", "VARCHAR")
@@ -524,7 +538,49 @@ def json_array_get(text: str, index: int) -> str | None:
         return None
     if not isinstance(array, list) or not -len(array) <= index < len(array):
         return None
-    return dumps(array[index])
+    value = array[index]
+    # Strings come without quotes, which Trino's documentation calls broken.
+    return value if isinstance(value, str) else dumps(value)
+
+
+@udf("VARCHAR", "VARCHAR")
+def json_canonical(text: str) -> str:
+    """JSON with sorted keys and numbers as Java writes them, which is how Trino keeps it."""
+    return canonical(text)
+
+
+def canonical(text: str) -> str:
+    return _canonical(json.loads(text))
+
+
+def _canonical(v: Value) -> str:
+    if isinstance(v, dict):
+        return "{" + ",".join(f"{dumps(k)}:{_canonical(v[k])}" for k in sorted(v)) + "}"
+    if isinstance(v, list):
+        return "[" + ",".join(map(_canonical, v)) + "]"
+    if isinstance(v, float):
+        return _java(v)
+    return dumps(v)
+
+
+def _java(x: float) -> str:
+    """Double.toString."""
+    if x and math.isfinite(x) and not 1e-3 <= abs(x) < 1e7:
+        return _scientific(x)
+    return repr(x) if math.isfinite(x) else _scientific(x)
+
+
+@udf("VARCHAR VARCHAR", "VARCHAR")
+def json_number(text: str, path: str) -> str | None:
+    """The number at a path of DuckDB's, as it is written."""
+    value: Any = json.loads(text, parse_float=_Written)
+    for step in re.findall(r'\."((?:[^"])*)"|\[(\d+)\]', path):
+        value = value[int(step[1])] if step[1] else value[step[0]]
+    return str(value)
+
+
+class _Written(str):
+    """A number's digits."""
 
 
 @udf("VARCHAR VARCHAR", "BOOLEAN")

@@ -34,6 +34,22 @@ def _in_re2(pattern: E) -> bool:
     return isinstance(pattern.value, str) and not _JAVA_ONLY.search(pattern.value)
 
 
+def _groups(pattern: str) -> int:
+    """How many groups a pattern has; none if it is none, which whoever runs it will say."""
+    try:
+        return re.compile(re.sub(r"\(\?<(?=[A-Za-z])", "(?P<", pattern)).groups
+    except re.error:
+        return 0
+
+
+def _matches_nothing(pattern: E) -> bool:
+    """Whether an empty string matches, between whose matches DuckDB splits and counts otherwise."""
+    try:
+        return re.compile(str(pattern.value)).match("") is not None
+    except re.error:
+        return True
+
+
 def _texts(c: Compiler, args: list[E], name: str, node: exp.Expression, count: int = 2) -> list[str]:
     """The first `count` arguments, which have to be texts."""
     taken = [_accept(a, "varchar") for a in args[:count]]
@@ -67,7 +83,7 @@ def _regexp_extract(c: Compiler, args: list[E], node: exp.Expression) -> E:
     everything = name == "regexp_extract_all"
     t = ty.array(ty.VARCHAR) if everything else ty.VARCHAR
     if exact and (len(args) == 2 or isinstance(args[2].value, int)):
-        groups = re.compile(str(value)).groups if len(args) == 3 else 0
+        groups = _groups(str(value)) if len(args) == 3 else 0
         if len(args) == 3 and not 0 <= args[2].value <= groups:
             message = f"Pattern has {groups} groups. Cannot access group {args[2].value}"
             return E(raise_text("INVALID_FUNCTION_ARGUMENT", message, duckdb_type(t)), t)
@@ -101,7 +117,9 @@ def _regexp_position(c: Compiler, args: list[E], node: exp.Expression) -> E:
 def _regexp_split(c: Compiler, args: list[E], node: exp.Expression) -> E:
     _arity(c, "regexp_split", args, node, 2)
     text, pattern = _texts(c, args, "regexp_split", node)
-    function = "string_split_regex" if _in_re2(args[1]) else "py_regexp_split"
+    function = (
+        "string_split_regex" if _in_re2(args[1]) and not _matches_nothing(args[1]) else "py_regexp_split"
+    )
     return E(f"{function}({text}, {pattern})", ty.array(ty.VARCHAR))
 
 
@@ -115,7 +133,7 @@ def _regexp_replace(c: Compiler, args: list[E], node: exp.Expression) -> E:
         return E(f"py_regexp_replace({text}, {pattern}, '')", ty.VARCHAR)
     replacement = args[2].value
     if _in_re2(args[1]) and isinstance(replacement, str) and not re.search(r"\$\{|\$\d\d", replacement):
-        groups = re.compile(args[1].value).groups
+        groups = _groups(args[1].value)
         if all(int(n) <= groups for n in re.findall(r"\$(\d)", replacement)):
             # $1 is \1 to RE2; a backslash makes the next character plain.
             plain = re.sub(
@@ -353,3 +371,19 @@ def _cosine_similarity(c: Compiler, args: list[E], node: exp.Expression) -> E:
 
     product = f"coalesce(list_sum(list_transform(map_keys({a}), lambda λk: CAST({a}[λk] * coalesce({b}[λk], 0) AS DOUBLE))), 0)"
     return E(f"({product} / ({norm(a)} * {norm(b)}))", ty.DOUBLE)
+
+
+@special("contains_sequence")
+def _contains_sequence(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    _arity(c, "contains_sequence", args, node, 2)
+    t = ty.common(args[0].type, args[1].type)
+    if t is None or t.base != "array":
+        raise c.fail(
+            "FUNCTION_NOT_FOUND",
+            f"Unexpected parameters ({args[0].type}, {args[1].type}) for function contains_sequence",
+            node,
+        )
+    a, b = (cast(x, t).sql for x in args)
+    starts = f"range(CAST(1 AS BIGINT), CAST(len({a}) - len({b}) + 2 AS BIGINT))"
+    found = f"list_filter({starts}, lambda λi: list_slice({a}, λi, λi + len({b}) - 1) = {b})"
+    return E(f"CASE WHEN {a} IS NULL OR {b} IS NULL THEN NULL ELSE len({found}) > 0 END", ty.BOOLEAN)

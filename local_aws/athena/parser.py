@@ -63,6 +63,14 @@ class _PlainParser(TrinoParser):
         k: v for k, v in TrinoParser.NO_PAREN_FUNCTION_PARSERS.items() if k in ("ANY", "CASE", "IF")
     }
 
+    def _parse_limit_options(self) -> exp.LimitOptions | None:
+        # FETCH FIRST 1 ROW: ROW is the name of a type to the tokenizer.
+        if self._curr is not None and self._curr.text.upper() == "ROW":
+            self._advance()
+            self._match_text_seq("ONLY")
+            return exp.LimitOptions(rows=True, with_ties=self._match_text_seq("WITH", "TIES"))
+        return super()._parse_limit_options()
+
     def _parse_json_path(self, kind: str) -> JsonCall:
         call = JsonCall(kind=kind, expressions=[self._parse_assignment()])
         self._match_text_seq("FORMAT", "JSON")

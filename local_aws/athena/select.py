@@ -24,7 +24,16 @@ from local_aws.athena import functions as fn
 from local_aws.athena import library as _library  # noqa: F401 (registers functions)
 from local_aws.athena import types as ty
 from local_aws.athena.errors import QueryError, not_supported
-from local_aws.athena.expressions import E, cast, coerce, comparable, literal, struct_field, zoned_literal
+from local_aws.athena.expressions import (
+    E,
+    cast,
+    coerce,
+    comparable,
+    equals,
+    literal,
+    struct_field,
+    zoned_literal,
+)
 from local_aws.athena.parser import JsonCall, parse_query, position
 from local_aws.athena.types import Type
 
@@ -574,11 +583,7 @@ class Compiler:
         sql, relation = self._relation(join.this, scope)
         using = [c.name.lower() for c in join.args.get("using") or []]
         if method == "NATURAL":
-            theirs = [f.name.lower() for f in relation.fields if f.name and not f.hidden]
-            ours = [f.name.lower() for r in before for f in r.fields if f.name and not f.hidden]
-            using = [n for n in ours if n in theirs]
-            if not using:
-                raise self.fail("SYNTAX_ERROR", "Natural join has no common columns", join)
+            raise self.fail("NOT_SUPPORTED", "Natural join not supported", join)
         if kind == "CROSS" or (not kind and not side and not join.args.get("on") and not using):
             scope.relations.append(relation)
             return f"{left} CROSS JOIN {sql}"
@@ -1260,6 +1265,9 @@ class Compiler:
         t = ty.common(a.type, b.type)
         if t is None:
             raise self.fail("TYPE_MISMATCH", f"Cannot apply operator: {a.type} {op} {b.type}", node)
+        if {a.type.base, b.type.base} == {"varchar", "char"}:
+            # Compared as char, that is without the blanks at the end.
+            return E(f"rtrim({a.sql}, ' ')", ty.VARCHAR), E(f"rtrim({b.sql}, ' ')", ty.VARCHAR), ty.VARCHAR
         return cast(a, t), cast(b, t), t
 
     def _column(self, node: exp.Column, scope: Scope) -> E:
@@ -1372,7 +1380,7 @@ class Compiler:
         right = self.expr(right_node, scope)
         a, b, t = self._common(left, right, op, node)
         comparable(self, t, op, node)
-        return E(f"({a.sql} {op} {b.sql})", ty.BOOLEAN)
+        return E(_comparison(op, a, b, t, left.value is not None, right.value is not None), ty.BOOLEAN)
 
     def _distinct_from(self, node: exp.Expression, scope: Scope) -> E:
         a, b, _ = self._common(
@@ -1426,6 +1434,12 @@ class Compiler:
                 )
             r = self.alias()
             column = cast(E(f'{r}."c0"', t), c).sql
+            if c.args:
+                equal = equals(cast(value, c).sql, column, c)
+                return E(
+                    f"(SELECT CASE WHEN coalesce(bool_or({equal}), false) THEN true WHEN count(*) > count({equal}) THEN NULL ELSE false END FROM ({query.sql}) AS {r})",
+                    ty.BOOLEAN,
+                )
             return E(f"({cast(value, c).sql} IN (SELECT {column} FROM ({query.sql}) AS {r}))", ty.BOOLEAN)
         if node.args.get("unnest"):
             raise not_supported("IN UNNEST", position(self.source, node))
@@ -1436,6 +1450,13 @@ class Compiler:
             if c is None:
                 raise self.fail("TYPE_MISMATCH", f"IN value and list items must be the same type: {t}", node)
             t = c
+        if t.args or (t.base in ("real", "double") and any(i.value is None for i in items)):
+            equal = " OR ".join(
+                equals(cast(value, t).sql, cast(i, t).sql, t, i.value is not None) for i in items
+            )
+            return E(f"({equal})", ty.BOOLEAN)
+        if t.base == "varchar" and any(e.type.base == "char" for e in (value, *items)):
+            value, *items = (E(f"rtrim({e.sql}, ' ')", t) for e in (value, *items))
         return E(f"({cast(value, t).sql} IN ({', '.join(cast(i, t).sql for i in items)}))", ty.BOOLEAN)
 
     def _one_column(self, query: Query, node: exp.Expression) -> Type:
@@ -1612,8 +1633,11 @@ class Compiler:
     def _scalar_subquery(self, node: Any, scope: Scope) -> E:
         query = self.query(node, scope)
         self._variable += 1
-        t = self._one_column(query, node)
-        return E(f"({query.sql})", t)
+        if len(query.fields) > 1:
+            r = self.alias()
+            whole = fn.make_row([E(f'{r}."c{i}"', f.type) for i, f in enumerate(query.fields)])
+            return E(f"(SELECT {whole.sql} FROM ({query.sql}) AS {r})", whole.type)
+        return E(f"({query.sql})", query.fields[0].type)
 
     def _paren(self, node: exp.Paren, scope: Scope) -> E:
         if isinstance(node.this, exp.Query):
@@ -1663,6 +1687,21 @@ class Compiler:
         if spec.args.get("exclude"):
             raise self.fail("", "mismatched input 'EXCLUDE'", spec)
         return f"{str(spec.args['kind']).upper()} BETWEEN {start}{tail}"
+
+
+def _comparison(op: str, a: E, b: E, t: Type, a_constant: bool, b_constant: bool) -> str:
+    """a op b with Trino's answers for NaN, which DuckDB takes for the greatest number, and for NULLs inside."""
+    if op == "=":
+        return equals(a.sql, b.sql, t, a_constant or b_constant)
+    if t.args and op == "<>":
+        return f"(NOT {equals(a.sql, b.sql, t)})"
+    plain = f"({a.sql} {op} {b.sql})"
+    if t.base not in ("double", "real"):
+        return plain
+    if op == "<>":
+        return plain if a_constant or b_constant else f"({plain} OR (isnan({a.sql}) AND {b.sql} IS NOT NULL))"
+    greater, constant = (b, b_constant) if op in ("<", "<=") else (a, a_constant)
+    return plain if constant else f"({plain} AND NOT isnan({greater.sql}))"
 
 
 def _direction(ordered: exp.Expression) -> str:

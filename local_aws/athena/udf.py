@@ -207,6 +207,22 @@ def soundex(text: str) -> str:
     return (out + "000")[:4]
 
 
+@udf("VARCHAR VARCHAR", "BIGINT")
+def levenshtein(a: str, b: str) -> int:
+    """By code points, where DuckDB's counts bytes."""
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        above, row[0] = row[0], i
+        for j, y in enumerate(b, 1):
+            above, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, above + (x != y))
+    return row[-1]
+
+
+@udf("VARCHAR VARCHAR", "BIGINT")
+def hamming(a: str, b: str) -> int:
+    return sum(x != y for x, y in zip(a, b, strict=True))
+
+
 @udf("VARCHAR", "BOOLEAN")
 def luhn_check(text: str) -> bool:
     if not text:
@@ -441,9 +457,10 @@ def from_base32(text: str) -> bytes:
         raise fail("INVALID_FUNCTION_ARGUMENT", f"Illegal base32 text: {text}") from e
 
 
-@udf("BLOB", "VARCHAR")
-def from_utf8(data: bytes) -> str:
-    return data.decode("utf-8", "replace")
+@udf("BLOB VARCHAR", "VARCHAR")
+def from_utf8(data: bytes, replacement: str) -> str:
+    text = data.decode("utf-8", "replace")
+    return text if replacement == "\ufffd" else text.replace("\ufffd", replacement)
 
 
 # -------------------------------------------------------------------------------------------- numbers
