@@ -184,7 +184,65 @@ def parse_query(sql: str) -> Any:
         raise QueryError("", "mismatched input. A quote or comment is not closed", _unclosed(sql)) from e
     if len(statements) != 1:
         raise QueryError("", "Only one sql statement is allowed. Got: " + sql, None)
+    _refuse_what_only_sqlglot_takes(sql, statements[0])
     return statements[0]
+
+
+_CLAUSES = {
+    TokenType.FROM, TokenType.WHERE, TokenType.GROUP_BY, TokenType.HAVING, TokenType.ORDER_BY, TokenType.UNION,
+    TokenType.EXCEPT, TokenType.INTERSECT, TokenType.JOIN, TokenType.ON, TokenType.AND, TokenType.OR, TokenType.THEN,
+    TokenType.ELSE, TokenType.WHEN, TokenType.ALIAS,
+}  # fmt: skip
+_ENDS = {TokenType.COMMA, TokenType.R_PAREN, TokenType.R_BRACKET}
+# After these an array's subscript cannot follow, only its constructor, which is ARRAY[...] in Trino.
+_NO_OPERAND = {
+    *_CLAUSES, TokenType.SELECT, TokenType.DISTINCT, TokenType.COMMA, TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.EQ,
+    TokenType.NEQ, TokenType.LT, TokenType.LTE, TokenType.GT, TokenType.GTE, TokenType.PLUS, TokenType.DASH,
+    TokenType.STAR, TokenType.SLASH, TokenType.DPIPE, TokenType.ARROW, TokenType.IN, TokenType.NOT, TokenType.VALUES,
+}  # fmt: skip
+
+
+def _refuse_what_only_sqlglot_takes(sql: str, tree: exp.Expression) -> None:
+    """sqlglot reads many dialects, and is kind: Trino refuses a comma too many, AS without a name, [1, 2], x::int."""
+    ts = LocalAwsTrino().tokenize(sql)
+    while ts and ts[-1].token_type == TokenType.SEMICOLON:
+        ts.pop()
+    joins = 0
+    for i, token in enumerate(ts):
+        kind, before = token.token_type, ts[i - 1].token_type if i else None
+        after = ts[i + 1] if i + 1 < len(ts) else None
+        wrong = None
+        if kind == TokenType.COMMA:
+            if before in (None, TokenType.SELECT, TokenType.DISTINCT, TokenType.L_PAREN, TokenType.L_BRACKET):
+                wrong = token
+            elif after is None or after.token_type in _CLAUSES | _ENDS:
+                wrong = after
+            else:
+                continue
+        elif kind == TokenType.DCOLON or (kind == TokenType.L_BRACKET and before in _NO_OPERAND):
+            wrong = token
+        elif kind in (TokenType.ALIAS, TokenType.SELECT) and (
+            after is None or after.token_type in _CLAUSES | _ENDS
+        ):
+            wrong = after
+        else:
+            if kind == TokenType.JOIN:
+                j = i - 1
+                while j >= 0 and ts[j].token_type in (
+                    TokenType.INNER, TokenType.OUTER, TokenType.LEFT, TokenType.RIGHT, TokenType.FULL,
+                ):  # fmt: skip
+                    j -= 1
+                joins += j < 0 or ts[j].token_type not in (TokenType.CROSS, TokenType.NATURAL)
+            continue
+        text, at = (wrong.text, wrong.start) if wrong is not None else ("<EOF>", len(sql.rstrip()))
+        raise QueryError("", f"mismatched input '{text}'.", offset_position(sql, at))
+    if joins > sum(bool(j.args.get("on") or j.args.get("using")) for j in tree.find_all(exp.Join)):
+        last = next(t for t in reversed(ts) if t.token_type == TokenType.JOIN)
+        raise QueryError(
+            "",
+            "mismatched input. A JOIN lacks its condition. Expecting: 'ON', 'USING'",
+            offset_position(sql, last.start),
+        )
 
 
 def _unclosed(sql: str) -> tuple[int, int]:
