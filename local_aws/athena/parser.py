@@ -202,7 +202,7 @@ _NO_OPERAND = {
 }  # fmt: skip
 
 
-def _refuse_what_only_sqlglot_takes(sql: str, tree: exp.Expression) -> None:
+def _refuse_what_only_sqlglot_takes(sql: str, tree: Any) -> None:
     """sqlglot reads many dialects, and is kind: Trino refuses a comma too many, AS without a name, [1, 2], x::int."""
     ts = LocalAwsTrino().tokenize(sql)
     while ts and ts[-1].token_type == TokenType.SEMICOLON:
