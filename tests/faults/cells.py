@@ -755,17 +755,16 @@ def _manifest(lake: Lake, day: str) -> dict[str, Any]:
     return json.loads(lake.s3.get_object(Bucket=lake.bucket, Key=key)["Body"].read())
 
 
-def _small_files(stage: Stage) -> None:
+def _small_files(stage: Stage, count: int = 10_000) -> None:
     lake = stage.lake({})
-    count = 10_000
     in_parallel(lambda n: lake.upload(f"{DAY}/{n:05d}.jsonl", lines(facility(n))), range(count))
     rules = [
-        Rule(kill_after, task="load_bronze", writes=True, nth=3000, attempt=1),
+        Rule(kill_after, task="load_bronze", writes=True, nth=count * 3 // 10, attempt=1),
         Rule(kill_after, task="publish_results", writes=True, nth=3, attempt=1),
-        Rule(kill_after, task="acknowledge_uploads", writes=True, nth=7001, attempt=1),
+        Rule(kill_after, task="acknowledge_uploads", writes=True, nth=count * 7 // 10 + 1, attempt=1),
     ]
     settings = {"MEDLAUNCH_LOAD_GROUP_BYTES": str(2**28), "MEDLAUNCH_MAX_LOAD_GROUPS": "8"}
-    outcome = lake.run(rules, settings=settings, seconds=900)
+    outcome = lake.run(rules, settings=settings, seconds=3600)
     rules_fired(rules)
     require(outcome.state == "success", "The run fails", outcome)
     manifest = _manifest(lake, DAY)
