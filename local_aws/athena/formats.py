@@ -374,6 +374,27 @@ def escaped_fields(line: str, separator: str, escape: str) -> list[tuple[str, st
     return [*fields, (raw, value)]
 
 
+def in_lower_case(value: Any, t: Type, url: str) -> Any:
+    """A JSON value with the names of the type's fields in lower case; the keys of maps stay."""
+    if t.base == "row" and isinstance(value, dict):
+        types = dict(zip(t.names, t.args, strict=True))
+        out: dict[str, Any] = {}
+        for k, v in value.items():
+            name = k.lower() if k.lower() in types else k
+            if name in out:
+                raise QueryError(
+                    "HIVE_CURSOR_ERROR",
+                    f'Row is not a valid JSON Object - JSONException: Duplicate key "{name}" in {url}',
+                )
+            out[name] = in_lower_case(v, types[name], url) if name in types else v
+        return out
+    if t.base == "array" and isinstance(value, list):
+        return [in_lower_case(v, t.args[0], url) for v in value]
+    if t.base == "map" and isinstance(value, dict):
+        return {k: in_lower_case(v, t.args[1], url) for k, v in value.items()}
+    return value
+
+
 def quoted_line(fields: list[str | None], null: str) -> str:
     """A line of CSV that DuckDB reads back exactly: everything quoted, NULL as `null` without quotes."""
     return ",".join(null if f is None else '"' + f.replace('"', '""') + '"' for f in fields) + "\n"

@@ -2138,7 +2138,23 @@ def _aggregate(
             c.in_aggregate -= 1
     function, sqls, t, wrap = _aggregate_function(c, name, args, star, distinct, node)
     inside = ("DISTINCT " if distinct else "") + ", ".join(sqls) + order
+    if wrap == _AVERAGE:
+        return E(_average(f"({inside}){condition}{over or ''}", t), t)
     return E(wrap.format(f"{function}({inside}){condition}{over or ''}"), t)
+
+
+# Stands for _average among the wrappers of aggregates.
+_AVERAGE = "avg(decimal)"
+
+
+def _average(call: str, t: Type) -> str:
+    """The average of decimals, exactly: their sum divided by their count, halves away from zero."""
+    _, s = t.digits
+    total = f"CAST(CAST(sum{call} AS DECIMAL(38,{s})) * {_power(s)} AS HUGEINT)"
+    count = f"count{call}"
+    units = f"((2 * abs({total}) + {count}) // (2 * {count}) * (CASE WHEN {total} < 0 THEN -1 ELSE 1 END))"
+    unit = f"CAST('{'0.' + '0' * (s - 1) + '1' if s else '1'}' AS DECIMAL({s + 1},{s}))"
+    return f"CASE WHEN {count} > 0 THEN CAST(CAST({units} AS DECIMAL({38 - s},0)) * {unit} AS {duckdb_type(t)}) END"
 
 
 def _order_by(c: Compiler, node: exp.Expression, scope: Scope) -> str:
@@ -2192,10 +2208,8 @@ def _aggregate_function(
                 return "sum", [e.sql], r, f"CAST({{}} AS {duckdb_type(r)})"
             return "sum", [e.sql], t, "{}" if t.base != "real" else "CAST({} AS FLOAT)"
         if t.base == "decimal":
-            # Exact: sum divided by count, rounded half up.
-            if distinct:
-                raise not_supported("avg(DISTINCT decimal)")
-            return "avg", [f"CAST({e.sql} AS DOUBLE)"], t, f"CAST(round({{}}, {t.s}) AS {duckdb_type(t)})"
+            # See _average.
+            return "sum", [e.sql], t, _AVERAGE
         if t.base == "real":
             return "avg", [e.sql], t, "CAST({} AS FLOAT)"
         return "avg", [e.sql], ty.DOUBLE, "{}"

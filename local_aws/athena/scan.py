@@ -218,6 +218,8 @@ class Reader:
             return self._matched(table, f)
         if table.format == "csv":
             return self._with_escape(table, f)
+        if table.format == "json" and table.serde_parameters.get("case.insensitive", "").lower() != "false":
+            f = self._in_lower_case(table, f)
         if table.format == "text":
             return self._unescaped(table, f)
         return self._cleaned(f) if _lenient(table) else f
@@ -542,6 +544,33 @@ class Reader:
                 )
         return out
 
+    def _in_lower_case(self, table: Table, f: File) -> File:
+        """A copy with the fields' names in lower case, of a file that spells one of them in several ways."""
+        try:
+            self._spelling(f, f.compression, ty.row(*table.columns))
+        except SeveralSpellingsError:
+            pass
+        else:
+            return f
+        path = self.scratch / f"lower-{uuid.uuid4().hex}"
+        row = ty.row(*table.columns)
+        compression = None if f.compression == "uncompressed" else f.compression
+        with (
+            io.TextIOWrapper(
+                pa.input_stream(f.path, compression=compression), "utf-8", newline="\n"
+            ) as source,
+            path.open("w", encoding="utf-8", newline="\n") as out,
+        ):
+            for line in source:
+                try:
+                    value = formats.in_lower_case(json.loads(line), row, f.url)
+                except ValueError:
+                    # Whoever reads it will say what is wrong.
+                    out.write(line)
+                    continue
+                out.write(json.dumps(value, ensure_ascii=False) + "\n")
+        return Rewritten(str(path), f.url, f.size)
+
     def _cleaned(self, f: File) -> File:
         """With ignore.malformed.json a malformed line is a row of NULLs. DuckDB's own ignore_errors may lose
         the line after it, so such lines are replaced in a copy."""
@@ -563,10 +592,14 @@ class Reader:
         lines = f"read_csv({text(f.path)}, columns={{'line': 'VARCHAR'}}, {_LINES}, {_buffers([f])}, compression='{compression}')"
         if not self._has_upper_case_keys(f, compression, lines):
             return {}
-        structure = self.session.rows(
-            f"SELECT json_group_structure(CAST(line AS JSON)) FROM {lines} WHERE json_valid(line)"
-        )[0][0]
-        return _spelling(json.loads(structure or "{}"), row, f.url)
+        if f.path not in _structures:
+            found = self.session.rows(
+                f"SELECT json_group_structure(CAST(line AS JSON)) FROM {lines} WHERE json_valid(line)"
+            )[0][0]
+            if len(_structures) > 1000:
+                _structures.clear()
+            _structures[f.path] = json.loads(found or "{}")
+        return _spelling(_structures[f.path], row, f.url)
 
     def _has_upper_case_keys(self, f: File, compression: str, lines: str) -> bool:
         known = _upper_case.get(f.path)
@@ -848,6 +881,7 @@ SMALL = 64 << 20
 _UPPER_CASE_KEY = re.compile(rb'[A-Z][^"]*"\s*:')
 # What was found, by body; bodies never change.
 _upper_case: dict[str, bool] = {}
+_structures: dict[str, Any] = {}
 
 
 def _samples(f: File, compression: str) -> Iterator[bytes]:
@@ -865,6 +899,10 @@ def _samples(f: File, compression: str) -> Iterator[bytes]:
             yield raw.read(size)
 
 
+class SeveralSpellingsError(Exception):
+    """A JSON file spells the name of one field in several ways."""
+
+
 def _spelling(structure: Any, t: Type, url: str) -> Spelling:
     """Compares the structure that DuckDB found in a file with the table's type."""
     if t.base == "array":
@@ -878,7 +916,7 @@ def _spelling(structure: Any, t: Type, url: str) -> Spelling:
     for n, a in zip(t.names, t.args, strict=True):
         found = [k for k in structure if k.lower() == n]
         if len(found) > 1:
-            raise not_supported(f"A file with several spellings of one key ({', '.join(found)} in {url})")
+            raise SeveralSpellingsError(f"{', '.join(found)} in {url}")
         if found:
             inner = _spelling(structure[found[0]], a, url)
             if found[0] != n or inner:
