@@ -32,7 +32,7 @@ pytestmark = pytest.mark.timeout(1500)
 DAG = "facility_accreditation"
 SAMPLES = 60
 SERVICES = ("postgres", "local-aws", "api-server", "scheduler", "dag-processor", "triggerer")
-SECONDS = 420
+SECONDS = 600
 
 
 @dataclass
