@@ -392,12 +392,13 @@ class LakeStack(Stack):
                 service="athena", resource="workgroup", resource_name=self.workgroup.name
             ),
             alerts_topic=self.alerts.topic_arn,
+            success_topic=self.notifications.topic_arn,
             uploads_queue=self.queue.queue_arn,
             key=self.key.key_arn,
         )
         for dag_id in permissions.dag_ids():
             for part, statements in permissions.parts(permissions.of(dag_id)).items():
-                name = f"{dag_id.replace('_', '-')}-{part}"
+                name = "-".join(filter(None, [*dag_id.split("_"), part]))
                 policy = iam.ManagedPolicy(
                     self,
                     "".join(word.capitalize() for word in name.split("-")),

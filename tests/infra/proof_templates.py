@@ -216,18 +216,18 @@ def test_the_role_has_the_permissions_that_the_tests_use(name: str) -> None:
     ((lake_id, _),) = [(id_, one) for id_, one in buckets.items() if "NotificationConfiguration" in one]
     ((key_id, _),) = of_type(found, "AWS::KMS::Key").items()
     queue = buckets[lake_id]["NotificationConfiguration"]["QueueConfigurations"][0]["Queue"]
-    (topic,) = [
-        id_
+    topics = {
+        one["Properties"]["TopicName"].rsplit("-", 1)[1]: f"<{id_}>"
         for id_, one in of_type(found, "AWS::SNS::Topic").items()
-        if one["Properties"]["TopicName"].endswith("-alerts")
-    ]
+    }
     place = Place.of(
         region=REGION,
         account=ACCOUNT,
         bucket="x",
         database=f"medlaunch_{name}",
         workgroup=f"medlaunch-{name}",
-        alerts_topic=f"<{topic}>",
+        alerts_topic=topics["alerts"],
+        success_topic=topics["notifications"],
         uploads_queue=text(queue),
         key=f"<{key_id}.Arn>",
     )
@@ -404,6 +404,11 @@ def test_templates_need_neither_code_nor_a_bucket(name: str) -> None:
 
 
 def test_managed_policies_fit(name: str) -> None:
+    # A role has ten at most, unless one asks for more.
+    assert (
+        sum(len(of_type(template(name, stack), "AWS::IAM::ManagedPolicy")) for stack in ("lake", "mwaa"))
+        <= 10
+    )
     for stack in ("lake", "mwaa"):
         for id_, one in of_type(template(name, stack), "AWS::IAM::ManagedPolicy").items():
 

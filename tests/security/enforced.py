@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -145,6 +146,7 @@ def _lines(*records: Any) -> bytes:
     return b"".join(json.dumps(one).encode() + b"\n" for one in records)
 
 
+@lru_cache(maxsize=1)
 def unreadable_upload() -> bytes:
     """More good and more rejected lines than one part of a multipart upload holds, and then the end of the file
     is missing: a writer has something to abort."""

@@ -7,6 +7,7 @@ permission is declared in one place. Pure: no Airflow and no boto3, because infr
 
 from __future__ import annotations
 
+import json
 import pkgutil
 import string
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,8 @@ from dataclasses import dataclass, field, fields
 from importlib import import_module
 from typing import Any
 
+#: What a managed policy of IAM holds, white space aside.
+POLICY_CHARACTERS = 6144
 #: Where a DAG's documentation wants the table of its permissions.
 MARKER = "{permissions}"
 
@@ -66,6 +69,21 @@ class Place:
             uploads_queue=uploads_queue,
             key=key,
         )
+
+
+_ARN = "ap-southeast-2:123456789012"
+#: An environment with longer names than any has: what fits there fits everywhere.
+_LONG_NAMES = Place.of(
+    region="ap-southeast-2",
+    account="123456789012",
+    bucket="medlaunch-production-lake-123456789012",
+    database="medlaunch_production",
+    workgroup="medlaunch-production",
+    alerts_topic=f"arn:aws:sns:{_ARN}:medlaunch-production-alerts",
+    success_topic=f"arn:aws:sns:{_ARN}:medlaunch-production-notifications",
+    uploads_queue=f"arn:aws:sqs:{_ARN}:medlaunch-production-uploads",
+    key=f"arn:aws:kms:{_ARN}:key/11111111-2222-3333-4444-555555555555",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,12 +153,16 @@ def policy(statements: Sequence[Statement], place: Place) -> dict[str, Any]:
     }
 
 
-def parts(statements: Sequence[Statement]) -> dict[str, list[Statement]]:
-    """The statements as two policies, because one managed policy holds 6,144 characters: objects, and the rest."""
-    divided: dict[str, list[Statement]] = {"objects": [], "services": []}
-    for one in statements:
-        divided["objects" if one.actions[0].startswith("s3:") else "services"].append(one)
-    return divided
+def parts(statements: Sequence[Statement]) -> dict[str, Sequence[Statement]]:
+    """The statements as policies that IAM takes: one, or by its part two, for objects and for services.
+
+    A managed policy holds 6,144 characters, and a role ten such policies
+    (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html).
+    """
+    if len(json.dumps(policy(statements, _LONG_NAMES), separators=(",", ":"))) <= POLICY_CHARACTERS:
+        return {"": statements}
+    objects = [one for one in statements if one.actions[0].startswith("s3:")]
+    return {"objects": objects, "services": [one for one in statements if one not in objects]}
 
 
 def documented(text: str | None, dag_id: str) -> str:
