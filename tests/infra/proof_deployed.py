@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
+from urllib.parse import unquote_plus
 
 import httpx
 import pytest
@@ -185,4 +186,4 @@ def test_the_pipeline_runs_in_it_as_the_role_that_was_deployed(
     messages = aws("sqs").receive_message(
         QueueUrl=outputs["MedlaunchUploadsQueueUrl"], MaxNumberOfMessages=10
     )["Messages"]
-    assert any("landing/facilities/" in one["Body"] for one in messages)
+    assert any("landing/facilities/" in unquote_plus(one["Body"]) for one in messages)
