@@ -157,7 +157,7 @@ def test_up_brings_a_healthy_stack(containers: Containers) -> None:
     print(f"build {built - began:.0f} s, up {time.monotonic() - built:.0f} s", flush=True)
     states = [json.loads(line) for line in containers.compose("ps", "--format", "json").splitlines()]
     assert {one["Service"]: one["Health"] for one in states} == dict.fromkeys(SERVICES, "healthy")
-    assert containers.airflow.is_healthy()
+    containers.wait(containers.airflow.is_healthy, "Airflow to say that all of it is healthy")
     containers.wait(lambda: DAG in containers.airflow.dags(), "the DAG to be read")
     assert containers.airflow.import_errors() == {}
 
