@@ -30,6 +30,10 @@ PLACE = Place.of(
 )
 
 
+# Half a minute on an idle machine; a busy one should not fail for that.
+pytestmark = pytest.mark.timeout(900)
+
+
 @pytest.fixture(scope="module")
 def lived(aws: Any, aws_url: str) -> Any:
     """A pipeline that went through its life as the workers' role, and what it asked for in each stage."""
