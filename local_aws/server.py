@@ -191,13 +191,14 @@ class Server:
 
     def _save_athena(self) -> None:
         with self.state.transaction() as db:
+            # Copies, because queries with PREPARE change them meanwhile.
             for name, region in list(self.executor.regions.items()):
                 text = json.dumps(
                     {
-                        "workgroups": [asdict(w) for w in region.workgroups.values()],
-                        "named": region.named,
-                        "prepared": [[*k, v] for k, v in region.prepared.items()],
-                        "catalogs": region.catalogs,
+                        "workgroups": [asdict(w) for w in region.workgroups.copy().values()],
+                        "named": region.named.copy(),
+                        "prepared": [[*k, v] for k, v in region.prepared.copy().items()],
+                        "catalogs": region.catalogs.copy(),
                     }
                 )
                 db.execute("INSERT OR REPLACE INTO athena VALUES (?, ?)", (name, text))
