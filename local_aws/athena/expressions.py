@@ -364,6 +364,9 @@ def _json(sql: str, t: Type) -> str:
         return f"CASE WHEN {sql} IS NULL THEN NULL ELSE CAST('{{' || {body} || '}}' AS JSON) END"
     if t.base in ("double", "real"):
         return f"CAST(trino_double_text(CAST({sql} AS VARCHAR)) AS JSON)"
+    if t.base == "decimal":
+        # With all of its digits.
+        return f"CAST({to_varchar(sql, t)} AS JSON)"
     if t.base in ("timestamp", "timestamp with time zone", "date", "time", "uuid"):
         return f"to_json({to_varchar(sql, t)})"
     return f"to_json({sql})"
@@ -396,7 +399,12 @@ def from_json(sql: str, t: Type) -> str:
             name = ty.field_name(t.names, i).replace("'", "''")
             path = (n or "").replace("'", "''")
             by_index.append(f"'{name}': {from_json(f'json_extract({j}, {i})', a)}")
-            by_name.append(f"'{name}': " + from_json(f"json_extract({j}, '$.\"{path}\"')", a))
+            # The name as it is written, or else in any case.
+            key = f"list_filter(json_keys({j}), lambda {v}: lower({v}) = '{path.lower()}')[1]"
+            exact = f"json_extract({j}, '$.\"{path}\"')"
+            by_name.append(
+                f"'{name}': " + from_json(f"coalesce({exact}, json_extract({j}, '$.\"' || {key} || '\"'))", a)
+            )
         return (
             f"CASE json_type({j}) WHEN 'ARRAY' THEN {{{', '.join(by_index)}}} "
             f"WHEN 'OBJECT' THEN {{{', '.join(by_name)}}} END"

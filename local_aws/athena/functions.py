@@ -377,6 +377,15 @@ def arithmetic(c: Compiler, op: str, a: E, b: E, node: exp.Expression) -> E:
         return E(f"({a.sql} * {b.sql})", a.type)
     if y.startswith("interval") and x in (*ty.INTEGERS,) and op == "*":
         return E(f"({b.sql} * {a.sql})", b.type)
+    if op == "*" and y.startswith("interval"):
+        a, b, x, y = b, a, y, x
+    if op in "*/" and x.startswith("interval") and y in ty.NUMERIC:
+        # By a number with a fraction; what is less than the unit is cut off.
+        factor = cast(b, ty.DOUBLE).sql
+        if x == "interval day to second":
+            return E(f"to_milliseconds(CAST(trunc(epoch_ms({a.sql}) {op} {factor}) AS BIGINT))", a.type)
+        months = f"(datepart('year', {a.sql}) * 12 + datepart('month', {a.sql}))"
+        return E(f"to_months(CAST(trunc({months} {op} {factor}) AS INTEGER))", a.type)
     raise c.fail("TYPE_MISMATCH", f"Cannot apply operator: {a.type} {op} {b.type}", node)
 
 
@@ -1502,7 +1511,11 @@ def _array_extreme(c: Compiler, args: list[E], node: exp.Expression) -> E:
     a = args[0]
     t = _of_array(c, a, name, node)
     # NULL if any element is NULL (https://trino.io/docs/435/functions/array.html#array_max).
-    return E(f"CASE WHEN list_count({a.sql}) < len({a.sql}) THEN NULL ELSE list_{name[-3:]}({a.sql}) END", t)
+    value = f"list_{name[-3:]}({a.sql})"
+    if name == "array_max" and t.base in ("real", "double"):
+        # NaN, the greatest to DuckDB, loses against every number.
+        value = f"coalesce(list_max(list_filter({a.sql}, lambda λx: NOT isnan(λx))), {value})"
+    return E(f"CASE WHEN list_count({a.sql}) < len({a.sql}) THEN NULL ELSE {value} END", t)
 
 
 @special("array_distinct")
