@@ -189,6 +189,7 @@ def _query_task(pipeline: EnforcedPipeline) -> Any:
 
 def retried_query(pipeline: EnforcedPipeline) -> None:
     """A query is tried again, and its target is not empty: the first try was killed while it wrote."""
+    pipeline.athena.start_query_execution(QueryString="SELECT 1", WorkGroup=pipeline.workgroup)
     target = f"{lake.staging_prefix(DAG_ID, 'retried')}facility_metrics/"
     pipeline.s3.put_object(Bucket=pipeline.bucket, Key=f"{target}half-written", Body=b"half")
     with pipeline.environment():
