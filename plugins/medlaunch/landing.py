@@ -7,6 +7,7 @@ tasks hand on keys of such documents, never data.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -27,6 +28,7 @@ from medlaunch.objects import (
     delete_version,
     in_parallel,
     list_objects,
+    older_versions,
     open_object,
 )
 from medlaunch.records import UnreadableUpload
@@ -386,13 +388,25 @@ def acknowledge(run: Run, batch: Batch, groups: Sequence[LoadedGroup]) -> list[s
         Copy(one.key, lake.set_aside_key(one.key), one.size, one.etag, one.version_id) for one in set_aside
     ]
 
+    older = older_versions(client, bucket, lake.landing_prefix(batch.dataset))
+
     def move(copy: Copy) -> str | None:
         etag = cast(str, copy.etag)
         try:
             version = copy.version_id or current_version(client, bucket, copy.source, etag)
+            # What was overwritten before any run had read it is kept under what replaced it, and must not come
+            # back into landing when that is removed.
+            under = older.get((copy.source, version or ""), [])
+            for one in under:
+                with contextlib.suppress(ObjectChanged):
+                    copy_object(
+                        client, bucket, Copy(copy.source, copy.target, one.size, None, one.version_id)
+                    )
             copy_object(client, bucket, replace(copy, version_id=version))
         except ObjectChanged:
             return copy.source
+        for one in under:
+            client.delete_object(Bucket=bucket, Key=copy.source, VersionId=one.version_id)
         return None if delete_version(client, bucket, copy.source, etag, version) else copy.source
 
     kept = [key for key in in_parallel(move, moves) if key is not None]

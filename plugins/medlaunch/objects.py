@@ -75,6 +75,15 @@ class StoredObject:
     last_modified: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class StoredVersion:
+    """One version of an object; ``size`` in bytes."""
+
+    version_id: str
+    size: int
+    last_modified: datetime
+
+
 def s3_client() -> S3Client:
     """An S3 client of the environment (outside Airflow)."""
     import boto3
@@ -391,6 +400,35 @@ def head_object(client: S3Client, bucket: str, key: str) -> HeadObjectOutputType
         if error_code(error) in ("NoSuchKey", "404"):
             return None
         raise
+
+
+def older_versions(client: S3Client, bucket: str, prefix: str) -> dict[tuple[str, str], list[StoredVersion]]:
+    """What lies under each version of the objects below a prefix, oldest first, by (key, version id).
+
+    Removing a version by its id would bring the one under it back. Versions under a delete marker are left
+    out: nothing brings them back. In a bucket without versioning there are none.
+    """
+    found: dict[tuple[str, str], list[StoredVersion]] = {}
+    versions: dict[str, list[StoredVersion]] = {}
+    marked: dict[str, datetime] = {}
+    for page in client.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix):
+        for marker in page.get("DeleteMarkers", ()):
+            marked[marker["Key"]] = max(
+                marked.get(marker["Key"], marker["LastModified"]), marker["LastModified"]
+            )
+        for item in page.get("Versions", ()):
+            one = StoredVersion(item["VersionId"], item["Size"], item["LastModified"])
+            versions.setdefault(item["Key"], []).append(one)  # newest first
+    for key, stored in versions.items():
+        for place, one in enumerate(stored):
+            under = [
+                older
+                for older in stored[place + 1 :]
+                if key not in marked or older.last_modified > marked[key]
+            ]
+            if under:
+                found[(key, one.version_id)] = under[::-1]
+    return found
 
 
 def get_bytes(client: S3Client, bucket: str, key: str) -> bytes | None:

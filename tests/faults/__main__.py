@@ -16,6 +16,7 @@ import threading
 import time
 import traceback
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 
 from tests.faults import report
 from tests.faults.bench import Bench
@@ -48,7 +49,14 @@ def play(cell: Cell, stage: Stage) -> Result:
     except Exception:
         error = traceback.format_exc(limit=-6)
     return Result(
-        cell.group, cell.step, cell.fault, cell.recovery, not error, round(time.monotonic() - began, 1), error
+        group=cell.group,
+        step=cell.step,
+        fault=cell.fault,
+        recovery=cell.recovery,
+        passed=not error,
+        seconds=round(time.monotonic() - began, 1),
+        on=f"{datetime.now(UTC):%Y-%m-%d}",
+        error=error,
     )
 
 

@@ -962,7 +962,9 @@ def _overtaken(stage: Stage, rule: Callable[..., Rule]) -> None:
     lake = stage.lake()
     gate = Gate()
     made = rule(gate.hold)
-    with lake.running([made]) as slow:
+    # It waits however long the other one takes.
+    patient = {"MEDLAUNCH_AWS_READ_TIMEOUT_SECONDS": "900"}
+    with lake.running([made], settings=patient) as slow:
         require(gate.reached.wait(_PATIENCE), "The first run never comes to where it is held")
         lake.upload_all(REJECTED)
         quick = lake.run()

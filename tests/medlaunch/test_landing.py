@@ -203,3 +203,21 @@ def test_a_failed_load_leaves_no_half_object(run: Run) -> None:
         landing.load_group(run, "facilities", batch.uploads, fail)
     assert keys(run, "bronze/") == []
     assert keys(run, "quarantine/") == []
+
+
+def test_what_was_overwritten_before_it_was_read_does_not_come_back(run: Run) -> None:
+    key = PREFIX + "a.jsonl"
+    for content in (b"one\n", b"two\n", b"three\n"):
+        put(run, key, content)
+    put(run, PREFIX + "deleted.jsonl", b"one\n")
+    run.s3.delete_object(Bucket=run.bucket, Key=PREFIX + "deleted.jsonl")
+    put(run, PREFIX + "deleted.jsonl", b"two\n")
+    batch = claim(run)
+    landing.acknowledge(run, batch, load(run, batch))
+    assert keys(run, "landing/") == []
+    versions = run.s3.list_object_versions(Bucket=run.bucket, Prefix="archive/")["Versions"]
+    contents = [
+        run.s3.get_object(Bucket=run.bucket, Key=one["Key"], VersionId=one["VersionId"])["Body"].read()
+        for one in versions
+    ]
+    assert contents == [b"three\n", b"two\n", b"one\n", b"two\n"]

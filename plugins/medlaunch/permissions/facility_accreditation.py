@@ -47,6 +47,13 @@ STATEMENTS = (
         why="Only the version that was read is archived, whatever was uploaded meanwhile.",
     ),
     Statement(
+        sid="ListVersionsOfUploads",
+        actions=("s3:ListBucketVersions",),
+        resources=("{bucket}",),
+        steps=("acknowledge_uploads",),
+        why="What was overwritten before a run read it is archived too, and must not come back into landing.",
+    ),
+    Statement(
         sid="ReadTagsOfUploads",
         actions=("s3:GetObjectVersionTagging",),
         resources=(_LANDING,),
