@@ -169,8 +169,12 @@ def test_the_demonstration_on_ones_own_files(tmp_path: Path) -> None:
     assert "FAC00003" in soon.read_text(encoding="utf-8")
     (rejects,) = (build / "demo" / "quarantine").rglob("*_rejects.jsonl")
     assert json.loads(rejects.read_text(encoding="utf-8"))["reject_reason"] == "malformed_json"
-    (report,) = (build / "demo" / "reports").rglob("*.json")
+    (report,) = (build / "demo" / "reports" / DAG).glob("run=*.json")
     assert json.loads(report.read_text(encoding="utf-8"))["expiry_window"] == "P30D"
+    published = {
+        path.name.split(".")[0] for path in (build / "demo" / "reports" / "publications" / DAG).iterdir()
+    }
+    assert published == {"2026-10-01", "2026-11-01"}
     # The correction came later, though its name comes before.
     (metrics_file,) = prod.glob("facility_metrics/snapshot_date=2026-11-01/version=*/*")
     import pyarrow.parquet as parquet
