@@ -257,6 +257,12 @@ class _Handler(BaseHTTPRequestHandler):
         super().setup()
         self._upstream: http.client.HTTPConnection | None = None
 
+    def handle_expect_100(self) -> bool:
+        # boto3 waits a second for this before it sends an object's body anyway.
+        going_on = super().handle_expect_100()
+        self.wfile.flush()
+        return going_on
+
     def finish(self) -> None:
         if self._upstream is not None:
             self._upstream.close()
