@@ -33,6 +33,8 @@ CODE_BUCKET ?=
 CHECKED ?=
 DRY_RUN ?=
 ARGS ?=
+# As many as there are processors on a small machine; each takes about 1 GB.
+TEST_PROCESSES ?= 2
 STACK ?= lake
 AUDIT_ARGS ?=
 export LOCAL_AWS_PORT AIRFLOW_PORT UPLOADS AS_OF EXPIRY_WINDOW FILE SNAPSHOT
@@ -112,8 +114,8 @@ deploy-infra: synth ## Deploy a stack with CloudFormation: ENV=dev STACK=lake PA
 ## Work on it
 
 .PHONY: test
-test: $(INSTALLED) ## Run all tests: ARGS="-k name"
-	@$(PY) -m pytest $(ARGS)
+test: $(INSTALLED) ## Run all tests: ARGS="-k name" TEST_PROCESSES=2
+	@$(PY) -m pytest --numprocesses $(TEST_PROCESSES) --no-loadscope-reorder $(ARGS)
 
 .PHONY: test-trino
 test-trino: $(INSTALLED) ## Compare local Athena with a real Trino, which your mvn fetches; needs Java 17

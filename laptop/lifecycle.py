@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import random
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic
 
@@ -212,7 +213,13 @@ def _require_port(port: int, setting: str) -> None:
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that nobody listens on now, and that the system gives to nobody who asks for any port.
+
+    Airflow takes seconds to come up on it. Until then, one of those that Linux (from 32768) or macOS (from
+    49152) choose from could be taken by any connection.
+    """
+    while True:
+        port = random.randrange(20_000, 32_768)  # noqa: S311  # nothing is to be kept secret
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port

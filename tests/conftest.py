@@ -11,6 +11,7 @@ from typing import Any
 
 import boto3
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 for name in [
     name for name in os.environ if name.startswith(("AWS_", "MEDLAUNCH_")) and name != "AWS_CA_BUNDLE"
@@ -24,10 +25,10 @@ os.environ |= {
     "AWS_ENDPOINT_URL": "http://127.0.0.1:9",  # nothing listens there: a test names its own server
 }
 
-# Airflow reads these when it is first imported.
+# Airflow reads these when it is first imported. Each process of the tests has an Airflow of its own.
 ROOT = Path(__file__).parents[1]
-os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="airflow-home-"))
 os.environ |= {
+    "AIRFLOW_HOME": tempfile.mkdtemp(prefix="airflow-home-"),
     "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
     "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
@@ -36,6 +37,30 @@ os.environ |= {
 
 import local_aws  # noqa: E402  # after the environment is clean
 from medlaunch.objects import CLIENT_CONFIG  # noqa: E402
+
+# What takes longest begins first, so that the processes of the tests end together.
+_FIRST = ("with_scheduler", "end_to_end/", "laptop/test_commands", "faults/", "security/test_permissions")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(
+        key=lambda item: next((n for n, part in enumerate(_FIRST) if part in item.nodeid), len(_FIRST))
+    )
+
+
+class _ByFile(LoadScopeScheduling):
+    """The tests of a file go to one process, where they share their fixtures.
+
+    Those with Airflow's own scheduler share one stack, and so a process.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "with_scheduler" if "with_scheduler" in file else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    return _ByFile(config, log)
 
 
 @pytest.fixture(scope="session")

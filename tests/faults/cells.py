@@ -28,6 +28,7 @@ from tests.faults.proxy import (
     first,
     kill_after,
     kill_before,
+    kill_when_succeeded,
     refuse,
     reset,
     stall,
@@ -147,6 +148,11 @@ def _kill_rule(stage: Stage, step: str, moment: str) -> Rule:
         return Rule(kill_before, task=step, writes=True if writes else None, attempt=1)
     if moment == "in the middle of" and writes:
         return Rule(kill_after, task=step, writes=True, nth=(writes + 1) // 2, attempt=1)
+    # How often a query is asked after differs from run to run.
+    if queries := stage.requests(step, "StartQueryExecution"):
+        return Rule(
+            kill_when_succeeded(queries), task=step, operation="GetQueryExecution", times=None, attempt=1
+        )
     return Rule(kill_after, task=step, nth=stage.requests(step), attempt=1)
 
 

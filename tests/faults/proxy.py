@@ -452,6 +452,23 @@ def kill_after(connection: Connection) -> None:
     connection.kill()
 
 
+def kill_when_succeeded(queries: int) -> Action:
+    """The sender asks how its queries do, and is dead before it learns that the last of them has succeeded."""
+    succeeded: set[str] = set()
+
+    def act(connection: Connection) -> None:
+        def look(answer: dict[str, Any]) -> None:
+            query = answer["QueryExecution"]
+            if query["Status"]["State"] == "SUCCEEDED":
+                succeeded.add(query["QueryExecutionId"])
+            if len(succeeded) == queries:
+                connection.proxy.kill_try()
+
+        connection.forward_changed(look)
+
+    return act
+
+
 def stall(connection: Connection) -> None:
     connection.forward_half("stall")
 

@@ -117,8 +117,11 @@ class Stage:
         requests = (reference or self.undisturbed()).requests
         return sum(one.writes for one in requests if one.task == task)
 
-    def requests(self, task: str) -> int:
-        return sum(one.task == task for one in self.undisturbed().requests)
+    def requests(self, task: str, operation: str | None = None) -> int:
+        """How many requests a task makes, undisturbed: all, or those of one operation."""
+        return sum(
+            one.task == task and operation in (None, one.operation) for one in self.undisturbed().requests
+        )
 
     # --- the end of a cell
 
