@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from typing import Any
 
@@ -37,8 +38,9 @@ def bucket(name: str, what: str) -> dict[str, Any]:
 
 def test_the_lake_is_encrypted_with_a_rotating_key_of_its_own(name: str) -> None:
     found = template(name, "lake")
-    ((key_id, _),) = of_type(found, "AWS::KMS::Key").items()
-    assert the(found, "AWS::KMS::Key")["EnableKeyRotation"] is True
+    ((key_id, key),) = of_type(found, "AWS::KMS::Key").items()
+    assert key["Properties"]["EnableKeyRotation"] is True
+    assert key["Properties"]["RotationPeriodInDays"] == 365
     (rule,) = bucket(name, "lake")["BucketEncryption"]["ServerSideEncryptionConfiguration"]
     assert rule["BucketKeyEnabled"] is True
     assert rule["ServerSideEncryptionByDefault"] == {
@@ -69,54 +71,101 @@ def test_buckets_topics_and_queues_are_spoken_to_by_tls_only(name: str) -> None:
         ("AWS::SNS::Topic", "AWS::SNS::TopicPolicy"),
         ("AWS::SQS::Queue", "AWS::SQS::QueuePolicy"),
     ):
-        insecure = [
-            one
+        refused = {
+            text(target)
             for each in of_type(found, policy).values()
             for one in each["Properties"]["PolicyDocument"]["Statement"]
-            if one["Effect"] == "Deny" and one["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
-        ]
-        assert len(insecure) == len(of_type(found, secured))
+            if one["Effect"] == "Deny"
+            and one["Principal"] in ("*", {"AWS": "*"})
+            and one["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+            for target in listed(one["Resource"])
+        }
+        arns = {
+            f"<{id_}>" if secured == "AWS::SNS::Topic" else f"<{id_}.Arn>" for id_ in of_type(found, secured)
+        }
+        if secured == "AWS::S3::Bucket":
+            arns |= {f"{arn}/*" for arn in arns}
+        assert refused == arns
     old_tls = json.dumps({"NumericLessThan": {"s3:TlsVersion": 1.2}})
     policies = of_type(found, "AWS::S3::BucketPolicy").values()
     assert all(old_tls in json.dumps(one["Properties"]["PolicyDocument"]) for one in policies)
 
 
-def test_access_to_the_lake_is_logged(name: str) -> None:
-    logging = bucket(name, "lake")["LoggingConfiguration"]
-    logs = of_type(template(name, "lake"), "AWS::S3::Bucket")[logging["DestinationBucketName"]["Ref"]]
-    assert text(logs["Properties"]["BucketName"]) == f"medlaunch-{name}-logs-{ACCOUNT}"
+@pytest.mark.parametrize("what", ["lake", "mwaa"])
+def test_access_is_logged_to_a_bucket_that_lets_s3_write(what: str, name: str) -> None:
+    found = template(name, "lake")
+    logging = bucket(name, what)["LoggingConfiguration"]
+    logs_id = logging["DestinationBucketName"]["Ref"]
+    buckets = {
+        text(one["Properties"]["BucketName"]): id_ for id_, one in of_type(found, "AWS::S3::Bucket").items()
+    }
+    assert buckets[f"medlaunch-{name}-logs-{ACCOUNT}"] == logs_id
+    (written,) = [
+        one
+        for each in of_type(found, "AWS::S3::BucketPolicy").values()
+        for one in each["Properties"]["PolicyDocument"]["Statement"]
+        if one["Principal"] == {"Service": "logging.s3.amazonaws.com"}
+        and text(one["Condition"]["ArnLike"]["aws:SourceArn"])
+        == f"<{buckets[f'medlaunch-{name}-{what}-{ACCOUNT}']}.Arn>"
+    ]
+    assert (written["Effect"], written["Action"]) == ("Allow", "s3:PutObject")
+    assert text(written["Resource"]) == f"<{logs_id}.Arn>/{logging['LogFilePrefix']}*"
+    (kept,) = bucket(name, "logs")["LifecycleConfiguration"]["Rules"]
+    assert kept["ExpirationInDays"] == {"dev": 30, "prod": 365}[name]
 
 
 def test_lifecycle(name: str) -> None:
     rules = {one["Id"]: one for one in bucket(name, "lake")["LifecycleConfiguration"]["Rules"]}
-    assert all(one["Status"] == "Enabled" for one in rules.values())
-    for id_, prefix in {
-        "athena-results": lake.ATHENA_RESULTS,
-        "staging": lake.STAGING,
-        "quarantine": lake.QUARANTINE,
-    }.items():
-        assert rules[id_]["Prefix"] == f"{prefix}/"
-        assert 0 < rules[id_]["ExpirationInDays"] <= 365
-        assert rules[id_]["NoncurrentVersionExpiration"]["NoncurrentDays"] >= 1
-    # Published files go when they carry the tag that publishing gives them, and only then.
-    assert rules["superseded-versions"]["Prefix"] == f"{lake.PROD}/"
-    assert rules["superseded-versions"]["TagFilters"] == [publish.SUPERSEDED_TAG]
-    assert "ExpirationInDays" in rules["superseded-versions"]
-    assert rules["noncurrent"]["ExpiredObjectDeleteMarker"] is True
-    assert rules["incomplete-uploads"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 3}
-    # Nothing else expires: landing, archive, bronze, prod and reports stay until somebody deletes them.
-    expiring = {one.get("Prefix") for one in rules.values() if "ExpirationInDays" in one}
-    assert expiring == {f"{one}/" for one in (lake.ATHENA_RESULTS, lake.STAGING, lake.QUARANTINE, lake.PROD)}
+    assert {one.pop("Status") for one in rules.values()} == {"Enabled"}
+    prod = name == "prod"
+
+    def expiring(prefix: str, days: int, noncurrent: int) -> dict[str, Any]:
+        return {
+            "Prefix": f"{prefix}/",
+            "ExpirationInDays": days,
+            "NoncurrentVersionExpiration": {"NoncurrentDays": noncurrent},
+        }
+
+    # All of them, so that nothing else expires: landing, archive, bronze, prod and reports stay until somebody
+    # deletes them.
+    assert {id_: {key: rule[key] for key in rule if key != "Id"} for id_, rule in rules.items()} == {
+        "athena-results": expiring(lake.ATHENA_RESULTS, 7, 1),
+        "staging": expiring(lake.STAGING, 14, 1),
+        "quarantine": expiring(lake.QUARANTINE, 365 if prod else 30, 90 if prod else 7),
+        # Published files go when they carry the tag that publishing gives them, and only then.
+        "superseded-versions": {
+            "Prefix": f"{lake.PROD}/",
+            "TagFilters": [publish.SUPERSEDED_TAG],
+            "ExpirationInDays": 30 if prod else 7,
+        },
+        "noncurrent": {
+            "NoncurrentVersionExpiration": {"NoncurrentDays": 90 if prod else 7},
+            "ExpiredObjectDeleteMarker": True,
+        },
+        "incomplete-uploads": {"AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 3}},
+    }
 
 
 def test_tags(name: str) -> None:
-    tags = {one["Key"]: one["Value"] for one in bucket(name, "lake")["Tags"]}
-    assert tags == {
+    wanted = {
         "Application": "medlaunch",
         "Environment": name,
         "DataClass": "Confidential",
         "ContainsPHI": "false",
     }
+    # Of what can be tagged; a type that is new here belongs into one of the two.
+    untagged = {
+        *("AWS::KMS::Alias", "AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy"),
+        *("AWS::SNS::Subscription", "AWS::Glue::DataCatalogEncryptionSettings", "AWS::Glue::Database"),
+        *("AWS::IAM::ManagedPolicy", "AWS::IAM::Policy", "AWS::Budgets::Budget"),
+        *("AWS::EC2::SubnetRouteTableAssociation", "AWS::EC2::SecurityGroupIngress"),
+        "AWS::EC2::SecurityGroupEgress",
+    }
+    for stack in ("lake", "mwaa"):
+        for id_, one in template(name, stack)["Resources"].items():
+            tags = one["Properties"].get("Tags", [])
+            found = tags if isinstance(tags, dict) else {tag["Key"]: tag["Value"] for tag in tags}
+            assert (wanted.items() <= found.items()) == (one["Type"] not in untagged), f"{stack}: {id_}"
 
 
 # --- queue and topics
@@ -133,7 +182,9 @@ def test_uploads_are_told_to_the_queue_and_what_fails_to_another(name: str) -> N
     dead = queues[uploads["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0]]["Properties"]
     assert dead["QueueName"] == f"medlaunch-{name}-uploads-dead-letters"
     assert dead["MessageRetentionPeriod"] > uploads["MessageRetentionPeriod"]
-    assert all("KmsMasterKeyId" in one["Properties"] for one in queues.values())
+    assert uploads["RedrivePolicy"]["maxReceiveCount"] == 5
+    ((key_id, _),) = of_type(found, "AWS::KMS::Key").items()
+    assert {text(one["Properties"]["KmsMasterKeyId"]) for one in queues.values()} == {f"<{key_id}.Arn>"}
     # Only this bucket of this account may send, and it can: the policy is there before the bucket.
     ((policy_id, policy),) = [
         (id_, one)
@@ -155,8 +206,16 @@ def test_uploads_are_told_to_the_queue_and_what_fails_to_another(name: str) -> N
         if "NotificationConfiguration" in one["Properties"]
     ]
     assert policy_id in lake_bucket["DependsOn"]
-    key = json.dumps(the(found, "AWS::KMS::Key")["KeyPolicy"])
-    assert all(f'"{one}.amazonaws.com"' in key for one in ("s3", "cloudwatch", "budgets"))
+    # And what sends may use the key of the queue and the topics, for this account.
+    users = {
+        one["Principal"]["Service"]: one
+        for one in the(found, "AWS::KMS::Key")["KeyPolicy"]["Statement"]
+        if "Service" in one["Principal"]
+    }
+    assert set(users) == {f"{one}.amazonaws.com" for one in ("s3", "cloudwatch", "budgets")}
+    for one in users.values():
+        assert one["Action"] == ["kms:Decrypt", "kms:GenerateDataKey"]
+        assert text(one["Condition"]["StringEquals"]["aws:SourceAccount"]) == ACCOUNT
 
 
 def test_topics_are_encrypted_and_subscribed_by_parameters(name: str) -> None:
@@ -165,16 +224,34 @@ def test_topics_are_encrypted_and_subscribed_by_parameters(name: str) -> None:
     assert {one["Properties"]["TopicName"] for one in topics.values()} == {
         f"medlaunch-{name}-{what}" for what in ("alerts", "notifications", "alarms")
     }
-    assert all("KmsMasterKeyId" in one["Properties"] for one in topics.values())
+    ((key_id, _),) = of_type(found, "AWS::KMS::Key").items()
+    assert {text(one["Properties"]["KmsMasterKeyId"]) for one in topics.values()} == {f"<{key_id}.Arn>"}
     subscriptions = of_type(found, "AWS::SNS::Subscription")
-    assert len(subscriptions) == 6
+    ids = {one["Properties"]["TopicName"].rsplit("-", 1)[1]: id_ for id_, one in topics.items()}
+    assert {
+        (
+            one["Properties"]["Endpoint"]["Ref"],
+            one["Properties"]["Protocol"],
+            one["Properties"]["TopicArn"]["Ref"],
+        )
+        for one in subscriptions.values()
+    } == {
+        (f"{topic.capitalize()}{protocol.capitalize()}", protocol, ids[topic])
+        for topic in ("alerts", "notifications", "alarms")
+        for protocol in ("email", "https")
+    }
     for one in subscriptions.values():
         parameter = one["Properties"]["Endpoint"]["Ref"]
         assert found["Parameters"][parameter]["Default"] == ""
         assert found["Conditions"][one["Condition"]] == {
             "Fn::Not": [{"Fn::Equals": [{"Ref": parameter}, ""]}]
         }
-    assert all(found["Parameters"][one]["NoEcho"] for one in found["Parameters"] if one.endswith("Https"))
+    for parameter, one in found["Parameters"].items():
+        assert bool(one.get("NoEcho")) == parameter.endswith("Https")
+        assert re.fullmatch(one["AllowedPattern"], "")
+        given = {"Email": "on-call@example.org", "Https": "https://example.org/hook"}
+        for kind, address in given.items():
+            assert bool(re.fullmatch(one["AllowedPattern"], address)) == parameter.endswith(kind)
 
 
 # --- catalog, queries, role
@@ -191,14 +268,25 @@ def test_the_catalog_is_encrypted_with_the_key(name: str) -> None:
 
 
 def test_the_workgroup_enforces_where_how_and_how_much(name: str) -> None:
-    workgroup = the(template(name, "lake"), "AWS::Athena::WorkGroup")
+    found = template(name, "lake")
+    workgroup = the(found, "AWS::Athena::WorkGroup")
+    assert (workgroup["Name"], workgroup["State"]) == (f"medlaunch-{name}", "ENABLED")
     enforced = workgroup["WorkGroupConfiguration"]
     assert enforced["EnforceWorkGroupConfiguration"] is True
     assert enforced["PublishCloudWatchMetricsEnabled"] is True
-    assert enforced["BytesScannedCutoffPerQuery"] >= 10_000_000
+    assert enforced["BytesScannedCutoffPerQuery"] == {"dev": 50, "prod": 500}[name] * 1024**3
     results = enforced["ResultConfiguration"]
-    assert text(results["OutputLocation"]).endswith(f"/{lake.ATHENA_RESULTS}/")
-    assert results["EncryptionConfiguration"]["EncryptionOption"] == "SSE_KMS"
+    lake_id = next(
+        id_
+        for id_, one in of_type(found, "AWS::S3::Bucket").items()
+        if "NotificationConfiguration" in one["Properties"]
+    )
+    assert text(results["OutputLocation"]) == f"s3://<{lake_id}>/{lake.ATHENA_RESULTS}/"
+    ((key_id, _),) = of_type(found, "AWS::KMS::Key").items()
+    assert results["EncryptionConfiguration"] == {
+        "EncryptionOption": "SSE_KMS",
+        "KmsKey": {"Fn::GetAtt": [key_id, "Arn"]},
+    }
     assert enforced["EngineVersion"] == {"SelectedEngineVersion": "Athena engine version 3"}
 
 
@@ -271,24 +359,50 @@ def test_alarms_and_budget_reach_the_topic_of_alarms(name: str) -> None:
         if one["Properties"]["TopicName"].endswith("-alarms")
     ]
     alarms = {
-        one["Properties"]["AlarmName"].rsplit("-", 1)[1]: one["Properties"]
+        one["Properties"]["AlarmName"].removeprefix(f"medlaunch-{name}-"): one["Properties"]
         for one in of_type(found, "AWS::CloudWatch::Alarm").values()
     }
-    assert set(alarms) == {
-        "AlertsNotDelivered",
-        "RunsFailed",
-        "RunsKeepFailing",
-        "UploadsWait",
-        "UploadEventsDead",
+    queues = {
+        one["Properties"]["QueueName"]: f"<{id_}.QueueName>"
+        for id_, one in of_type(found, "AWS::SQS::Queue").items()
+    }
+    alerts = next(
+        f"<{id_}.TopicName>"
+        for id_, one in of_type(found, "AWS::SNS::Topic").items()
+        if one["Properties"]["TopicName"].endswith("-alerts")
+    )
+    uploads, dead = queues[f"medlaunch-{name}-uploads"], queues[f"medlaunch-{name}-uploads-dead-letters"]
+    # What is measured of what, how, for how many seconds, and from where on it is too much.
+    watched = {
+        id_: (
+            one["MetricName"],
+            text(one["Dimensions"][0]["Value"]),
+            one["Statistic"],
+            one["Period"],
+            one["Threshold"],
+        )
+        for id_, one in alarms.items()
+    }
+    assert watched == {
+        "AlertsNotDelivered": ("NumberOfNotificationsFailed", alerts, "Sum", 300, 1),
+        "RunsFailed": ("NumberOfMessagesPublished", alerts, "Sum", 300, 1),
+        "RunsKeepFailing": ("NumberOfMessagesPublished", alerts, "Sum", 3600, 3),
+        "UploadsWait": ("ApproximateAgeOfOldestMessage", uploads, "Maximum", 300, 3600),
+        "UploadEventsDead": ("ApproximateNumberOfMessagesVisible", dead, "Maximum", 300, 1),
     }
     for one in alarms.values():
+        assert one["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
+        assert one["EvaluationPeriods"] == 1
         assert one["AlarmActions"] == one["OKActions"] == [{"Ref": topic}]
         assert one["AlarmDescription"]
-    assert alarms["UploadsWait"]["MetricName"] == "ApproximateAgeOfOldestMessage"
     budget = the(found, "AWS::Budgets::Budget")
-    assert budget["Budget"]["BudgetLimit"]["Amount"] > 0
-    told = [one["Notification"]["NotificationType"] for one in budget["NotificationsWithSubscribers"]]
-    assert told == ["ACTUAL", "ACTUAL", "FORECASTED"]
+    assert budget["Budget"]["BudgetLimit"] == {"Amount": {"dev": 200, "prod": 1000}[name], "Unit": "USD"}
+    assert (budget["Budget"]["BudgetType"], budget["Budget"]["TimeUnit"]) == ("COST", "MONTHLY")
+    told = budget["NotificationsWithSubscribers"]
+    assert [(one["Notification"]["NotificationType"], one["Notification"]["Threshold"]) for one in told] == [
+        ("ACTUAL", 80), ("ACTUAL", 100), ("FORECASTED", 100),
+    ]  # fmt: skip
+    assert all(one["Subscribers"] == [{"SubscriptionType": "SNS", "Address": {"Ref": topic}}] for one in told)
     (policy,) = [
         one["Properties"]["PolicyDocument"]
         for one in of_type(found, "AWS::SNS::TopicPolicy").values()
@@ -313,14 +427,19 @@ def test_outputs_become_the_settings(name: str) -> None:
     assert outputs["MwaaBucket"].startswith("<Code")
 
 
-def test_only_prod_keeps_its_data(name: str) -> None:
-    found = template(name, "lake")
+def test_only_prod_keeps_its_data_and_refuses_to_be_deleted(name: str) -> None:
     policies = {
-        one["DeletionPolicy"]
+        one[policy]
+        for stack in ("lake", "mwaa")
         for kind in ("AWS::S3::Bucket", "AWS::KMS::Key", "AWS::Glue::Database", "AWS::Athena::WorkGroup")
-        for one in of_type(found, kind).values()
+        for one in of_type(template(name, stack), kind).values()
+        for policy in ("DeletionPolicy", "UpdateReplacePolicy")
     }
     assert policies == ({"Retain"} if name == "prod" else {"Delete"})
+    manifest = json.loads((FOLDER / "manifest.json").read_text(encoding="utf-8"))["artifacts"]
+    for stack in ("lake", "mwaa"):
+        protected = manifest[f"medlaunch-{name}-{stack}"]["properties"].get("terminationProtection", False)
+        assert protected == (name == "prod")
 
 
 # --- MWAA
@@ -338,8 +457,11 @@ def test_mwaa_is_what_the_package_is_for(name: str) -> None:
         "startup.sh",
     )
     assert text(airflow["SourceBucketArn"]) == f"arn:aws:s3:::medlaunch-{name}-mwaa-{ACCOUNT}"
+    assert len(airflow["LoggingConfiguration"]) == 5
     assert all(one["Enabled"] for one in airflow["LoggingConfiguration"].values())
-    assert "KmsKey" in airflow
+    ((key_id, key),) = of_type(found, "AWS::KMS::Key").items()
+    assert text(airflow["KmsKey"]) == f"<{key_id}.Arn>"
+    assert key["Properties"]["EnableKeyRotation"] is True
     assert found["Outputs"]["MwaaEnvironment"]
 
 
