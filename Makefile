@@ -104,12 +104,13 @@ diff-infra: $(INSTALLED) synth ## Show what deploy-infra would change, by change
 	@$(PY) -m deploy changes --env "$(ENV)" --templates $(TEMPLATES)
 
 .PHONY: deploy-infra
-deploy-infra: synth ## Deploy a stack with CloudFormation: ENV=dev STACK=lake PARAMETERS="AlertsEmail=a@b.c"
+deploy-infra: $(INSTALLED) synth ## Deploy a stack with CloudFormation: ENV=dev STACK=lake PARAMETERS="AlertsEmail=a@b.c"
 	@test -n "$(ENV)" || { echo "Which environment? make deploy-infra ENV=dev STACK=lake" >&2; exit 2; }
 	$(VENV)/bin/aws cloudformation deploy --stack-name medlaunch-$(ENV)-$(STACK) \
 		--template-file $(TEMPLATES)/medlaunch-$(ENV)-$(STACK).template.json \
 		--capabilities CAPABILITY_NAMED_IAM --no-fail-on-empty-changeset \
 		$(if $(PARAMETERS),--parameter-overrides $(PARAMETERS)) $(if $(DRY_RUN),--no-execute-changeset)
+	$(if $(DRY_RUN),,@$(PY) -m deploy protect --env "$(ENV)" --stack "$(STACK)" --templates $(TEMPLATES))
 
 ## Work on it
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from deploy import changes, environment, mwaa, package
+from deploy import changes, environment, mwaa, package, protection
 from deploy.aws import AwsFailed
 from medlaunch.settings import SettingsError
 
@@ -46,6 +46,13 @@ def _parser() -> argparse.ArgumentParser:
     one = commands.add_parser("changes", help="what a deployment of the stacks would change")
     one.set_defaults(command=_changes)
     one.add_argument("--env", default="dev", help=f"one of: {', '.join(environment.names())}")
+    one.add_argument("--templates", type=Path, default=changes.TEMPLATES, help="folder of the templates")
+    one = commands.add_parser(
+        "protect", help="have CloudFormation refuse to delete a stack, if it is to be so"
+    )
+    one.set_defaults(command=_protect)
+    one.add_argument("--env", default="dev", help=f"one of: {', '.join(environment.names())}")
+    one.add_argument("--stack", required=True, help="lake or mwaa")
     one.add_argument("--templates", type=Path, default=changes.TEMPLATES, help="folder of the templates")
     return parser
 
@@ -90,6 +97,11 @@ def _mwaa(arguments: argparse.Namespace) -> int:
 
 def _changes(arguments: argparse.Namespace) -> int:
     changes.show(arguments.env, arguments.templates)
+    return 0
+
+
+def _protect(arguments: argparse.Namespace) -> int:
+    protection.protect(arguments.env, arguments.stack, arguments.templates)
     return 0
 
 

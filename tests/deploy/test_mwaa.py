@@ -17,11 +17,12 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 from awscli.clidriver import create_clidriver
 
-from deploy import changes, mwaa, package
+from deploy import changes, mwaa, package, protection
 from deploy.aws import Aws, AwsFailed
 from tests.deploy.mwaa import OUTPUTS
 
@@ -221,6 +222,57 @@ def test_changes_of_stacks_are_shown_and_not_made(
     assert aws("cloudformation").list_change_sets(StackName=f"medlaunch-{name}-lake")["Summaries"] == []
     with pytest.raises(FileNotFoundError, match="make synth"):
         changes.show("nowhere", tmp_path)
+
+
+@pytest.fixture
+def protected(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The stacks that CloudFormation is told to protect. local AWS does not know the call."""
+    told: list[str] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            sent = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+            assert sent["Action"] == ["UpdateTerminationProtection"]
+            assert sent["EnableTerminationProtection"] == ["true"]
+            told.extend(sent["StackName"])
+            answer = (
+                b"<UpdateTerminationProtectionResponse><UpdateTerminationProtectionResult><StackId>id</StackId>"
+                b"</UpdateTerminationProtectionResult></UpdateTerminationProtectionResponse>"
+            )
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_: Any) -> None:
+            """Quiet."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDFORMATION", f"http://127.0.0.1:{server.server_port}")
+        yield told
+        server.shutdown()
+
+
+@pytest.mark.usefixtures("cli")
+def test_what_may_not_be_deleted_is_protected_after_its_deployment(
+    protected: list[str], tmp_path: Path
+) -> None:
+    stacks = {
+        f"medlaunch-{name}-lake": {"properties": {"terminationProtection": value}}
+        for name, value in (("dev", False), ("prod", True))
+    }
+    (tmp_path / "manifest.json").write_text(json.dumps({"artifacts": stacks}))
+    assert not protection.protect("dev", "lake", tmp_path)
+    assert protected == []
+    assert protection.protect("prod", "lake", tmp_path)
+    assert protected == ["medlaunch-prod-lake"]
+    for stack, folder in (("mwaa", tmp_path), ("lake", tmp_path / "nowhere")):
+        with pytest.raises(FileNotFoundError, match=f"no stack medlaunch-prod-{stack}.*make synth"):
+            protection.protect("prod", stack, folder)
+    # The command that deploys is the one that protects.
+    target = (ROOT / "Makefile").read_text().split("\ndeploy-infra:", 1)[1].split("\n\n", 1)[0]
+    assert 'deploy protect --env "$(ENV)" --stack "$(STACK)"' in target
 
 
 @dataclass

@@ -1,0 +1,40 @@
+"""Stacks that CloudFormation refuses to delete.
+
+No template can say so: it is a setting of the deployed stack. CDK writes it into the manifest beside the templates, for
+its own command line, which is not used here.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from deploy.aws import Aws
+
+
+def protect(name: str, stack: str, templates: Path) -> bool:
+    """Protect a deployed stack, if its environment wants that; returns whether it does.
+
+    What somebody has protected by hand stays protected.
+
+    Args:
+        name: of the environment.
+        stack: ``lake`` or ``mwaa``.
+        templates: folder that `make synth` has written.
+
+    Raises:
+        AwsFailed: if CloudFormation refuses.
+        FileNotFoundError: if the manifest does not know the stack.
+    """
+    full = f"medlaunch-{name}-{stack}"
+    manifest = templates / "manifest.json"
+    artifacts = json.loads(manifest.read_text(encoding="utf-8"))["artifacts"] if manifest.is_file() else {}
+    if full not in artifacts:
+        raise FileNotFoundError(f"{manifest} has no stack {full}. Write it: make synth")
+    if not artifacts[full]["properties"].get("terminationProtection"):
+        return False
+    Aws().do(
+        *("cloudformation", "update-termination-protection", "--stack-name", full),
+        "--enable-termination-protection",
+    )
+    return True
