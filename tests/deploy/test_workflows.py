@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,72 @@ def test_permissions_are_minimal(name: str) -> None:
         assert not extra or job.get("environment"), job_name
     assert "secrets." not in (FOLDER / "workflows" / name).read_text()
     assert "pull_request_target" not in PARSED[name].get(True, {})  # YAML reads `on` as true
+
+
+def assuming() -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """The jobs that assume a role, and the step that does."""
+    for name in PARSED:
+        for _, job in jobs(name):
+            for step in job.get("steps", []):
+                if "aws-actions/configure-aws-credentials@" in step.get("uses", ""):
+                    yield job, step["with"]
+
+
+def test_roles_are_assumed_by_openid_connect_for_as_long_as_the_job_may_take() -> None:
+    for job, given in assuming():
+        assert job["permissions"]["id-token"] == "write"
+        assert set(given) <= {"role-to-assume", "aws-region", "role-duration-seconds"}, "no keys"
+        assert re.fullmatch(r"\$\{\{ vars\.AWS_\w+_ROLE \}\}", given["role-to-assume"])
+        # An hour, unless one asks for more.
+        assert given.get("role-duration-seconds", 3600) >= job["timeout-minutes"] * 60
+
+
+def test_the_documented_roles_are_those_that_the_workflows_assume(
+    aws: Callable[[str], Any], aws_url: str
+) -> None:
+    """docs/deploy.md's commands, run as they stand."""
+    document = (ROOT / "docs/deploy.md").read_text(encoding="utf-8")
+    (commands,) = [
+        block
+        for block in re.findall(r"^```bash\n(.*?)^```", document, re.DOTALL | re.MULTILINE)
+        if "create-open-id-connect-provider" in block
+    ]
+    subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", commands.replace(".venv/bin/aws", "aws")],
+        env={
+            **os.environ,
+            "AWS_ENDPOINT_URL": aws_url,
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        },
+        capture_output=True,
+        check=True,
+    )
+    iam, issuer = aws("iam"), "token.actions.githubusercontent.com"
+    trusted: dict[str, str] = {}
+    for name in ("medlaunch-deploy-dev", "medlaunch-changes-dev"):
+        role = iam.get_role(RoleName=name)["Role"]
+        (statement,) = role["AssumeRolePolicyDocument"]["Statement"]
+        assert statement["Action"] == "sts:AssumeRoleWithWebIdentity"
+        provider = iam.get_open_id_connect_provider(
+            OpenIDConnectProviderArn=statement["Principal"]["Federated"]
+        )
+        assert (provider["Url"], provider["ClientIDList"]) == (issuer, ["sts.amazonaws.com"])
+        only = statement["Condition"]["StringEquals"]
+        assert set(only) == {f"{issuer}:aud", f"{issuer}:sub"}
+        assert only[f"{issuer}:aud"] == "sts.amazonaws.com"
+        repository, _, environment = only[f"{issuer}:sub"].partition(":environment:")
+        assert repository == "repo:owner/medlaunch"
+        trusted[environment] = name
+        asked = [given.get("role-duration-seconds", 0) for _, given in assuming()]
+        assert role["MaxSessionDuration"] >= max(asked)
+    assert {job["environment"] for job, _ in assuming()} == {*trusted, "prod"}
+    # A pull request may look, and do nothing else.
+    changes = iam.get_role_policy(RoleName=trusted["dev-changes"], PolicyName=trusted["dev-changes"])
+    actions = {action for one in changes["PolicyDocument"]["Statement"] for action in one["Action"]}
+    assert actions == {
+        f"cloudformation:{one}"
+        for one in ("CreateChangeSet", "DescribeChangeSet", "DeleteChangeSet", "DescribeStacks")
+    }
 
 
 @every_workflow
