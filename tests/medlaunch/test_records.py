@@ -387,18 +387,21 @@ def test_a_gzip_under_a_plain_name_is_read_as_what_it_is() -> None:
     assert len(read(gzip.compress(CONTENT), "x.jsonl")) == 5000
 
 
+# Names of their own: gzip writes the time into its bytes, and pytest short bytes into the names of tests.
 @pytest.mark.parametrize(
     "damaged",
     [
-        CONTENT,
-        b"",
-        gzip.compress(CONTENT)[:-1],
-        gzip.compress(CONTENT)[:40],
-        gzip.compress(CONTENT)[:5],
-        gzip.compress(CONTENT) + b"trailing garbage",
-        gzip.compress(CONTENT)[:-6] + b"\0\0" + gzip.compress(CONTENT)[-4:],
-        gzip.compress(CONTENT).replace(b"\x1f\x8b\x08", b"\x1f\x8b\x07"),
-        zlib.compress(CONTENT),
+        pytest.param(CONTENT, id="plain"),
+        pytest.param(b"", id="empty"),
+        pytest.param(gzip.compress(CONTENT)[:-1], id="without its last byte"),
+        pytest.param(gzip.compress(CONTENT)[:40], id="its beginning"),
+        pytest.param(gzip.compress(CONTENT)[:5], id="half a header"),
+        pytest.param(gzip.compress(CONTENT) + b"trailing garbage", id="more behind it"),
+        pytest.param(
+            gzip.compress(CONTENT)[:-6] + b"\0\0" + gzip.compress(CONTENT)[-4:], id="another checksum"
+        ),
+        pytest.param(gzip.compress(CONTENT).replace(b"\x1f\x8b\x08", b"\x1f\x8b\x07"), id="another method"),
+        pytest.param(zlib.compress(CONTENT), id="zlib"),
     ],
 )
 def test_a_damaged_gzip_is_unreadable_as_a_whole(damaged: bytes) -> None:
