@@ -89,7 +89,7 @@ def deploy(
     if target.environment:
         _update(aws, target.environment, versions)
     else:
-        print("No environment is named: MWAA's stack can be deployed now, it finds its files.", flush=True)
+        print("No environment is named. MWAA's stack can be deployed once its files are there.", flush=True)
 
 
 def find_target(outputs: Mapping[str, str]) -> Target:

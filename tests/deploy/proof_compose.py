@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -83,6 +84,11 @@ class Containers:
             f"SELECT facility_id FROM facility_metrics WHERE snapshot_date = DATE '{day}' ORDER BY 1",
         )
         return [str(row["facility_id"]) for row in rows]
+
+    def task_log(self, run: str, task: str, map_index: int = -1) -> str:
+        """The log of a task's first try, as the UI shows it."""
+        place = f"/dags/{DAG}/dagRuns/{quote(run, safe='')}/taskInstances/{task}/logs/1"
+        return json.dumps(self.airflow.get(place, map_index=map_index))
 
     def wait_until_published(self, day: str, *ids: int) -> None:
         wanted = {f"FAC{number:07d}" for number in ids}
@@ -171,6 +177,20 @@ def test_samples_are_published_without_a_click(containers: Containers) -> None:
     containers.wait(lambda: not containers.landing(), "the samples to be processed")
     for day in facilities.DEFAULT_SNAPSHOTS:
         assert len(containers.published(str(day))) > SAMPLES / 2
+
+
+def test_the_logs_of_tasks_are_there_to_read(containers: Containers) -> None:
+    """Written by the scheduler's container, read by the API server's."""
+
+    def ended() -> list[str]:
+        return [one["dag_run_id"] for one in containers.airflow.runs(DAG) if one["state"] == "success"]
+
+    containers.wait(ended, "a run to end")
+    run = ended()[0]
+    for task in ("claim_uploads", "load_bronze", "publish_results"):
+        number = 0 if task == "load_bronze" else -1  # mapped over groups of files
+        log = containers.task_log(run, task, number)
+        assert f'"step":"{task}"' in log.replace("\\", ""), log[-2000:]
 
 
 def test_an_upload_is_published(containers: Containers) -> None:
