@@ -181,6 +181,30 @@ def test_what_they_run_exists(name: str) -> None:
     assert named or all("uses" in job for _, job in jobs(name))
 
 
+def test_everything_that_is_pinned_is_looked_after() -> None:
+    updates = yaml.safe_load((FOLDER / "dependabot.yml").read_text())["updates"]
+    where = {
+        (one["package-ecosystem"], folder)
+        for one in updates
+        for folder in one.get("directories", [one.get("directory")])
+    }
+    tracked = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    kinds = {
+        "requirements.in": "pip",
+        "pyproject.toml": "pip",
+        "Dockerfile": "docker",
+        "docker-compose.yaml": "docker-compose",
+    }
+    pinned = {
+        (kinds[file.name], f"/{file.parent.as_posix()}".removesuffix("/."))
+        for file in map(Path, tracked)
+        if file.name in kinds
+    }
+    assert where == {(kind, folder or "/") for kind, folder in pinned} | {("github-actions", "/")}
+
+
 def test_what_is_promised_runs() -> None:
     checks = PARSED["checks.yml"]["jobs"]
     assert checks["test"]["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13"]
