@@ -138,7 +138,7 @@ class AthenaSqlOperator(AthenaOperator):
         s3 = s3_client(self.aws_conn_id)
         if self.target:
             if context["ti"].try_number > 1:
-                self._stop_what_still_writes(lake.s3_uri(settings().bucket, self.target))
+                self._stop_earlier_tries(lake.s3_uri(settings().bucket, self.target))
             delete_prefix(s3, settings().bucket, self.target)
         try:
             query_id = super().execute(context)
@@ -156,8 +156,11 @@ class AthenaSqlOperator(AthenaOperator):
         _tell_statistics(context, [query_statistics(self.hook, query_id)], self.target)
         return query_id
 
-    def _stop_what_still_writes(self, target: str) -> None:
-        """Stop the query of an earlier try whose process was killed: it would write beside this one's."""
+    def _stop_earlier_tries(self, mark: str) -> None:
+        """Stop queries of an earlier try whose process was killed: they would write beside this one's.
+
+        ``mark`` is what the text of such a query has in it, and that of no other one.
+        """
         athena: Any = self.hook.get_conn()
         pages = athena.get_paginator("list_query_executions").paginate(
             WorkGroup=self.workgroup, PaginationConfig={"MaxItems": _PAGES_OF_QUERIES * 50, "PageSize": 50}
@@ -168,7 +171,7 @@ class AthenaSqlOperator(AthenaOperator):
             found = athena.batch_get_query_execution(QueryExecutionIds=page["QueryExecutionIds"])
             for one in found["QueryExecutions"]:
                 state = one["Status"]["State"]
-                if target in one["Query"] and state in AthenaHook.INTERMEDIATE_STATES:
+                if mark in one["Query"] and state in AthenaHook.INTERMEDIATE_STATES:
                     query_id = one["QueryExecutionId"]
                     log.warning("Stopping query %s, which an earlier try has left %s", query_id, state)
                     self.hook.stop_query(query_id)
@@ -187,13 +190,21 @@ class AthenaPrepareOperator(AthenaSqlOperator):
     def __init__(self, *, stages: Sequence[Sequence[str]], **kwargs: Any) -> None:
         super().__init__(sql=stages[0][0], **kwargs)
         self.stages = stages
+        self._mark = ""
         self._running: list[str] = []
 
     def render_template_fields(self, context: Context, jinja_env: Any = None) -> None:
         AthenaOperator.render_template_fields(self, context, jinja_env)
-        self.query = ";\n\n".join(render(name, {}) for stage in self.stages for name in stage)
+        # DDL names no run by itself. A comment /* ... */ is no part of Athena's DDL, lines of their own are.
+        self._mark = f"-- run={lake.run_key(context['run_id'])} of {self.dag_id}"
+        self.query = ";\n\n".join(self._statement(name) for stage in self.stages for name in stage)
+
+    def _statement(self, name: str) -> str:
+        return f"{self._mark}\n{render(name, {})}"
 
     def execute(self, context: Context) -> None:
+        if context["ti"].try_number > 1:
+            self._stop_earlier_tries(self._mark)
         try:
             statistics = [one for number in range(len(self.stages)) for one in self._run_stage(number)]
         except Exception:
@@ -207,7 +218,7 @@ class AthenaPrepareOperator(AthenaSqlOperator):
         where = {"Catalog": self.catalog} | ({"Database": settings().database} if number else {})
         started = []
         for name in self.stages[number]:
-            query_id = self.hook.run_query(render(name, {}), where, {}, None, self.workgroup)
+            query_id = self.hook.run_query(self._statement(name), where, {}, None, self.workgroup)
             self._running.append(query_id)
             started.append((name, query_id))
         for name, query_id in started:
