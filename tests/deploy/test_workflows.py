@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import os
+import io
 import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from awscli.clidriver import create_clidriver
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".github"
@@ -112,25 +114,29 @@ def test_roles_are_assumed_by_openid_connect_for_as_long_as_the_job_may_take() -
 
 
 def test_the_documented_roles_are_those_that_the_workflows_assume(
-    aws: Callable[[str], Any], aws_url: str
+    aws: Callable[[str], Any], aws_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """docs/deploy.md's commands, run as they stand."""
+    """docs/deploy.md's commands, run as they stand: the shell's by a shell, the AWS CLI's in this process."""
     document = (ROOT / "docs/deploy.md").read_text(encoding="utf-8")
     (commands,) = [
         block
         for block in re.findall(r"^```bash\n(.*?)^```", document, re.DOTALL | re.MULTILINE)
         if "create-open-id-connect-provider" in block
     ]
+    said = tmp_path / "said"
+    account = "123456789012"  # what the only question asks for
+    cli = f"cli() {{ printf '%s\\0' \"$@\" END >>{said}; echo {account}; }}\n"
     subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", commands.replace(".venv/bin/aws", "aws")],
-        env={
-            **os.environ,
-            "AWS_ENDPOINT_URL": aws_url,
-            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
-        },
+        ["bash", "-euo", "pipefail", "-c", cli + commands.replace(".venv/bin/aws", "cli")],
         capture_output=True,
         check=True,
     )
+    monkeypatch.setenv("AWS_ENDPOINT_URL", aws_url)
+    for call in said.read_text().removesuffix("\0").removesuffix("END").split("\0END\0"):
+        with redirect_stdout(io.StringIO()) as answer:
+            assert create_clidriver().main(call.removesuffix("\0").split("\0")) == 0
+        if call.startswith("sts"):
+            assert answer.getvalue().strip() == account
     iam, issuer = aws("iam"), "token.actions.githubusercontent.com"
     trusted: dict[str, str] = {}
     for name in ("medlaunch-deploy-dev", "medlaunch-changes-dev"):
