@@ -93,7 +93,7 @@ def cast(e: E, t: Type) -> E:
 def coerce(c: Compiler, e: E, t: Type, node: exp.Expression) -> E:
     """CAST(e AS t). Raises TYPE_MISMATCH where Trino has no such cast."""
     if t.base == "timestamp with time zone" and isinstance(e.value, str) and _ZONED.fullmatch(e.value):
-        return zoned_literal(e.value, t.p or 0, c, node)
+        return zoned_literal(e.value, t.p or 0, c, node, cast=True)
     if t.base == "timestamp with time zone" and e.type.base == t.base:
         t = replace(t, zone=e.type.zone)
     if not _castable(e.type, t):
@@ -107,13 +107,18 @@ _ZONED = re.compile(
 )
 
 
-def zoned_literal(text: str, p: int, c: Compiler, node: exp.Expression) -> E:
-    """A timestamp with time zone that the query spells out; without a zone it is in UTC, the session's."""
+def zoned_literal(text: str, p: int, c: Compiler, node: exp.Expression, *, cast: bool = False) -> E:
+    """A timestamp with time zone that the query spells out; without a zone it is in UTC, the session's.
+
+    A time that the zone's clocks skip is no literal; a cast takes it for the time after the gap.
+    """
     m = _ZONED.fullmatch(text)
     zone = zones.canonical(m.group(3)) if m is not None and m.group(3) else zones.UTC
     if m is None or zone is None:
         raise c.fail("INVALID_LITERAL", f"'{text}' is not a valid TIMESTAMP literal", node)
     day, clock = m.group(1), m.group(2) or "00:00"
+    if not cast and not zones.exists(f"{day} {clock}", zone):
+        raise c.fail("INVALID_LITERAL", f"'{text}' is not a valid TIMESTAMP literal", node)
     digits = len(clock.partition(".")[2])
     if max(p, digits) > 6:
         raise not_supported(f"TIMESTAMP '{text}', finer than microseconds,")
@@ -127,7 +132,9 @@ def _castable(a: Type, b: Type) -> bool:
     if a.base in ("array", "map", "row") and b.base == a.base:
         return len(a.args) == len(b.args) and all(map(_castable, a.args, b.args))
     if b.base == "json":
-        return not a.base.startswith("interval") and a.base not in ("varbinary", "uuid", "time")
+        return not a.base.startswith("interval") and a.base not in (
+            "varbinary", "uuid", "time", "timestamp with time zone",
+        )  # fmt: skip
     if a.base == "json":
         return b.base in ("varchar", "boolean", *ty.NUMERIC) or (
             b.base in ("array", "map", "row") and all(_castable(a, x) for x in b.args)
@@ -135,6 +142,8 @@ def _castable(a: Type, b: Type) -> bool:
     text = ("varchar", "char")
     if a.base in ("array", "map", "row") or b.base in ("array", "map", "row"):
         return False
+    if b.base == "char":
+        return a.base in text
     if b.base in text:
         return a.base != "varbinary"
     if a.base in text:
@@ -246,9 +255,7 @@ def _parse(sql: str, b: Type, d: str) -> str:
     message = f"'Cannot cast ''' || {sql} || ''' to {name}'"
     code = "INVALID_CAST_ARGUMENT"
     if b.base in ty.INTEGERS:
-        return _fails(
-            f"regexp_full_match({sql}, '[+-]?[0-9]+')", sql, f"CAST({sql} AS {d})", code, message, d
-        )
+        return whole_number(sql, d, raise_sql(code, message, d))
     if b.base in ("double", "real"):
         test = f"regexp_full_match({sql}, '\\s*([+-]?([0-9]+\\.?[0-9]*|\\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?(NaN|Infinity))\\s*')"
         return _fails(test, sql, f"CAST({sql} AS {d})", code, message, d)
@@ -263,10 +270,13 @@ def _parse(sql: str, b: Type, d: str) -> str:
     if b.base == "date":
         # https://trino.io/docs/435/language/types.html#date
         message = f"'Value cannot be cast to date: ' || {sql}"
-        test = f"regexp_full_match({sql}, '\\s*[+-]?[0-9]{{4,}}-[0-9]{{1,2}}-[0-9]{{1,2}}\\s*')"
-        # The usual form first: the regular expression costs more than the cast.
-        slowly = _fails(test, sql, f"CAST({sql} AS DATE)", code, message, d)
-        return f"CASE WHEN {sql} LIKE '____-__-__' THEN CAST({sql} AS DATE) ELSE {slowly} END"
+        test = f"regexp_full_match({sql}, '\\s*[+-]?[0-9]+-[0-9]{{1,2}}-[0-9]{{1,2}}\\s*')"
+        # The usual form first: the regular expression costs more than the cast. DuckDB's own reads on after a day
+        # of one digit, so what it has read must be what is written.
+        read = f"TRY_CAST({sql} AS DATE)"
+        unsigned = f"regexp_replace({sql}, '^\\s*[+]', '')"
+        slowly = _fails(test, sql, f"CAST({unsigned} AS DATE)", code, message, d)
+        return f"CASE WHEN CAST({read} AS VARCHAR) = {sql} AND {sql} < ':' THEN {read} ELSE {slowly} END"
     if b.base == "timestamp":
         message = f"'Value cannot be cast to timestamp: ' || {sql}"
         test = f"regexp_full_match({sql}, '[0-9]{{4,}}-[0-9]{{1,2}}-[0-9]{{1,2}}( [0-9]{{1,2}}:[0-9]{{1,2}}(:[0-9]{{1,2}}(\\.[0-9]+)?)?)?')"
@@ -287,6 +297,16 @@ def _parse(sql: str, b: Type, d: str) -> str:
             d,
         )
     return f"CAST({sql} AS {d})"
+
+
+def whole_number(sql: str, d: str, bad: str) -> str:
+    """A text as an integer of the DuckDB type `d`; `bad` where it is none. DuckDB's cast would take 1.5 for 2."""
+    # The usual form first: the regular expression costs more than the cast and its way back.
+    read = f"TRY_CAST({sql} AS {d})"
+    return (
+        f"CASE WHEN CAST({read} AS VARCHAR) = {sql} THEN {read} "
+        f"WHEN {sql} IS NULL OR regexp_full_match({sql}, '[+-]?[0-9]+') THEN CAST({sql} AS {d}) ELSE {bad} END"
+    )
 
 
 def cast_text(sql: str, t: Type) -> str:
@@ -336,7 +356,8 @@ def to_json(sql: str, t: Type) -> str:
     """CAST(x AS JSON) (https://trino.io/docs/435/functions/json.html#cast-to-json)."""
     if t.base == "json":
         return sql
-    return f"CAST({_json(sql, t)} AS VARCHAR)"
+    made = f"CAST({_json(sql, t)} AS VARCHAR)"
+    return f"trino_json_text({made})" if _has_text(t) else made
 
 
 def _json(sql: str, t: Type) -> str:
@@ -345,7 +366,9 @@ def _json(sql: str, t: Type) -> str:
     if t.base == "json":
         return f"CAST({sql} AS JSON)"
     if t.base == "array":
-        return f"to_json(list_transform({sql}, lambda {v}: {_json(v, t.args[0])}))"
+        # to_json of a list would write 1.50 as 1.5.
+        items = f"list_transform({sql}, lambda {v}: coalesce(CAST({_json(v, t.args[0])} AS VARCHAR), 'null'))"
+        return f"CASE WHEN {sql} IS NULL THEN NULL ELSE CAST('[' || coalesce(array_to_string({items}, ','), '') || ']' AS JSON) END"
     if t.base == "map":
         key = to_varchar(f"{v}.key", t.args[0])
         value = _json(f"{v}.value", t.args[1])
@@ -363,7 +386,8 @@ def _json(sql: str, t: Type) -> str:
         body = " || ',' || ".join(parts)
         return f"CASE WHEN {sql} IS NULL THEN NULL ELSE CAST('{{' || {body} || '}}' AS JSON) END"
     if t.base in ("double", "real"):
-        return f"CAST(trino_double_text(CAST({sql} AS VARCHAR)) AS JSON)"
+        text = f"trino_double_text(CAST({sql} AS VARCHAR))"
+        return f"CASE WHEN isfinite({sql}) THEN CAST({text} AS JSON) ELSE to_json({text}) END"
     if t.base == "decimal":
         # With all of its digits.
         return f"CAST({to_varchar(sql, t)} AS JSON)"
@@ -406,10 +430,16 @@ def from_json(sql: str, t: Type) -> str:
                 f"'{name}': " + from_json(f"coalesce({exact}, json_extract({j}, '$.\"' || {key} || '\"'))", a)
             )
         return (
-            f"CASE json_type({j}) WHEN 'ARRAY' THEN {{{', '.join(by_index)}}} "
-            f"WHEN 'OBJECT' THEN {{{', '.join(by_name)}}} END"
+            f"CASE WHEN {sql} IS NULL OR json_type({j}) = 'NULL' THEN NULL "
+            f"WHEN json_type({j}) = 'ARRAY' AND json_array_length({j}) = {len(t.args)} THEN {{{', '.join(by_index)}}} "
+            f"WHEN json_type({j}) = 'OBJECT' THEN {{{', '.join(by_name)}}} ELSE {_no_row(sql, t)} END"
         )
     return f"CAST({j} AS {duckdb_type(t)})"
+
+
+def _no_row(sql: str, t: Type) -> str:
+    message = f"'Cannot cast to {t}. Expected a json array of {len(t.args)} or object, but got ' || {sql}"
+    return raise_sql("INVALID_CAST_ARGUMENT", message, duckdb_type(t))
 
 
 def _has_text(t: Type) -> bool:
@@ -470,6 +500,7 @@ MACROS = [
         WHEN t IN ('nan', '-nan') THEN 'NaN'
         WHEN t = 'inf' THEN 'Infinity'
         WHEN t = '-inf' THEN '-Infinity'
+        WHEN t IN ('5e-324', '-5e-324') THEN replace(t, '5e', '4.9E')
         WHEN abs(CAST(t AS DOUBLE)) >= 1e7 OR (CAST(t AS DOUBLE) <> 0 AND abs(CAST(t AS DOUBLE)) < 1e-3)
         THEN trino_scientific(CASE WHEN t LIKE '-%' THEN '-' ELSE '' END, ltrim(t, '-'))
         ELSE t END
@@ -480,13 +511,32 @@ MACROS = [
         WHEN t IN ('nan', '-nan') THEN 'NaN'
         WHEN t = 'inf' THEN 'Infinity'
         WHEN t = '-inf' THEN '-Infinity'
-        WHEN CAST(t AS DOUBLE) = 0 THEN '0E0'
+        WHEN CAST(t AS DOUBLE) = 0 THEN CASE WHEN t LIKE '-%' THEN '-0E0' ELSE '0E0' END
+        WHEN t IN ('5e-324', '-5e-324') THEN replace(t, '5e', '4.9E')
         ELSE trino_scientific(CASE WHEN t LIKE '-%' THEN '-' ELSE '' END, ltrim(t, '-')) END
     """,
-    # A step of Newton's after DuckDB's cbrt, which is off by a bit: that of 27 is 3.0000000000000004.
+    "CREATE OR REPLACE MACRO trino_ln(x) AS CASE WHEN x < 0 THEN CAST('NaN' AS DOUBLE) WHEN x = 0 THEN CAST('-Infinity' AS DOUBLE) ELSE ln(x) END",
+    # Buckets between two bounds, in either order.
+    r"""
+    CREATE OR REPLACE MACRO trino_bucket(x, a, b, n) AS
+        CASE WHEN x < a THEN 0 WHEN x >= b THEN n + 1 ELSE CAST(floor(n * (x - a) / (b - a) + 1) AS BIGINT) END
+    """,
+    r"""
+    CREATE OR REPLACE MACRO trino_width_bucket(x, a, b, n) AS
+        CASE WHEN a > b THEN n + 1 - trino_bucket(x, b, a, n) ELSE trino_bucket(x, a, b, n) END
+    """,
+    # Characters beyond the 16 bits of Java's are written as two escapes.
+    r"""
+    CREATE OR REPLACE MACRO trino_json_text(t) AS CASE
+        WHEN strlen(t) = length(t) OR NOT regexp_matches(t, '[\x{10000}-\x{10FFFF}]') THEN t
+        ELSE array_to_string(list_transform(regexp_extract_all(t, '(?s).'), lambda λc: CASE WHEN unicode(λc) < 65536 THEN λc
+            ELSE format('\u{:04X}\u{:04X}', 55232 + unicode(λc) // 1024, 56320 + unicode(λc) % 1024) END), '') END
+    """,
+    # DuckDB's cbrt is off by a bit: that of 27 is 3.0000000000000004. A step of Newton's after it, if that is nearer.
+    "CREATE OR REPLACE MACRO trino_nearer_cbrt(x, a, b) AS CASE WHEN abs(b * b * b - x) < abs(a * a * a - x) THEN b ELSE a END",
     r"""
     CREATE OR REPLACE MACRO trino_cbrt(x) AS CASE WHEN x = 0 OR isinf(x) OR isnan(x) THEN x
-        ELSE cbrt(x) - (cbrt(x) * cbrt(x) * cbrt(x) - x) / (3 * cbrt(x) * cbrt(x)) END
+        ELSE trino_nearer_cbrt(x, cbrt(x), cbrt(x) - (cbrt(x) * cbrt(x) * cbrt(x) - x) / (3 * cbrt(x) * cbrt(x))) END
     """,
     # '2 03:04:05.006' (https://trino.io/docs/435/language/types.html#interval-day-to-second)
     r"""

@@ -71,8 +71,8 @@ replace(varchar, varchar): varchar = replace({0}, {1}, '')
 replace(varchar, varchar, varchar): varchar = CASE WHEN {1} <> '' THEN replace({0}, {1}, {2}) WHEN {0} = '' THEN {2} ELSE {2} || array_to_string(regexp_extract_all({0}, '(?s).'), {2}) || {2} END
 starts_with(varchar, varchar): boolean = starts_with({0}, {1})
 strpos(varchar, varchar): bigint = CAST(instr({0}, {1}) AS BIGINT)
-strpos(varchar, varchar, bigint): bigint = trino_strpos({0}, {1}, {2})
-split(varchar, varchar, bigint): array(varchar) = trino_split({0}, {1}, {2})
+strpos(varchar, varchar, bigint): bigint = CASE WHEN {2} = 0 THEN FAIL(INVALID_FUNCTION_ARGUMENT|'instance' must be a positive or negative number.|BIGINT) ELSE trino_strpos({0}, {1}, {2}) END
+split(varchar, varchar, bigint): array(varchar) = CASE WHEN {2} <= 0 THEN FAIL(INVALID_FUNCTION_ARGUMENT|Limit must be positive|VARCHAR[]) WHEN {1} = '' THEN FAIL(INVALID_FUNCTION_ARGUMENT|The delimiter may not be the empty string|VARCHAR[]) ELSE trino_split({0}, {1}, {2}) END
 soundex(varchar): varchar = py_soundex({0})
 luhn_check(varchar): boolean = py_luhn_check({0})
 human_readable_seconds(double): varchar = py_human_readable_seconds({0})
@@ -148,16 +148,16 @@ sqrt(double): double = CASE WHEN {0} < 0 THEN CAST('NaN' AS DOUBLE) ELSE sqrt({0
 cbrt(double): double = trino_cbrt({0})
 exp(double): double = exp({0})
 ln(double): double = CASE WHEN {0} < 0 THEN CAST('NaN' AS DOUBLE) WHEN {0} = 0 THEN CAST('-Infinity' AS DOUBLE) ELSE ln({0}) END
-log2(double): double = CASE WHEN {0} < 0 THEN CAST('NaN' AS DOUBLE) WHEN {0} = 0 THEN CAST('-Infinity' AS DOUBLE) ELSE log2({0}) END
+log2(double): double = CASE WHEN {0} < 0 THEN CAST('NaN' AS DOUBLE) WHEN {0} = 0 THEN CAST('-Infinity' AS DOUBLE) ELSE ln({0}) / ln(CAST(2 AS DOUBLE)) END
 log10(double): double = CASE WHEN {0} < 0 THEN CAST('NaN' AS DOUBLE) WHEN {0} = 0 THEN CAST('-Infinity' AS DOUBLE) ELSE log10({0}) END
-log(double, double): double = ln({1}) / ln({0})
+log(double, double): double = trino_ln({1}) / trino_ln({0})
 power(double, double): double = pow({0}, {1})
 pow(double, double): double = pow({0}, {1})
 degrees(double): double = degrees({0})
 radians(double): double = radians({0})
-sin(double): double = sin({0})
-cos(double): double = cos({0})
-tan(double): double = tan({0})
+sin(double): double = CASE WHEN isinf({0}) THEN CAST('NaN' AS DOUBLE) ELSE sin({0}) END
+cos(double): double = CASE WHEN isinf({0}) THEN CAST('NaN' AS DOUBLE) ELSE cos({0}) END
+tan(double): double = CASE WHEN isinf({0}) THEN CAST('NaN' AS DOUBLE) ELSE tan({0}) END
 asin(double): double = asin({0})
 acos(double): double = acos({0})
 atan(double): double = atan({0})
@@ -176,7 +176,7 @@ bitwise_and(bigint, bigint): bigint = ({0} & {1})
 bitwise_or(bigint, bigint): bigint = ({0} | {1})
 bitwise_xor(bigint, bigint): bigint = xor({0}, {1})
 bitwise_not(bigint): bigint = (~{0})
-$width_bucket(double, double, double, bigint): bigint = CAST(CASE WHEN {0} < {1} THEN 0 WHEN {0} >= {2} THEN {3} + 1 ELSE floor(({0} - {1}) / (({2} - {1}) / {3})) + 1 END AS BIGINT)
+$width_bucket(double, double, double, bigint): bigint = CASE WHEN {3} <= 0 THEN FAIL(INVALID_FUNCTION_ARGUMENT|bucketCount must be greater than 0|BIGINT) WHEN isnan({0}) THEN FAIL(INVALID_FUNCTION_ARGUMENT|operand must not be NaN|BIGINT) WHEN NOT isfinite({1}) THEN FAIL(INVALID_FUNCTION_ARGUMENT|first bound must be finite|BIGINT) WHEN NOT isfinite({2}) THEN FAIL(INVALID_FUNCTION_ARGUMENT|second bound must be finite|BIGINT) WHEN {1} = {2} THEN FAIL(INVALID_FUNCTION_ARGUMENT|bounds cannot equal each other|BIGINT) ELSE trino_width_bucket({0}, {1}, {2}, {3}) END
 
 year(temporal): bigint = year({0})
 month(temporal): bigint = month({0})
@@ -211,7 +211,7 @@ to_unixtime(timestamptz): double = epoch({0})
 from_iso8601_date(varchar): date = CASE WHEN {0} IS NULL OR regexp_full_match({0}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}') THEN CAST({0} AS DATE) WHEN regexp_full_match({0}, '[0-9]{{4}}-[0-9]{{2}}') THEN CAST({0} || '-01' AS DATE) WHEN regexp_full_match({0}, '[0-9]{{4}}') THEN CAST({0} || '-01-01' AS DATE) WHEN regexp_full_match({0}, '[0-9]{{4}}-[0-9]{{3}}') THEN CAST(strptime({0}, '%Y-%j') AS DATE) WHEN regexp_full_match({0}, '[0-9]{{4}}-W[0-9]{{2}}(-[1-7])?') THEN CAST(strptime(CASE WHEN length({0}) = 8 THEN {0} || '-1' ELSE {0} END, '%G-W%V-%u') AS DATE) ELSE FAILSQL(INVALID_FUNCTION_ARGUMENT|'Invalid format: "' \|\| {0} \|\| '"'|DATE) END
 $from_iso8601_timestamp(varchar): timestamptz = CASE WHEN {0} IS NULL OR regexp_full_match({0}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}(T[0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}([.,][0-9]{{1,9}})?)?(Z|[+-]00:?00)?)?') THEN (CAST(regexp_replace(replace({0}, ',', '.'), '(Z|[+-]00:?00)$', '') AS TIMESTAMP) AT TIME ZONE 'UTC') ELSE FAILSQL(NOT_SUPPORTED|'from_iso8601_timestamp of "' \|\| {0} \|\| '": in local_aws a column of such texts has to be in UTC'|TIMESTAMPTZ) END
 
-$json_parse(varchar): json = CASE WHEN {0} IS NULL OR json_valid({0}) THEN CASE WHEN regexp_matches({0}, '[{{.eE]') THEN py_json_canonical({0}) ELSE CAST(json({0}) AS VARCHAR) END ELSE FAILSQL(INVALID_FUNCTION_ARGUMENT|'Cannot convert value to JSON: ''' \|\| {0} \|\| ''''|VARCHAR) END
+$json_parse(varchar): json = CASE WHEN {0} IS NULL OR json_valid({0}) THEN CASE WHEN regexp_matches({0}, '[{{.eE]') THEN py_json_canonical({0}) ELSE trino_json_text(CAST(json({0}) AS VARCHAR)) END ELSE FAILSQL(INVALID_FUNCTION_ARGUMENT|'Cannot convert value to JSON: ''' \|\| {0} \|\| ''''|VARCHAR) END
 json_format(json): varchar = {0}
 json_array_length(text): bigint = CASE WHEN json_valid({0}) AND json_type({0}) = 'ARRAY' THEN CAST(json_array_length({0}) AS BIGINT) END
 is_json_scalar(text): boolean = CASE WHEN json_valid({0}) THEN json_type({0}) NOT IN ('OBJECT', 'ARRAY') END
@@ -296,6 +296,30 @@ def special(*names: str) -> Callable[[Scalar], Scalar]:
 
 def call(c: Compiler, name: str, args: list[E], node: exp.Expression) -> E:
     """A scalar function applied to compiled arguments."""
+    if name in _STRICT:
+        return _strict(args, _call(c, name, args, node))
+    return _call(c, name, args, node)
+
+
+# Functions whose SQL would answer, or fail, although an argument is NULL.
+_STRICT = {
+    "substr", "lpad", "rpad", "split", "split_part", "slice", "zip", "trim_array", "width_bucket", "ngrams",
+    "combinations", "split_to_map", "split_to_multimap", "bitwise_left_shift", "bitwise_right_shift",
+    "bitwise_right_shift_arithmetic",
+}  # fmt: skip
+
+
+def _strict(args: list[E], result: E) -> E:
+    """The result of a function that is NULL where any of its arguments is."""
+    nulls = [f"{a.sql} IS NULL" for a in args if a.value is None]
+    return (
+        replace(result, sql=f"CASE WHEN {' OR '.join(nulls)} THEN NULL ELSE {result.sql} END")
+        if nulls
+        else result
+    )
+
+
+def _call(c: Compiler, name: str, args: list[E], node: exp.Expression) -> E:
     handler = SPECIAL.get(name)
     if handler is not None:
         return handler(c, args, node)
@@ -370,6 +394,10 @@ def arithmetic(c: Compiler, op: str, a: E, b: E, node: exp.Expression) -> E:
             p, q = cast(a, both), cast(b, both)
             if both == ty.DATE:
                 return E(f"to_days(CAST({p.sql} - {q.sql} AS INTEGER))", ty.INTERVAL_DAY)
+            if (both.p or 0) > 3:
+                # Intervals have milliseconds.
+                between = f"trino_rounded(epoch_us({p.sql}) - epoch_us({q.sql}), 1000)"
+                return E(f"to_milliseconds({between} // 1000)", ty.INTERVAL_DAY)
             return E(f"({p.sql} - {q.sql})", ty.INTERVAL_DAY)
     if x == y and x.startswith("interval") and op in "+-":
         return E(f"({a.sql} {op} {b.sql})", a.type)
@@ -454,6 +482,14 @@ def _decimal(op: str, a: E, b: E) -> E:
         t = ty.decimal(min(pb - sb, pa - sa) + s, s)
         d = duckdb_type(t)
         zero = raise_text("DIVISION_BY_ZERO", "Division by zero", d)
+        whole = max(pa - sa, pb - sb)
+        if whole + s > 38:
+            # There is no type of both, and DuckDB would take doubles: in units of the last place instead.
+            m, n = (
+                f"(CAST(CAST({v} AS DECIMAL(38,{k})) * {_power(k)} AS HUGEINT) * {_power(s - k)})"
+                for v, k in ((x, sa), (y, sb))
+            )
+            return E(f"CASE WHEN {y} = 0 THEN {zero} ELSE {_units(f'({m} % {n})', s, d)} END", t)
         return E(f"CASE WHEN {y} = 0 THEN {zero} ELSE CAST(({x} % {y}) AS {d}) END", t)
     s = max(sa, sb)
     t = ty.decimal(pa + sb + max(sb - sa, 0), s)
@@ -462,10 +498,15 @@ def _decimal(op: str, a: E, b: E) -> E:
     num = f"(CAST(CAST({x} AS DECIMAL(38,{sa})) * {_power(sa)} AS HUGEINT) * {_power(s + sb - sa)})"
     den = f"CAST(CAST({y} AS DECIMAL(38,{sb})) * {_power(sb)} AS HUGEINT)"
     q = f"((2 * abs({num}) + abs({den})) // (2 * abs({den})) * (CASE WHEN ({x} < 0) <> ({y} < 0) THEN -1 ELSE 1 END))"
-    unit = f"CAST('{'0.' + '0' * (s - 1) + '1' if s else '1'}' AS DECIMAL({s + 1},{s}))"
-    value = f"CAST(CAST({q} AS DECIMAL({38 - s},0)) * {unit} AS {d})"
+    value = _units(q, s, d)
     zero = raise_text("DIVISION_BY_ZERO", "Division by zero", d)
     return E(f"CASE WHEN {y} = 0 THEN {zero} ELSE {value} END", t)
+
+
+def _units(sql: str, s: int, d: str) -> str:
+    """A HUGEINT of units of the last of `s` places as the DuckDB type d."""
+    unit = f"CAST('{'0.' + '0' * (s - 1) + '1' if s else '1'}' AS DECIMAL({s + 1},{s}))"
+    return f"CAST(CAST({sql} AS DECIMAL({38 - s},0)) * {unit} AS {d})"
 
 
 def _power(n: int) -> str:
@@ -485,9 +526,8 @@ def concat(c: Compiler, args: list[E], node: exp.Expression) -> E:
         if t is None:
             raise c.fail("TYPE_MISMATCH", f"Cannot concat: {', '.join(map(str, types))}", node)
         parts = [cast(a, t).sql if a.type.base == "array" else f"[{cast(a, t.args[0]).sql}]" for a in args]
-        nulls = " OR ".join(
-            f"{p} IS NULL" for a, p in zip(args, parts, strict=True) if a.type.base == "array"
-        )
+        # An element that is NULL makes all of it NULL, too.
+        nulls = " OR ".join(f"{a.sql} IS NULL" for a in args)
         joined = parts[0]
         for p in parts[1:]:
             joined = f"list_concat({joined}, {p})"
@@ -843,13 +883,16 @@ def _higher_order(
         b = c.expr(nodes[1], scope)
         x, y = _of_array(c, a, name, node), _of_array(c, b, name, node)
         body = _lambda(c, nodes[2], scope, [E(f"{u}[1]", x), E(f"{u}[2]", y)])
-        return E(f"list_transform(list_zip({a.sql}, {b.sql}), lambda {u}: {body.sql})", ty.array(body.type))
+        zipped = f"list_transform(list_zip({a.sql}, {b.sql}), lambda {u}: {body.sql})"
+        return _strict([a, b], E(zipped, ty.array(body.type)))
     k, v = _of_map(c, a, name, node)
     if name == "map_zip_with":
         if len(nodes) != 3:
             raise c.fail("FUNCTION_NOT_FOUND", "Unexpected parameters for function map_zip_with", node)
         b = c.expr(nodes[1], scope)
         k2, v2 = _of_map(c, b, name, node)
+        if ty.common(k, k2) != k and ty.common(k, k2) == k2:
+            a, k = cast(a, ty.map_of(k2, v)), k2
         if ty.common(k, k2) != k:
             raise c.fail(
                 "FUNCTION_NOT_FOUND",
@@ -859,10 +902,8 @@ def _higher_order(
         body = _lambda(c, nodes[2], scope, [E(u, k), E(f"{a.sql}[{u}]", v), E(f"{b.sql}[{u}]", v2)])
         others = f"list_filter(map_keys({b.sql}), lambda {u}: NOT map_contains({a.sql}, {u}))"
         keys = f"list_concat(map_keys({a.sql}), {others})"
-        return E(
-            f"map_from_entries(list_transform({keys}, lambda {u}: {{'key': {u}, 'value': {body.sql}}}))",
-            ty.map_of(k, body.type),
-        )
+        made = f"map_from_entries(list_transform({keys}, lambda {u}: {{'key': {u}, 'value': {body.sql}}}))"
+        return _strict([a, b], E(made, ty.map_of(k, body.type)))
     key, value = E(f"{u}.key", k), E(f"{u}.value", v)
     body = _lambda(c, nodes[1], scope, [key, value], truth=name == "map_filter")
     if name == "map_filter":
@@ -1018,6 +1059,23 @@ def _with_timezone(c: Compiler, args: list[E], node: exp.Expression) -> E:
     return E(zones.instant(e.sql, name), _zoned(e.type, name))
 
 
+@special("at_timezone")
+def _at_timezone(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    _arity(c, "at_timezone", args, node, 2)
+    if args[0].type.base != "timestamp with time zone":
+        raise c.fail(
+            "FUNCTION_NOT_FOUND",
+            f"Unexpected parameters ({args[0].type}, varchar) for function at_timezone",
+            node,
+        )
+    return E(args[0].sql, _zoned(args[0].type, _zone_name(c, args[1], node)))
+
+
+@special("from_unixtime_nanos")
+def _from_unixtime_nanos(c: Compiler, args: list[E], node: exp.Expression) -> E:
+    raise not_supported("from_unixtime_nanos, whose timestamps are finer than microseconds,")
+
+
 @special("from_unixtime")
 def _from_unixtime(c: Compiler, args: list[E], node: exp.Expression) -> E:
     _arity(c, "from_unixtime", args, node, 1, 2, 3)
@@ -1145,8 +1203,22 @@ def _truncate(c: Compiler, args: list[E], node: exp.Expression) -> E:
     _arity(c, "truncate", args, node, 1, 2)
     t = _number(c, args[0], "truncate", node)
     if len(args) == 2:
-        factor = f"pow(10, {args[1].sql})"
-        return E(f"CAST(trunc({args[0].sql} * {factor}) / {factor} AS {duckdb_type(t)})", t)
+        if t.base != "decimal":
+            raise c.fail(
+                "FUNCTION_NOT_FOUND",
+                f"Unexpected parameters ({t}, {args[1].type}) for function truncate. Expected: truncate(decimal(p,s)), truncate(decimal(p,s), bigint), truncate(double), truncate(real)",
+                node,
+            )
+        if not isinstance(args[1].value, int):
+            raise not_supported("truncate(decimal, n) with an n that is no literal")
+        p, s = t.digits
+        places = args[1].value
+        if places >= s:
+            return args[0]
+        if places <= s - p:
+            return E(f"CAST(CASE WHEN {args[0].sql} IS NOT NULL THEN 0 END AS {duckdb_type(t)})", t)
+        step = f"CAST('{'0.' + '0' * (places - 1) + '1' if places > 0 else '1' + '0' * -places}' AS {duckdb_type(t)})"
+        return E(f"({args[0].sql} - {args[0].sql} % {step})", t)
     if t.base == "decimal":
         p, s = t.digits
         t = ty.decimal(p - s if p > s else 1, 0)
@@ -1199,7 +1271,10 @@ def _width_bucket(c: Compiler, args: list[E], node: exp.Expression) -> E:
 def _to_base(c: Compiler, args: list[E], node: exp.Expression) -> E:
     _arity(c, "to_base", args, node, 2)
     n, radix = args[0].sql, f"CAST({args[1].sql} AS INTEGER)"
-    return E(f"(CASE WHEN {n} < 0 THEN '-' ELSE '' END || lower(to_base(abs({n}), {radix})))", ty.VARCHAR)
+    return E(
+        f"(CASE WHEN {n} < 0 THEN '-' ELSE '' END || lower(to_base(abs(CAST({n} AS BIGINT)), {radix})))",
+        ty.VARCHAR,
+    )
 
 
 _UNITS = {
@@ -1292,6 +1367,10 @@ def _date_trunc(c: Compiler, args: list[E], node: exp.Expression) -> E:
     unit = _unit(c, args[0], node, e.type)
     if e.type.base == "date":
         return E(f"CAST(date_trunc('{unit}', {e.sql}) AS DATE)", e.type)
+    if unit in ("second", "minute", "hour"):
+        # Of an hour that comes twice each keeps its own beginning.
+        clock = _clock(e)
+        return E(f"({e.sql} - ({clock.sql} - date_trunc('{unit}', {clock.sql})))", e.type)
     return _on_clock(e, lambda clock: f"date_trunc('{unit}', {clock})")
 
 
@@ -1322,7 +1401,12 @@ def _mysql_format(c: Compiler, e: E, node: exp.Expression) -> str:
 def _date_format(c: Compiler, args: list[E], node: exp.Expression) -> E:
     _arity(c, "date_format", args, node, 2)
     e = _temporal(c, args[0], "date_format", node)
-    return E(f"strftime({_clock(e).sql}, '{_mysql_format(c, args[1], node)}')", ty.VARCHAR)
+    return E(f"strftime({_milliseconds(_clock(e))}, '{_mysql_format(c, args[1], node)}')", ty.VARCHAR)
+
+
+def _milliseconds(e: E) -> str:
+    """A date or timestamp rounded to milliseconds, which is all that formats know."""
+    return fitted(e.sql, ty.TIMESTAMP) if e.type.base == "timestamp" and (e.type.p or 0) > 3 else e.sql
 
 
 @special("date_parse")
@@ -1385,8 +1469,7 @@ _JODA_NUMBERS = {
 def _format_datetime(c: Compiler, args: list[E], node: exp.Expression) -> E:
     _arity(c, "format_datetime", args, node, 2)
     e = _temporal(c, args[0], "format_datetime", node)
-    clock = _clock(e).sql if e.type.base != "date" else f"CAST({e.sql} AS TIMESTAMP)"
-    zoned = e.type.base == "timestamp with time zone"
+    clock = _milliseconds(_clock(e)) if e.type.base != "date" else f"CAST({e.sql} AS TIMESTAMP)"
     parts = []
     for letter, count in _joda(args[1]):
         if not count:
@@ -1405,14 +1488,16 @@ def _format_datetime(c: Compiler, args: list[E], node: exp.Expression) -> E:
             parts.append(f"lpad(CAST({_JODA_NUMBERS[letter].format(clock)} % 100 AS VARCHAR), 2, '0')")
         elif letter in _JODA_NUMBERS:
             parts.append(f"format('{{:0{count}d}}', CAST({_JODA_NUMBERS[letter].format(clock)} AS BIGINT))")
-        elif letter == "Z" and count >= 3:
-            parts.append(f"'{zones.zone(e.type) if zoned else zones.UTC}'")
-        elif letter == "Z":
-            parts.append(
-                zones.offset_text(e.sql, e.type, ":" if count == 2 else "")
-                if zoned
-                else f"'+00{':' if count == 2 else ''}00'"
+        elif letter in "Zz" and e.type.base != "timestamp with time zone":
+            raise c.fail(
+                "INVALID_FUNCTION_ARGUMENT",
+                "format_datetime for TIMESTAMP type, cannot use 'Z' nor 'z' in format, as this type does not contain TZ information",
+                node,
             )
+        elif letter == "Z" and count >= 3:
+            parts.append(f"'{zones.zone(e.type)}'")
+        elif letter == "Z":
+            parts.append(zones.offset_text(e.sql, e.type, ":" if count == 2 else ""))
         else:
             raise not_supported(f"The date pattern '{letter * count}'")
     return E(f"({' || '.join(parts) or chr(39) * 2})", ty.VARCHAR)
@@ -1545,6 +1630,9 @@ def _array_intersect(c: Compiler, args: list[E], node: exp.Expression) -> E:
     a, b = (cast(x, t).sql for x in args)
     word = "IS NOT NULL" if name == "array_intersect" else "IS NULL"
     kept = f"list_filter({_distinct(a)}, lambda λy: list_position({b}, λy) {word})"
+    if name == "array_except":
+        # What is taken from nothing keeps its duplicates, as in Trino.
+        kept = f"CASE WHEN len({b}) = 0 THEN {a} ELSE {kept} END"
     return E(f"CASE WHEN {b} IS NULL THEN NULL ELSE {kept} END", t)
 
 
@@ -1569,9 +1657,15 @@ def _array_join(c: Compiler, args: list[E], node: exp.Expression) -> E:
     text = cast_text("λy", t)
     if len(args) == 3:
         text = f"coalesce({text}, {args[2].sql})"
+    items = f"list_transform({args[0].sql}, lambda λy: {text})"
     if args[0].type.base == "array" and t.base == "varchar" and len(args) == 2:
-        return E(f"array_to_string({args[0].sql}, {args[1].sql})", ty.VARCHAR)
-    return E(f"array_to_string(list_transform({args[0].sql}, lambda λy: {text}), {args[1].sql})", ty.VARCHAR)
+        items = args[0].sql
+    # Of no text at all DuckDB makes NULL.
+    joined = f"array_to_string({items}, {args[1].sql})"
+    return E(
+        f"CASE WHEN {args[0].sql} IS NOT NULL AND {args[1].sql} IS NOT NULL THEN coalesce({joined}, '') END",
+        ty.VARCHAR,
+    )
 
 
 @special("array_sort")
@@ -1666,10 +1760,13 @@ def _sequence(c: Compiler, args: list[E], node: exp.Expression) -> E:
 @special("repeat")
 def _repeat(c: Compiler, args: list[E], node: exp.Expression) -> E:
     _arity(c, "repeat", args, node, 2)
-    return E(
-        f"list_transform(range(CAST({args[1].sql} AS BIGINT)), lambda λy: {args[0].sql})",
-        ty.array(args[0].type),
+    negative = raise_text(
+        "INVALID_FUNCTION_ARGUMENT",
+        "count argument of repeat function must be greater than or equal to 0",
+        "BIGINT",
     )
+    count = f"CASE WHEN {args[1].sql} < 0 THEN {negative} ELSE CAST({args[1].sql} AS BIGINT) END"
+    return E(f"list_transform(range({count}), lambda λy: {args[0].sql})", ty.array(args[0].type))
 
 
 @special("zip")
@@ -1794,7 +1891,7 @@ def _json_text(c: Compiler, e: E, name: str, node: exp.Expression) -> str:
 def _json_extract(c: Compiler, args: list[E], node: exp.Expression) -> E:
     _arity(c, "json_extract", args, node, 2)
     return E(
-        f"CAST(json_extract({_json_text(c, args[0], 'json_extract', node)}, {_json_path(c, args[1], node)}) AS VARCHAR)",
+        f"trino_json_text(CAST(json_extract({_json_text(c, args[0], 'json_extract', node)}, {_json_path(c, args[1], node)}) AS VARCHAR))",
         ty.JSON,
     )
 
@@ -1943,18 +2040,23 @@ _AGGREGATES: dict[str, tuple[str, list[str], str, str]] = {
     "bool_and": ("bool_and", ["boolean"], "boolean", "{}"),
     "every": ("bool_and", ["boolean"], "boolean", "{}"),
     "bool_or": ("bool_or", ["boolean"], "boolean", "{}"),
-    "count_if": ("count_if", ["boolean"], "bigint", "CAST({} AS BIGINT)"),
+    "count_if": ("count_if", ["boolean"], "bigint", "coalesce(CAST({} AS BIGINT), 0)"),
     "stddev": ("stddev_samp", ["double"], "double", "{}"),
     "stddev_samp": ("stddev_samp", ["double"], "double", "{}"),
     "stddev_pop": ("stddev_pop", ["double"], "double", "{}"),
     "variance": ("var_samp", ["double"], "double", "{}"),
     "var_samp": ("var_samp", ["double"], "double", "{}"),
     "var_pop": ("var_pop", ["double"], "double", "{}"),
-    "corr": ("corr", ["double", "double"], "double", "{}"),
+    "corr": ("corr", ["double", "double"], "double", "CASE WHEN isfinite({0}) THEN {0} END"),
     "covar_pop": ("covar_pop", ["double", "double"], "double", "{}"),
     "covar_samp": ("covar_samp", ["double", "double"], "double", "{}"),
-    "regr_slope": ("regr_slope", ["double", "double"], "double", "{}"),
-    "regr_intercept": ("regr_intercept", ["double", "double"], "double", "{}"),
+    "regr_slope": ("regr_slope", ["double", "double"], "double", "CASE WHEN isfinite({0}) THEN {0} END"),
+    "regr_intercept": (
+        "regr_intercept",
+        ["double", "double"],
+        "double",
+        "CASE WHEN isfinite({0}) THEN {0} END",
+    ),
     "approx_distinct": ("approx_count_distinct", ["any"], "bigint", "CAST({} AS BIGINT)"),
     "bitwise_xor_agg": ("bit_xor", ["bigint"], "bigint", "{}"),
     "geometric_mean": ("geomean", ["double"], "double", "{}"),
@@ -2009,6 +2111,8 @@ def compile_call(
         node = node.this
     name = node.name.lower()
     nodes = node.expressions
+    if over is not None and filter_node is not None:
+        raise c.fail("NOT_SUPPORTED", "FILTER is not yet supported for window functions", node)
     if name == "reduce_agg" and over is None and len(nodes) == 4:
         return _reduce_agg(c, nodes, scope, filter_node, node)
     if over is not None and (name in _RANKING or name in _VALUE_WINDOWS):
@@ -2075,7 +2179,8 @@ def _reduce_agg(
     first = f"{{'s': CAST({start.sql} AS {ds}), 'x': CAST(NULL AS {dx})}}"
     rest = f"list_transform({values}, lambda {u}: {{'s': CAST(NULL AS {ds}), 'x': {u}}})"
     step = f"{{'s': CAST({cast(body, start.type).sql} AS {ds}), 'x': CAST(NULL AS {dx})}}"
-    return E(f"list_reduce(list_prepend({first}, {rest}), lambda {p}, {q}: {step}).s", start.type)
+    reduced = f"list_reduce(list_prepend({first}, {rest}), lambda {p}, {q}: {step}).s"
+    return E(f"CASE WHEN {values} IS NOT NULL THEN {reduced} END", start.type)
 
 
 def _window_function(
@@ -2166,8 +2271,7 @@ def _average(call: str, t: Type) -> str:
     total = f"CAST(CAST(sum{call} AS DECIMAL(38,{s})) * {_power(s)} AS HUGEINT)"
     count = f"count{call}"
     units = f"((2 * abs({total}) + {count}) // (2 * {count}) * (CASE WHEN {total} < 0 THEN -1 ELSE 1 END))"
-    unit = f"CAST('{'0.' + '0' * (s - 1) + '1' if s else '1'}' AS DECIMAL({s + 1},{s}))"
-    return f"CASE WHEN {count} > 0 THEN CAST(CAST({units} AS DECIMAL({38 - s},0)) * {unit} AS {duckdb_type(t)}) END"
+    return f"CASE WHEN {count} > 0 THEN {_units(units, s, duckdb_type(t))} END"
 
 
 def _order_by(c: Compiler, node: exp.Expression, scope: Scope) -> str:
@@ -2218,7 +2322,14 @@ def _aggregate_function(
                 return "sum", [e.sql], ty.BIGINT, "CAST({} AS BIGINT)"
             if t.base == "decimal":
                 r = ty.decimal(38, t.s or 0)
-                return "sum", [e.sql], r, f"CAST({{}} AS {duckdb_type(r)})"
+                d = duckdb_type(r)
+                if (t.p or 0) <= 28:
+                    return "sum", [e.sql], r, f"CAST({{}} AS {d})"
+                most = f"CAST('{'9' * (38 - (t.s or 0)) or '0'}.{'9' * (t.s or 0)}' AS {d})"
+                # DuckDB keeps what has more digits than its type.
+                over = raise_text("GENERIC_INTERNAL_ERROR", "Decimal overflow", d)
+                total = "CAST({0} AS " + d + ")"
+                return "sum", [e.sql], r, f"CASE WHEN abs({total}) > {most} THEN {over} ELSE {total} END"
             return "sum", [e.sql], t, "{}" if t.base != "real" else "CAST({} AS FLOAT)"
         if t.base == "decimal":
             # See _average.
@@ -2229,12 +2340,27 @@ def _aggregate_function(
     if name in ("min", "max"):
         comparable(c, t, "<", node)
         if len(args) == 2:
+            if name == "max" and t.base in ("real", "double"):
+                pair = f"{e.sql} ORDER BY isnan({e.sql}), {e.sql} DESC"
+                kept = f"list_slice(list_filter({{}}, lambda λz: λz IS NOT NULL), 1, {args[1].sql})"
+                return "list", [pair], ty.array(t), kept
             return name, [e.sql, args[1].sql], ty.array(t), "{}"
         if len(args) != 1:
             raise wrong
+        if name == "max" and t.base in ("real", "double"):
+            # NaN, the greatest to DuckDB, loses against every number: it is less than minus infinity here.
+            ranked = f"{{'n': NOT isnan({e.sql}), 'x': {e.sql}}}"
+            return "max", [f"CASE WHEN {e.sql} IS NOT NULL THEN {ranked} END"], t, "struct_extract({}, 'x')"
         return name, [e.sql], t, "{}"
     if name in ("min_by", "max_by"):
         function = f"arg_{name[:3]}_null"
+        if len(args) > 1 and args[1].type.base in ("real", "double") and name == "max_by":
+            y = args[1].sql
+            args = [
+                e,
+                E(f"CASE WHEN {y} IS NOT NULL THEN {{'n': NOT isnan({y}), 'x': {y}}} END", ty.UNKNOWN),
+                *args[2:],
+            ]
         if len(args) == 3:
             # Unlike DuckDB's own, with the NULLs among the values.
             direction = "DESC" if name == "max_by" else "ASC"
@@ -2257,13 +2383,14 @@ def _aggregate_function(
         pair = f"{{'key': {k.sql}, 'value': {v.sql}}}"
         m = ty.map_of(k.type, v.type)
         # A key met twice keeps one value, any one: here the first.
-        return "list", [pair], m, "trino_map_of_entries({})"
+        return "list", [pair], m, _not_empty("trino_map_of_entries({0})")
     if name == "multimap_agg":
         if len(args) != 2:
             raise wrong
         k, v = args
         pair = f"{{'key': {k.sql}, 'value': {v.sql}}}"
-        return "list", [pair], ty.map_of(k.type, ty.array(v.type)), "trino_multimap_of_entries({})"
+        m = ty.map_of(k.type, ty.array(v.type))
+        return "list", [pair], m, _not_empty("trino_multimap_of_entries({0})")
     if name == "map_union":
         if len(args) != 1 or t.base != "map":
             raise wrong
@@ -2274,22 +2401,27 @@ def _aggregate_function(
         # Of the population, where DuckDB's is that of a sample.
         moments = "list_transform({}, lambda λx: pow(λx - list_avg({}), 3))".replace("{}", "{0}")
         squares = "list_transform({0}, lambda λx: pow(λx - list_avg({0}), 2))"
-        formula = f"(sqrt(len({{0}})) * list_sum({moments}) / pow(list_sum({squares}), 1.5))"
-        return "list", [x.sql], ty.DOUBLE, f"CASE WHEN len({{0}}) >= 3 THEN {formula} END"
+        formula = f"(sqrt(list_count({{0}})) * list_sum({moments}) / pow(list_sum({squares}), 1.5))"
+        return "list", [x.sql], ty.DOUBLE, f"CASE WHEN list_count({{0}}) >= 3 THEN {formula} END"
     if name == "histogram":
         return "histogram", [e.sql], ty.map_of(t, ty.BIGINT), f"CAST({{}} AS MAP({duckdb_type(t)}, BIGINT))"
     if name == "approx_percentile":
         if len(args) != 2:
             raise not_supported("approx_percentile with weights")
+        # The value at the floor of share * count, as Trino's digests give it for few values; DuckDB's is one
+        # before where the product is whole.
         if args[1].type.base == "array":
-            return "approx_quantile", [a.sql for a in args], ty.array(t), f"CAST({{}} AS {duckdb_type(t)}[])"
-        return (
-            "approx_quantile",
-            [e.sql, f"CAST({args[1].sql} AS FLOAT)"],
-            t,
-            f"CAST({{}} AS {duckdb_type(t)})",
-        )
+            shares = (
+                f"list_transform({cast(args[1], ty.array(ty.DOUBLE)).sql}, lambda λp: least(λp + 1e-12, 1))"
+            )
+            return "quantile_disc", [e.sql, shares], ty.array(t), "{}"
+        return "quantile_disc", [e.sql, f"least({cast(args[1], ty.DOUBLE).sql} + 1e-12, 1)"], t, "{}"
     raise not_supported(f"Aggregate function '{name}'")
+
+
+def _not_empty(made: str) -> str:
+    """A map that an aggregate makes; NULL without any key."""
+    return f"CASE WHEN cardinality({made}) > 0 THEN {made} END"
 
 
 def listagg(c: Compiler, node: exp.GroupConcat, scope: Scope, filter_node: exp.Expression | None = None) -> E:

@@ -467,7 +467,14 @@ def _found(text: str, path: str) -> list[Value]:
 
 
 def dumps(v: Value) -> str:
-    return json.dumps(v, ensure_ascii=False, separators=(",", ":"))
+    """JSON as Jackson writes it: characters beyond Java's 16 bits as two escapes."""
+    text = json.dumps(v, ensure_ascii=False, separators=(",", ":"))
+    return text if text.isascii() else re.sub("[\U00010000-\U0010ffff]", _surrogates, text)
+
+
+def _surrogates(m: re.Match[str]) -> str:
+    code = m.group().encode("utf-16-be").hex().upper()
+    return f"\\u{code[:4]}\\u{code[4:]}"
 
 
 @udf("VARCHAR VARCHAR", "VARCHAR")

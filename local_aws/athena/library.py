@@ -175,9 +175,10 @@ def _format(c: Compiler, args: list[E], node: exp.Expression) -> E:
     (form,) = _texts(c, args, "format", node, 1)
     values = []
     for a in args[1:]:
+        if a.type.args or a.type.base == "varbinary" or a.type.base.startswith("interval"):
+            raise c.fail("NOT_SUPPORTED", f"Type not supported for formatting: {a.type}", node)
         # Numbers in full, not as 1.0E10.
-        text = f"format('{{}}', {a.sql})" if a.type.base == "varbinary" else to_varchar(a.sql, a.type)
-        values.append(f"CAST({text} AS VARCHAR)")
+        values.append(f"CAST({to_varchar(a.sql, a.type)} AS VARCHAR)")
     return E(f"py_format({form}, [{', '.join(values)}], '{kinds}')", ty.VARCHAR)
 
 
@@ -186,8 +187,14 @@ def _split_to_map(c: Compiler, args: list[E], node: exp.Expression) -> E:
     name = str(node.name).lower()
     _arity(c, name, args, node, 3)
     text, entries, pairs = _texts(c, args, name, node, 3)
+    message = "'Key-value delimiter must appear exactly once in each entry. Bad input: ' || chr(39) || λe || chr(39)"
+    bad = raise_sql("INVALID_FUNCTION_ARGUMENT", message, "VARCHAR")
+    checked = f"CASE WHEN len(string_split(λe, {pairs})) = 2 THEN λe ELSE {bad} END"
+    # One delimiter at the end begins no entry.
+    whole = f"CASE WHEN ends_with({text}, {entries}) THEN left({text}, -length({entries})) ELSE {text} END"
+    parts = f"CASE WHEN {text} = '' THEN CAST([] AS VARCHAR[]) ELSE string_split({whole}, {entries}) END"
     split = (
-        f"list_transform(list_filter(string_split({text}, {entries}), lambda λe: λe <> ''), "
+        f"list_transform(list_transform({parts}, lambda λe: {checked}), "
         f"lambda λe: {{'key': substr(λe, 1, instr(λe, {pairs}) - 1), 'value': substr(λe, instr(λe, {pairs}) + length({pairs}))}})"
     )
     if name == "split_to_multimap":
@@ -231,6 +238,8 @@ def _shift(c: Compiler, args: list[E], node: exp.Expression) -> E:
             "FUNCTION_NOT_FOUND", f"Unexpected parameters ({t}, {args[1].type}) for function {name}", node
         )
     x, n = f"CAST({args[0].sql} AS HUGEINT)", f"CAST({args[1].sql} AS INTEGER)"
+    # Java takes the last six bits of a negative shift.
+    n = f"(CASE WHEN {n} < 0 THEN {n} & 63 ELSE {n} END)"
     unsigned = f"(CASE WHEN {x} < 0 THEN {x} + {2**bits} ELSE {x} END)"
     if name == "bitwise_right_shift_arithmetic":
         wide = f"CAST(floor(CAST({x} AS DOUBLE) / pow(2, {n})) AS HUGEINT)"

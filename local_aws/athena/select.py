@@ -31,6 +31,7 @@ from local_aws.athena.expressions import (
     comparable,
     equals,
     literal,
+    raise_text,
     struct_field,
     zoned_literal,
 )
@@ -1535,6 +1536,8 @@ class Compiler:
                 ):
                     return None
                 raise self.fail("INVALID_LITERAL", f"'{text}' is not a valid DATE literal", node) from None
+            if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+                return E(f"DATE '{text}'", ty.DATE)
         if name in ("TIMESTAMP", "TIME"):
             digits = len(text.partition(".")[2])
             if digits > 6:
@@ -1696,12 +1699,32 @@ def _comparison(op: str, a: E, b: E, t: Type, a_constant: bool, b_constant: bool
     if t.args and op == "<>":
         return f"(NOT {equals(a.sql, b.sql, t)})"
     plain = f"({a.sql} {op} {b.sql})"
+    if t.base in ("array", "row") and op != "<>":
+        return _ordered(a.sql, b.sql, plain, t)
     if t.base not in ("double", "real"):
         return plain
     if op == "<>":
         return plain if a_constant or b_constant else f"({plain} OR (isnan({a.sql}) AND {b.sql} IS NOT NULL))"
     greater, constant = (b, b_constant) if op in ("<", "<=") else (a, a_constant)
     return plain if constant else f"({plain} AND NOT isnan({greater.sql}))"
+
+
+def _ordered(a: str, b: str, plain: str, t: Type) -> str:
+    """The order of two arrays or rows, which Trino refuses to tell where it meets a NULL inside of them."""
+    kind = t.base.upper()
+    among = "arrays with null elements" if t.base == "array" else "fields with null elements"
+    refused = raise_text("NOT_SUPPORTED", f"{kind} comparison not supported for {among}", "BOOLEAN")
+    either = "{0} IS NULL OR {1} IS NULL"
+    if t.base == "row":
+        fields = [(struct_field(a, t, i), struct_field(b, t, i)) for i in range(len(t.args))]
+        met = " ".join(
+            f"WHEN {either.format(x, y)} THEN {refused} WHEN {x} <> {y} THEN {plain}" for x, y in fields
+        )
+        return f"CASE WHEN {either.format(a, b)} THEN NULL {met} ELSE {plain} END"
+    # The first elements that decide.
+    first = f"list_filter(list_zip({a}, {b}, true), lambda λv: {either.format('λv[1]', 'λv[2]')} OR λv[1] <> λv[2])[1]"
+    met = f"{first} IS NOT NULL AND ({either.format(f'{first}[1]', f'{first}[2]')})"
+    return f"CASE WHEN {either.format(a, b)} THEN NULL WHEN {met} THEN {refused} ELSE {plain} END"
 
 
 def _direction(ordered: exp.Expression) -> str:

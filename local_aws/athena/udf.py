@@ -127,6 +127,8 @@ def regexp_position(text: str, pattern: str, start: int, occurrence: int) -> int
         raise fail("INVALID_FUNCTION_ARGUMENT", "start position cannot be smaller than 1")
     if occurrence < 1:
         raise fail("INVALID_FUNCTION_ARGUMENT", "occurrence cannot be smaller than 1")
+    if start > len(text):
+        return -1
     for i, m in enumerate(java_regex(pattern).finditer(text, start - 1)):
         if i == occurrence - 1:
             return int(m.start()) + 1
@@ -194,7 +196,11 @@ def soundex(text: str) -> str:
         for d, letters in {"1": "BFPV", "2": "CGJKQSXZ", "3": "DT", "4": "L", "5": "MN", "6": "R"}.items()
         for c in letters
     }
-    letters = [c for c in text.upper() if "A" <= c <= "Z"]
+    letters = [c for c in text.upper() if c.isalpha()]
+    for c in letters:
+        if not "A" <= c <= "Z":
+            message = f"The character is not mapped: {c} (index={ord(c) - ord('A')})"
+            raise fail("INVALID_FUNCTION_ARGUMENT", message)
     if not letters:
         return ""
     out, last = letters[0], codes.get(letters[0], "")
@@ -268,7 +274,8 @@ def from_base(text: str, radix: int) -> int:
 def human_readable_seconds(seconds: float) -> str:
     if not math.isfinite(seconds):
         raise fail("INVALID_FUNCTION_ARGUMENT", f"Invalid argument found: {seconds}")
-    rest = round(abs(seconds))
+    # Math.round: halves up, and no more than a long holds.
+    rest = min(math.floor(abs(seconds) + 0.5), 2**63 - 1)
     words = []
     for unit, size in (("week", 604800), ("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1)):
         count, rest = divmod(rest, size)
@@ -300,14 +307,17 @@ def parse_duration(text: str) -> int:
 
 @udf("DOUBLE", "VARCHAR")
 def format_number(value: float) -> str:
-    """Trino's format_number: at most three digits and a unit."""
+    """Trino's format_number: of the whole number three digits and a unit, if it is positive; halves to even."""
+    from decimal import ROUND_HALF_EVEN, Decimal
+
+    count = 0 if math.isnan(value) else max(-(2**63), min(2**63 - 1, int(max(-1e19, min(1e19, value)))))
     units = ["", "K", "M", "B", "T", "Q"]
-    index = 0
-    while abs(value) >= 1000 and index < len(units) - 1:
-        value /= 1000
+    fraction, index = float(count), 0
+    while abs(fraction) >= 1000 and index < len(units) - 1:
+        fraction /= 1000
         index += 1
-    digits = 2 if abs(value) < 10 else 1 if abs(value) < 100 else 0
-    text = f"{value:.{digits}f}"
+    digits = 2 if fraction < 10 else 1 if fraction < 100 else 0
+    text = f"{Decimal(fraction).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_EVEN):f}"
     return (text.rstrip("0").rstrip(".") if "." in text else text) + units[index]
 
 
@@ -331,7 +341,7 @@ def format_(form: str, values: list[str | None], kinds: str) -> str:
         value, kind = values[at], kinds[at]
         text = _formatted(form, value, kind, flags, int(precision[1:]) if precision else None, conversion)
         size = int(width or 0)
-        if "0" in flags and conversion in "dfxoe" and len(text) < size:
+        if "0" in flags and conversion in "dfxoe" and len(text) < size and value is not None:
             sign = text[:1] if text[:1] in "+- (" else ""
             return sign + text[len(sign) :].rjust(size - len(sign), "0")
         return text.ljust(size) if "-" in flags else text.rjust(size)
@@ -342,7 +352,7 @@ def format_(form: str, values: list[str | None], kinds: str) -> str:
 def _formatted(
     form: str, value: str | None, kind: str, flags: str, precision: int | None, conversion: str
 ) -> str:
-    from decimal import ROUND_HALF_UP, Decimal
+    from decimal import ROUND_HALF_UP, Context, Decimal
 
     wrong = fail("INVALID_FUNCTION_ARGUMENT", f"Invalid format string: {form} (%{conversion} of this type)")
     if conversion in "bB":
@@ -352,7 +362,7 @@ def _formatted(
             else "true"
         )
     elif value is None:
-        text = "null"
+        text = "null"[: precision if conversion != "d" else None]
     elif conversion in "sS":
         text = value[:precision]
     elif conversion == "d" and kind == "i":
@@ -366,10 +376,13 @@ def _formatted(
             return value
         digits = 6 if precision is None else precision
         if conversion == "f":
-            rounded = Decimal(value).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
+            # As many digits as a double can have.
+            places, context = Decimal(1).scaleb(-digits), Context(prec=400 + digits)
+            rounded = Decimal(value).quantize(places, ROUND_HALF_UP, context)
             text = f"{rounded:,f}" if "," in flags else f"{rounded:f}"
         else:
-            text = f"{Decimal(value):.{digits}{conversion}}"
+            exact = Decimal(value)
+            text = f"{exact or float(exact):.{digits}{conversion}}"
             mantissa, _, exponent = text.partition("e")
             text = f"{mantissa}e{exponent[0]}{exponent[1:].zfill(2)}" if exponent else text
         text = ("+" if "+" in flags and not text.startswith("-") else "") + text

@@ -7,6 +7,7 @@ a column whose values have different zones can be compared, and fails by name wh
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 import re
 import zoneinfo
@@ -63,7 +64,25 @@ def instant(sql: str, name: str) -> str:
     """The TIMESTAMPTZ at which the wall clock shows the TIMESTAMP `sql`."""
     if name[0] in "+-":
         return f"(({sql} - to_minutes({_minutes(name)})) AT TIME ZONE 'UTC')"
-    return f"({sql} AT TIME ZONE '{name}')"
+    if name == UTC:
+        return f"({sql} AT TIME ZONE 'UTC')"
+    # What the clock shows twice, when summer time ends, is the first time; DuckDB takes the second.
+    later = f"({sql} AT TIME ZONE '{name}')"
+    earlier = f"({later} - to_minutes({30 if name == 'Australia/Lord_Howe' else 60}))"
+    return f"(CASE WHEN ({earlier} AT TIME ZONE '{name}') = {sql} THEN {earlier} ELSE {later} END)"
+
+
+def exists(day_and_time: str, name: str) -> bool:
+    """Whether the clock of a zone ever shows a time, and does not skip it when summer time begins."""
+    if name == UTC or name[0] in "+-":
+        return True
+    try:
+        clock = dt.datetime.fromisoformat(day_and_time)
+    except ValueError:
+        # Whoever reads it will say what is wrong.
+        return True
+    there = clock.replace(tzinfo=zoneinfo.ZoneInfo(name))
+    return there.astimezone(dt.UTC).astimezone(there.tzinfo).replace(tzinfo=None) == clock
 
 
 def offset_minutes(sql: str, t: Type) -> str:
