@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
-import gzip
 import io
 import itertools
 import json
+import os
 import re
+import struct
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from local_aws.athena import formats
@@ -23,7 +26,7 @@ from local_aws.athena import types as ty
 from local_aws.athena.catalog import Catalog, Partition, Table
 from local_aws.athena.engine import Session
 from local_aws.athena.errors import Cancelled, QueryError, not_supported
-from local_aws.athena.expressions import _convert, raise_sql, raise_text
+from local_aws.athena.expressions import _convert, raise_sql, raise_text, whole_number
 from local_aws.athena.select import Bound, Scan
 from local_aws.athena.types import Type, duckdb_type, hive_type, quote
 from local_aws.objects import NoSuchBucket, ObjectInfo, ObjectStore
@@ -589,10 +592,10 @@ class Reader:
 
         The SerDe compares keys without regard to case, DuckDB does not.
         """
-        lines = f"read_csv({text(f.path)}, columns={{'line': 'VARCHAR'}}, {_LINES}, {_buffers([f])}, compression='{compression}')"
-        if not self._has_upper_case_keys(f, compression, lines):
+        if not self._has_upper_case_keys(f, compression):
             return {}
         if f.path not in _structures:
+            lines = f"read_csv({text(f.path)}, columns={{'line': 'VARCHAR'}}, {_LINES}, {_buffers([f])}, compression='{compression}')"
             found = self.session.rows(
                 f"SELECT json_group_structure(CAST(line AS JSON)) FROM {lines} WHERE json_valid(line)"
             )[0][0]
@@ -601,20 +604,22 @@ class Reader:
             _structures[f.path] = json.loads(found or "{}")
         return _spelling(_structures[f.path], row, f.url)
 
-    def _has_upper_case_keys(self, f: File, compression: str, lines: str) -> bool:
-        known = _upper_case.get(f.path)
+    def _has_upper_case_keys(self, f: File, compression: str) -> bool:
+        """Whether a file may spell a key with upper-case letters. The first query of a file searches all of it."""
+        body = _body(f.path)
+        known = _upper_case.get(body)
         if known is None:
-            limit = SMALL if compression == "uncompressed" else SMALL // 8
-            if f.size <= limit:
-                found = self.session.rows(
-                    f"SELECT 1 FROM {lines} WHERE regexp_matches(line, '[A-Z][^\"]*\"\\s*:') LIMIT 1"
-                )
-                known = bool(found)
-            else:
-                known = any(_UPPER_CASE_KEY.search(block) for block in _samples(f, compression))
+            known, at_once = False, 2 * (os.cpu_count() or 1)
+            blocks = _blocks(f.path, compression)
+            with ThreadPoolExecutor(at_once // 2) as pool:
+                while not known and (some := list(itertools.islice(blocks, at_once))):
+                    if self.session.cancelled:
+                        raise Cancelled
+                    search = map if len(some) == 1 else pool.map
+                    known = any(search(_mentions_upper_case_key, some))
             if len(_upper_case) > 100_000:
                 _upper_case.clear()
-            _upper_case[f.path] = known
+            _upper_case[body] = known
         return known
 
     def _csv(self, table: Table, used: list[tuple[str, Type]], files: list[File], by_file: bool) -> list[str]:
@@ -875,28 +880,45 @@ Spelling = dict[str, tuple[str, Any]]
 _LINES = "auto_detect=false, header=false, delim='\x01\x02\x03', quote='', escape=''"
 # The longest line or JSON value. DuckDB's buffers grow with it, whatever the files' sizes.
 LONGEST = 16 << 20
-# Files up to this size are searched for upper-case keys, larger ones only in samples: the search takes
-# longer than most queries.
-SMALL = 64 << 20
-_UPPER_CASE_KEY = re.compile(rb'[A-Z][^"]*"\s*:')
+# A key with upper-case letters, also where they are written as \\u0041; some values look like it, too.
+_UPPER_CASE_KEY = r'(?:[A-Z]|\\u00[45])[^"]*"\s*:'
+# Bytes that are searched at once.
+_BLOCK = 8 << 20
 # What was found, by body; bodies never change.
-_upper_case: dict[str, bool] = {}
+_upper_case: dict[tuple[int, ...], bool] = {}
 _structures: dict[str, Any] = {}
 
 
-def _samples(f: File, compression: str) -> Iterator[bytes]:
-    """32 blocks of a file, evenly spread; the beginning of a compressed one."""
-    size = 1 << 16
-    if compression == "gzip":
-        with gzip.open(f.path) as unzipped:
-            yield unzipped.read(size * 32)
-        return
-    if compression != "uncompressed":
-        return
-    with open(f.path, "rb") as raw:  # noqa: PTH123
-        for i in range(32):
-            raw.seek(i * (f.size - size) // 31)
-            yield raw.read(size)
+def _body(path: str | Path) -> tuple[int, ...]:
+    """What a body is known by before and after it becomes an object: a rename changes none of it."""
+    found = os.stat(path)  # noqa: PTH116 - paths of bodies are text
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def written_in_lower_case(path: Path) -> None:
+    """Notes that a JSON file about to become an object has no keys with upper-case letters but those of maps."""
+    _upper_case[_body(path)] = False
+
+
+def _blocks(path: str, compression: str) -> Iterator[bytes]:
+    """A file's text in blocks of whole lines."""
+    rest = b""
+    with pa.input_stream(path, compression=None if compression == "uncompressed" else compression) as stream:
+        while block := stream.read(_BLOCK):
+            whole, line_break, tail = block.rpartition(b"\n")
+            if line_break:
+                yield rest + whole
+                rest = tail
+            else:
+                rest += block
+    yield rest
+
+
+def _mentions_upper_case_key(block: bytes) -> bool:
+    # One value of all the bytes: Arrow searches it where it lies, at the speed of RE2's automaton.
+    ends = pa.py_buffer(struct.pack("=qq", 0, len(block)))
+    value = pa.Array.from_buffers(pa.large_binary(), 1, [None, ends, pa.py_buffer(block)])
+    return bool(pc.match_substring_regex(value, _UPPER_CASE_KEY)[0].as_py())
 
 
 class SeveralSpellingsError(Exception):
@@ -976,7 +998,7 @@ def _json_value(sql: str, t: Type, names: Spelling) -> str:
             f"'Error parsing field value: For input string: \"' || {sql} || '\"'",
             duckdb_type(t),
         )
-        return f"CASE WHEN {sql} IS NULL OR regexp_full_match({sql}, '[+-]?[0-9]+') THEN CAST({sql} AS {duckdb_type(t)}) ELSE {bad} END"
+        return whole_number(sql, duckdb_type(t), bad)
     if t.base == "varbinary":
         return f"from_base64({sql})"
     if t.base == "varchar" and t.p is not None:
@@ -1015,7 +1037,7 @@ def _csv_value(sql: str, t: Type) -> str:
         d,
     )
     if t.base in ty.INTEGERS:
-        return f"CASE WHEN {sql} IS NULL OR regexp_full_match({sql}, '[+-]?[0-9]+') THEN CAST({sql} AS {d}) ELSE {bad} END"
+        return whole_number(sql, d, bad)
     if t.base in ("double", "real", "decimal"):
         return f"CASE WHEN {sql} IS NULL OR TRY_CAST({sql} AS {d}) IS NOT NULL THEN CAST({sql} AS {d}) ELSE {bad} END"
     if t.base == "boolean":

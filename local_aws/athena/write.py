@@ -20,7 +20,7 @@ from local_aws.athena.ddl import escape_path
 from local_aws.athena.engine import Session
 from local_aws.athena.errors import Cancelled, QueryError, not_supported
 from local_aws.athena.expressions import to_varchar
-from local_aws.athena.scan import DEFAULT_PARTITION, split_location, text
+from local_aws.athena.scan import DEFAULT_PARTITION, split_location, text, written_in_lower_case
 from local_aws.athena.types import Type, quote
 from local_aws.objects import NoSuchBucket, ObjectStore
 
@@ -330,7 +330,13 @@ class Writer:
                 self._convert(folder, [c for c in columns if c[0] not in keys], target)
             elif target.format != "PARQUET" and _packed_here(target):
                 self._compress(folder, target.compression, ordered)
-            return self._publish(folder, target, rows)
+            return self._publish(
+                folder,
+                target,
+                rows,
+                in_lower_case=target.format == "JSON"
+                and all(n == n.lower() and _in_lower_case(t) for n, t in columns),
+            )
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -428,7 +434,7 @@ class Writer:
         for f in files:
             f.unlink()
 
-    def _publish(self, folder: Path, target: Target, rows: int) -> Written:
+    def _publish(self, folder: Path, target: Target, rows: int, *, in_lower_case: bool) -> Written:
         extension = _EXTENSIONS.get(target.compression, "") if target.format not in _COLUMNAR else ""
         found = sorted(p for p in folder.rglob("*") if p.is_file())
         partitions: dict[tuple[str | None, ...], str] = {}
@@ -439,6 +445,8 @@ class Writer:
         for path in found:
             parts = path.relative_to(folder).parts[:-1] if target.partitioned_by or target.bucketed_by else ()
             writers.add(parts)
+            if in_lower_case:
+                written_in_lower_case(path)
             name = f"{self.stem}_{uuid.uuid4()}"
             if target.bucketed_by:
                 name = f"{self.stem}_bucket-{int(parts[-1].split('=', 1)[1]):05d}"
@@ -467,6 +475,11 @@ class Writer:
             except NoSuchBucket as e:
                 raise missing_bucket(bucket) from e
         return Written([f"s3://{bucket}/{key}" for _, bucket, key in plan], partitions, rows)
+
+
+def _in_lower_case(t: Type) -> bool:
+    """Whether no field of a type has an upper-case letter in its name."""
+    return all(n is None or n == n.lower() for n in t.names) and all(map(_in_lower_case, t.args))
 
 
 # The folder of a bucket's files, while they are written.

@@ -309,6 +309,28 @@ def test_json_keys_in_any_case(athena: Athena, put: Put) -> None:
     assert "Duplicate key" in athena.fails("SELECT sum(id) FROM k")
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_json_keys_in_any_case_anywhere_in_a_large_file(athena: Athena, put: Put, packed: bool) -> None:
+    """One line of 80,000 spells its key otherwise: it counts as the others do, wherever it lies."""
+    line = b'{"id": 1, "note": "%s"}\n' % (b"Some Text " * 90)
+    # The longest line is longer than what is searched at once.
+    lines = (
+        [line] * 78_000
+        + [line.replace(b"Some Text", b"x" * 100_000), line.replace(b"id", b"Id")]
+        + [line] * 2000
+    )
+    body = b"".join(lines)
+    assert len(body) > 64 << 20
+    put("l/1.json.gz" if packed else "l/1.json", gzip.compress(body, 1) if packed else body)
+    athena(f"CREATE EXTERNAL TABLE l (id int) {OPENX} LOCATION 's3://{athena.bucket}/l/'")
+    assert athena("SELECT count(id), count(*) FROM l").data == [["80002", "80002"]]
+    athena(
+        f"UNLOAD (SELECT id FROM l) TO 's3://{athena.bucket}/m/' WITH (format = 'JSON', compression = 'NONE')"
+    )
+    athena(f"CREATE EXTERNAL TABLE m (id int) {OPENX} LOCATION 's3://{athena.bucket}/m/'")
+    assert athena("SELECT count(id) FROM m").data == [["80002"]]
+
+
 @pytest.mark.parametrize(
     ("line", "column"),
     [
