@@ -23,7 +23,7 @@ import uuid
 import xml.etree.ElementTree as ET
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from pathlib import Path
@@ -94,7 +94,7 @@ class Part:
 
 @dataclass
 class Upload:
-    """A multipart upload in progress. Ends with the process."""
+    """A multipart upload in progress."""
 
     id: str
     bucket: str
@@ -257,6 +257,14 @@ class S3:
             owner = self.backend.buckets.get(name)
             if owner is not None:
                 _keys(owner).load(keys)
+        for _, blob in self.state.rows("SELECT id, state FROM uploads"):
+            upload: Upload = loads(blob)
+            self.uploads[upload.id] = upload
+        for name, number, body, blob in self.state.rows("SELECT upload, number, body, state FROM parts"):
+            known.add(body)
+            part: Part = loads(blob)
+            path = bodies().folder / body[:2] / body
+            self.uploads[name].parts[number] = replace(part, body=BodyFile(path, part.body.size))
         for folder in bodies().folder.iterdir():
             if folder.is_dir():
                 for path in folder.iterdir():
@@ -1154,6 +1162,8 @@ class S3:
             utcnow(),
         )
         upload.headers["\0tagging"] = r.headers.get("x-amz-tagging", "")
+        with self.state.transaction() as db:
+            db.execute("INSERT INTO uploads VALUES (?, ?)", (upload.id, dumps(upload)))
         self.uploads[upload.id] = upload
         headers = (
             [("x-amz-checksum-algorithm", algorithm), ("x-amz-checksum-type", kind or "")]
@@ -1190,6 +1200,11 @@ class S3:
                 body.path.unlink(missing_ok=True)
                 self._upload(q, bucket, key)
             old = upload.parts.get(number)
+            with self.state.transaction() as db:
+                db.execute(
+                    "INSERT OR REPLACE INTO parts VALUES (?, ?, ?, ?)",
+                    (upload.id, number, body.path.name, dumps(part)),
+                )
             upload.parts[number] = part
         if old is not None:
             bodies().discard(old.body.path)
@@ -1277,22 +1292,25 @@ class S3:
         headers = {k: v for k, v in upload.headers.items() if k != "\0tagging"}
         try:
             with self.lock(bucket.name):
-                self._upload(q, bucket, key)
-                _check_write(r.headers, bucket, key)
-                new = self._store(
-                    bucket,
-                    key,
-                    BodyFile(path, size),
-                    etag,
-                    headers,
-                    upload.algorithm if checksum else None,
-                    checksum,
-                    Event.OBJECT_CREATED_COMPLETE_MULTIPART_UPLOAD_EVENT,
-                    tags=dict(parse_qsl(upload.headers.get("\0tagging", ""))),
-                    checksum_type=upload.kind,
-                    checksum_parts=count,
-                )
+                with self.state.transaction():
+                    self._upload(q, bucket, key)
+                    _check_write(r.headers, bucket, key)
+                    self._forget(upload)
+                    new = self._store(
+                        bucket,
+                        key,
+                        BodyFile(path, size),
+                        etag,
+                        headers,
+                        upload.algorithm if checksum else None,
+                        checksum,
+                        Event.OBJECT_CREATED_COMPLETE_MULTIPART_UPLOAD_EVENT,
+                        tags=dict(parse_qsl(upload.headers.get("\0tagging", ""))),
+                        checksum_type=upload.kind,
+                        checksum_parts=count,
+                    )
                 del self.uploads[upload.id]
+                discard_doomed()
         except S3Error:
             path.unlink(missing_ok=True)
             raise
@@ -1341,10 +1359,17 @@ class S3:
     def _abort_upload(self, r: Request, bucket: FakeBucket, key: str, q: dict[str, str]) -> Response:
         with self.lock(bucket.name):
             upload = self._upload(q, bucket, key)
+            self._forget(upload)
             del self.uploads[upload.id]
         for part in upload.parts.values():
             bodies().discard(part.body.path)
         return Response(204)
+
+    def _forget(self, upload: Upload) -> None:
+        """Removes an upload from the index."""
+        with self.state.transaction() as db:
+            db.execute("DELETE FROM uploads WHERE id = ?", (upload.id,))
+            db.execute("DELETE FROM parts WHERE upload = ?", (upload.id,))
 
     def _list_parts(self, r: Request, bucket: FakeBucket, key: str, q: dict[str, str]) -> Response:
         upload = self._upload(q, bucket, key)

@@ -34,6 +34,12 @@ CREATE TABLE IF NOT EXISTS objects (
     bucket TEXT NOT NULL, key TEXT NOT NULL, position INTEGER NOT NULL, body TEXT, state BLOB NOT NULL,
     PRIMARY KEY (bucket, key, position)
 ) WITHOUT ROWID;
+-- Multipart uploads in progress, and their parts.
+CREATE TABLE IF NOT EXISTS uploads (id TEXT PRIMARY KEY, state BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS parts (
+    upload TEXT NOT NULL, number INTEGER NOT NULL, body TEXT NOT NULL, state BLOB NOT NULL,
+    PRIMARY KEY (upload, number)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS glue (
     region TEXT NOT NULL, database TEXT NOT NULL, name TEXT NOT NULL, state BLOB NOT NULL,
     PRIMARY KEY (region, database, name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -144,6 +145,37 @@ def test_killed(start: Start, tmp_path: Path) -> None:
     before = fill(server)
     server.kill()
     check(start("--state", str(tmp_path / "s")), before)
+
+
+@pytest.mark.supports("State", "Multipart uploads go on after a stop or SIGKILL")
+def test_multipart_upload_goes_on(start: Start, tmp_path: Path) -> None:
+    server = start("--state", str(tmp_path / "s"))
+    s3 = server.client("s3")
+    s3.create_bucket(Bucket="lake")
+    first, last = os.urandom(5 << 20), b"the end"
+    named: dict[str, Any] = {"Bucket": "lake", "Key": "a"}
+    named["UploadId"] = s3.create_multipart_upload(**named, Metadata={"m": "1"})["UploadId"]
+    aborted = s3.create_multipart_upload(Bucket="lake", Key="b")["UploadId"]
+    s3.upload_part(**named, PartNumber=1, Body=b"replaced")
+    etags = [s3.upload_part(**named, PartNumber=1, Body=first)["ETag"]]
+    s3.abort_multipart_upload(Bucket="lake", Key="b", UploadId=aborted)
+    server.kill()
+    server = start("--state", str(tmp_path / "s"))
+    s3 = server.client("s3")
+    assert [u["UploadId"] for u in s3.list_multipart_uploads(Bucket="lake")["Uploads"]] == [named["UploadId"]]
+    assert [(p["ETag"], p["Size"]) for p in s3.list_parts(**named)["Parts"]] == [(etags[0], len(first))]
+    etags.append(s3.upload_part(**named, PartNumber=2, Body=last)["ETag"])
+    assert server.stop() == 0
+    server = start("--state", str(tmp_path / "s"))
+    s3 = server.client("s3")
+    parts = [{"PartNumber": n, "ETag": e} for n, e in enumerate(etags, 1)]
+    s3.complete_multipart_upload(**named, MultipartUpload={"Parts": parts})
+    server.kill()
+    s3 = start("--state", str(tmp_path / "s")).client("s3")
+    found = s3.get_object(Bucket="lake", Key="a")
+    assert (found["Body"].read(), found["Metadata"]) == (first + last, {"m": "1"})
+    assert "Uploads" not in s3.list_multipart_uploads(Bucket="lake")
+    assert len([p for p in (tmp_path / "s" / "bodies").rglob("*") if p.is_file()]) == 1
 
 
 def test_killed_while_writing(start: Start, tmp_path: Path) -> None:
