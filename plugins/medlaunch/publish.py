@@ -320,8 +320,16 @@ def publish(
         else:
             put_json(s3, bucket, lake.version_manifest_key(batch.pipeline, plan.snapshot, version), manifest)
         manifests.append(manifest)
-    for manifest, (*_, before) in zip(manifests, prepared, strict=True):
-        switch(s3, glue, bucket=bucket, database=database, manifest=manifest, results=results, before=before)
+    for number, (manifest, (*_, before)) in enumerate(zip(manifests, prepared, strict=True)):
+        try:
+            switch(
+                s3, glue, bucket=bucket, database=database, manifest=manifest, results=results, before=before
+            )
+        except PublishedMeanwhile:
+            # Nor are the other snapshots published, whose files are there already.
+            for other in manifests[number + 1 :]:
+                _mark_superseded(s3, bucket, other, _keys(other))
+            raise
         # Not before: until then another run may publish, and its rejects are not this run's to judge.
         drop_stale_rejects(run, batch.dataset, manifest.snapshot_date, manifest.inputs)
     run.put(MANIFESTS, manifests)
@@ -384,6 +392,8 @@ def switch(
             if winner is None or winner.publication != manifest.publication:
                 if winner is not None:
                     _point_partitions(glue, bucket, database, winner, results)
+                    # Whoever published may have looked what lies there before this version did.
+                    _mark_superseded(s3, bucket, manifest, keys)
                 raise PublishedMeanwhile(
                     f"{manifest.pipeline} {manifest.snapshot_date}: while version {manifest.version} was on its way, "
                     f"version {winner.version if winner else 'none'} was published by somebody else, and that is "
@@ -407,12 +417,17 @@ def switch(
     if manifest.action is Action.ROLLBACK:
         # Once more: a run that published just before this rollback may have marked them since.
         _spare(s3, bucket, keys)
+    _mark_superseded(s3, bucket, manifest, others)
+
+
+def _mark_superseded(s3: S3Client, bucket: str, manifest: Manifest, keys: Sequence[str]) -> None:
+    """Have the lifecycle rule remove files of a snapshot, but none of what readers see by now."""
     seen = read_manifest(s3, bucket, manifest.pipeline, manifest.snapshot_date)
     spared = set(_keys(seen)) if seen else set()
     mark: TaggingTypeDef = {"TagSet": [SUPERSEDED_TAG]}
     in_parallel(
         lambda key: s3.put_object_tagging(Bucket=bucket, Key=key, Tagging=mark),
-        [key for key in others if key not in spared],
+        [key for key in keys if key not in spared],
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from medlaunch import publish
+from medlaunch import lake, publish
 from medlaunch.accreditation.bronze import UploadCounts as Counts
 from medlaunch.checks import Account, Input, Lines, SnapshotAccount, SnapshotPlan
 from medlaunch.landing import Batch, LoadedGroup, LoadedUpload, Upload
@@ -113,6 +113,14 @@ class World:
 
     def keys(self, prefix: str) -> list[str]:
         return [one.key for one in list_objects(self.s3, self.bucket, prefix)]
+
+    def superseded(self, prefix: str = "prod/") -> set[str]:
+        """The files that the lifecycle rule removes."""
+        return {
+            key
+            for key in self.keys(prefix)
+            if publish.SUPERSEDED_TAG in self.s3.get_object_tagging(Bucket=self.bucket, Key=key)["TagSet"]
+        }
 
 
 FILES = {
@@ -240,6 +248,29 @@ def test_a_plan_that_is_older_than_what_is_published_is_refused(
     assert world.location("facility_metrics").endswith(f"version={second.version}/")
 
 
+def test_what_a_refused_run_has_copied_does_not_stay_for_ever(world: World) -> None:
+    """Another run publishes the first of two snapshots while this one is at it."""
+    slow, quick = world.run("manual__1"), world.run("manual__2")
+    later = date(2026, 11, 2)
+    world.stage(slow, FILES, (DAY, later))
+    world.stage(quick, FILES)
+
+    def somebody_is_faster(params: dict[str, Any], **_: Any) -> None:
+        if params["Key"] == lake.manifest_key(DAG, DAY):
+            world.s3.meta.events.unregister("before-parameter-build.s3.PutObject", somebody_is_faster)
+            world.publish(quick)
+
+    world.s3.meta.events.register("before-parameter-build.s3.PutObject", somebody_is_faster)
+    with pytest.raises(publish.PublishedMeanwhile, match="published by somebody else"):
+        world.publish(slow, (DAY, later))
+    copied = {key for result in RESULTS for key in world.keys(f"prod/{result.name}/") if "=manual__1." in key}
+    assert {key.split("/")[2] for key in copied} == {f"snapshot_date={DAY}", f"snapshot_date={later}"}
+    assert world.superseded() == copied
+    # Whoever publishes the same after all brings it back.
+    world.publish(slow, (DAY, later))
+    assert not any("=manual__1." in key for key in world.superseded())
+
+
 class Killed(Exception):
     pass
 
@@ -307,7 +338,6 @@ def test_a_snapshot_is_planned_from_what_is_published_and_what_is_new(world: Wor
         Input(upload=upload("a", 1), counts=Counts(lines=1, valid=1)),
         Input(upload=upload("b", 2), counts=Counts(lines=1, valid=1)),
     ]
-    from medlaunch import lake
     from medlaunch.objects import put_json
 
     put_json(
