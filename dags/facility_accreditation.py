@@ -121,7 +121,13 @@ def plan_snapshots() -> dict[str, Any]:
     run = current_run()
     batch = run.get(landing.BATCH, landing.Batch)
     plans = publish.plan(run, batch, landing.read_loaded(run, batch))
-    return {"as_of": f"{batch.as_of}", "snapshots": [f"{one.snapshot}" for one in plans]} if plans else {}
+    if not plans:
+        return {}
+    return {
+        "as_of": f"{batch.as_of}",
+        "window_end": f"{window_end(batch.as_of, batch.expiry_window)}",
+        "snapshots": [f"{one.snapshot}" for one in plans],
+    }
 
 
 @task
@@ -186,7 +192,7 @@ def publish_results(outlet_events: Any) -> None:
             account=run.get(publish.ACCOUNT, checks.Account),
             results=RESULTS,
         )
-    except publish.PublishedMeanwhile as error:
+    except (publish.PublishedMeanwhile, publish.NotATable) as error:
         raise AirflowFailException(str(error)) from error
     for result in RESULTS:
         if result.table:
@@ -251,7 +257,14 @@ def extract() -> None:
         writes="accredited_facilities_by_state",
         doc_md="Facilities and accredited facilities of each state.",
     )
-    facilities >> [metrics, by_state, filter_expiring()]
+    expiring = AthenaSqlOperator(
+        task_id="extract_expiring",
+        sql=f"{SQL}/extract_expiring.sql",
+        values_from="plan_snapshots",
+        writes="expiring_accreditations",
+        doc_md="Accreditations that expire within the window, as a table; `check_results` compares it with the filter.",
+    )
+    facilities >> [metrics, by_state, expiring, filter_expiring()]
 
 
 @task_group
@@ -286,6 +299,7 @@ QUERIES = [
     "extract.extract_metrics",
     "extract.extract_rejects",
     "extract.count_by_state",
+    "extract.extract_expiring",
     "count.count_lines",
     "count.count_results",
     "count.read_state_counts",

@@ -182,6 +182,7 @@ class Pipeline:
             "facility_rejects": "facility_id, facility_name, state, reject_reason, array_join(reject_reasons, '+') AS reasons, "
             "source_file, line_number",
             "accredited_facilities_by_state": "state_code, state_name, accredited_facilities, facilities, as_of",
+            "expiring_accreditations": "facility_id, accreditation_id, valid_until, days_until_expiry, run_date",
         }
         seen: dict[str, Any] = {
             table: sorted(

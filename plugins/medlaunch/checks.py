@@ -234,6 +234,7 @@ def _check_results(
     expiry = filtered.get(
         snapshot, FilterCounts(facilities=0, expiring_accreditations=0, expiring_facilities=0)
     )
+    expiring, expiring_facilities = result_rows.get(("expiring_accreditations", snapshot), (0, 0))
     agree(f"facility_metrics of {snapshot}", "rows", metrics, "accepted lines", total.accepted)
     agree(f"facility_metrics of {snapshot}", "rows", metrics, "facilities in it", distinct)
     agree(f"facility_rejects of {snapshot}", "rows", rejects, "rejected lines", total.rejected)
@@ -245,6 +246,11 @@ def _check_results(
         "accepted lines",
         total.accepted,
     )
+    for what, seen, found in (
+        ("accreditations", expiring, expiry.expiring_accreditations),
+        ("facilities", expiring_facilities, expiry.expiring_facilities),
+    ):
+        agree(f"expiring {what} of {snapshot}", "Athena", seen, "the expiry filter", found)
     return {
         "facility_metrics": metrics,
         "facility_rejects": rejects,

@@ -45,7 +45,8 @@ FACILITY_ACCREDITATION = Pipeline(
             table="accredited_facilities_by_state",
         ),
         Result("accredited_facilities_by_state_csv", rows_of="accredited_facilities_by_state"),
-        Result("expiring_soon", rows_of="expiring_accreditations", table="expiring_soon"),
+        Result("expiring_accreditations", rows_of="expiring_accreditations", table="expiring_accreditations"),
+        Result("expiring_soon", rows_of="expiring_accreditations"),
         Result("expiring_facilities", rows_of="expiring_facilities", table="expiring_facilities"),
     ],
 )

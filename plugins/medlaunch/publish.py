@@ -71,6 +71,10 @@ class PublishedMeanwhile(Exception):
     """Another publication of a snapshot came since this one was planned."""
 
 
+class NotATable(Exception):
+    """A result cannot be shown, because something else has the name of its table."""
+
+
 class Action(StrEnum):
     """How a version became what readers see."""
 
@@ -556,8 +560,17 @@ def _point_partitions(
 def _point_partition(glue: GlueClient, database: str, table: str, snapshot: date, location: str) -> None:
     """One atomic call: readers see the old location or the new one, never anything between."""
     values = [f"{snapshot}"]
-    descriptor: Any = glue.get_table(DatabaseName=database, Name=table)["Table"]["StorageDescriptor"]
-    partition: Any = {"Values": values, "StorageDescriptor": {**descriptor, "Location": location}}
+    found: Any = glue.get_table(DatabaseName=database, Name=table)["Table"]
+    if found.get("TableType") == "VIRTUAL_VIEW":
+        # CREATE TABLE IF NOT EXISTS lets it be, and its readers would go on seeing what they saw.
+        raise NotATable(
+            f"{database}.{table} is a view, and the table of that name is to be published. DROP VIEW {table}, "
+            "and clear prepare_tables and everything downstream of it"
+        )
+    partition: Any = {
+        "Values": values,
+        "StorageDescriptor": {**found["StorageDescriptor"], "Location": location},
+    }
     try:
         glue.update_partition(
             DatabaseName=database, TableName=table, PartitionValueList=values, PartitionInput=partition

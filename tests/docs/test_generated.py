@@ -94,9 +94,9 @@ def test_tables_must_be_described(
 def test_what_the_dictionary_says_of_a_view() -> None:
     """Types come from the engine's rules, words from the table's column."""
     page = (ROOT / "docs/reference/tables.md").read_text(encoding="utf-8")
-    view = page.split("#### expiring_accreditations\n")[1].split("\n####")[0]
+    view = page.split("#### current_expiring_accreditations\n")[1].split("\n####")[0]
     assert "| `valid_until` | `date` | Last day of the accreditation |" in view
     assert "| `employee_count` | `bigint` | Employees |" in view
-    table = page.split("#### expiring_soon\n")[1].split("\n####")[0]
-    assert "| `valid_until` | `string` | Last day of the accreditation |" in table
+    table = page.split("#### expiring_accreditations\n")[1].split("\n####")[0]
+    assert "| `valid_until` | `date` | Last day of the accreditation |" in table
     assert "Written by: `publish_results`" in table

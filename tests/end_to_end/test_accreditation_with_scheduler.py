@@ -131,7 +131,7 @@ def test_published_tables_are_assets_with_their_row_counts(
         "facility_metrics": 4,
         "facility_rejects": 2,
         "accredited_facilities_by_state": 1,
-        "expiring_soon": 4,
+        "expiring_accreditations": 4,
         "expiring_facilities": 4,
     }
 

@@ -58,6 +58,7 @@ STEPS = (
     "extract.extract_metrics",
     "extract.extract_rejects",
     "extract.count_by_state",
+    "extract.extract_expiring",
     "extract.filter_expiring",
     "count.count_lines",
     "count.count_results",

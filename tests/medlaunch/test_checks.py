@@ -63,6 +63,7 @@ GOOD_ROWS = {
     ("facility_metrics", DAY): (4, 4),
     ("facility_rejects", DAY): (1, 1),
     ("accredited_facilities_by_state", DAY): (2, 4),
+    ("expiring_accreditations", DAY): (3, 1),
 }
 GOOD_FILTER = {DAY: FilterCounts(facilities=4, expiring_accreditations=3, expiring_facilities=1)}
 
@@ -92,6 +93,18 @@ def test_accounts_that_agree_are_settled() -> None:
         ({}, {("facility_metrics", DAY): (4, 3)}, {}, "facilities in it"),
         ({}, {("facility_rejects", DAY): (0, 0)}, {}, "facility_rejects"),
         ({}, {("accredited_facilities_by_state", DAY): (2, 3)}, {}, "facilities by state"),
+        (
+            {},
+            {("expiring_accreditations", DAY): (2, 1)},
+            {},
+            "expiring accreditations of 2026-11-01: Athena says 2",
+        ),
+        (
+            {},
+            {("expiring_accreditations", DAY): (3, 2)},
+            {},
+            "expiring facilities of 2026-11-01: Athena says 2",
+        ),
         (
             {},
             {},

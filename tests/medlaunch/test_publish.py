@@ -21,7 +21,8 @@ DAY, OTHER_DAY = date(2026, 11, 1), date(2026, 10, 1)
 DAG = "facility_accreditation"
 RESULTS = [
     Result("facility_metrics", rows_of="facility_metrics", table="facility_metrics"),
-    Result("expiring_soon", rows_of="expiring_accreditations", table="expiring_soon"),
+    Result("expiring_accreditations", rows_of="expiring_accreditations", table="expiring_accreditations"),
+    Result("expiring_soon", rows_of="expiring_accreditations"),
     Result("counts_csv", rows_of="facility_metrics"),
 ]
 ROWS = {"facility_metrics": 3, "expiring_accreditations": 2}
@@ -159,6 +160,20 @@ def test_results_are_copied_switched_and_described_by_a_manifest(world: World) -
     assert world.keys("prod/publications/") == sorted(
         f"prod/publications/{DAG}/{one.snapshot_date}.{one.version}.json" for one in manifests
     )
+
+
+def test_a_view_in_the_place_of_a_table_is_refused(world: World) -> None:
+    name = {"DatabaseName": world.database, "Name": "expiring_accreditations"}
+    world.glue.delete_table(**name)
+    world.glue.create_table(
+        DatabaseName=world.database,
+        TableInput={"Name": "expiring_accreditations", "TableType": "VIRTUAL_VIEW", "StorageDescriptor": {}},
+    )
+    run = world.run("manual__1")
+    world.stage(run, FILES)
+    with pytest.raises(publish.NotATable, match="DROP VIEW expiring_accreditations"):
+        world.publish(run)
+    assert read_manifest(world.s3, world.bucket, DAG, DAY) is None
 
 
 def test_publishing_again_changes_nothing(world: World) -> None:
@@ -316,7 +331,7 @@ def test_stopped_anywhere_readers_see_the_old_version_or_a_whole_new_one(world: 
     )
     # The retry finishes the work.
     (again,) = world.publish(second_run)
-    assert world.location("expiring_soon").endswith(f"version={again.version}/")
+    assert world.location("expiring_accreditations").endswith(f"version={again.version}/")
 
 
 def test_a_snapshot_is_planned_from_what_is_published_and_what_is_new(world: World) -> None:

@@ -180,7 +180,7 @@ def test_a_run_that_died_while_it_published_is_settled(world: Lake) -> None:
     plans = world.plan("r2", upload("b", 2))
 
     def dies(params: dict[str, Any], **_: Any) -> None:
-        if "expiring_soon" in str(params):
+        if "expiring_accreditations" in str(params):
             raise ConnectionAbortedError
 
     # At the second table: the first one shows the new version already.

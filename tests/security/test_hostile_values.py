@@ -123,7 +123,7 @@ def test_a_day_that_is_none_fails_or_finds_nothing(athena: Any, day: str) -> Non
     "cell", ["=1+1", "+1", "-1", "@SUM(A1)", '=HYPERLINK("http://x","y")', "\t=1", "=1\r\n=2"]
 )
 def test_cells_of_the_exports_are_raw_on_purpose(cell: str) -> None:
-    """The table expiring_soon reads this file, and what it reads must be what was uploaded: docs/security.md."""
+    """Programs read this file, and what they read must be what was uploaded: docs/security.md."""
     record = {
         "facility_id": "FAC00001",
         "facility_name": cell,

@@ -155,6 +155,9 @@ def athena(aws: Any, s3: Any) -> Athena:
     athena.unload("extract_metrics.sql", "facility_metrics")
     athena.unload("extract_rejects.sql", "facility_rejects")
     athena.unload("count_by_state.sql", "accredited_facilities_by_state", as_of="2026-11-20", states=states())
+    athena.unload(
+        "extract_expiring.sql", "expiring_accreditations", as_of="2026-11-20", window_end="2026-12-24"
+    )
     return athena
 
 
@@ -168,6 +171,7 @@ def test_a_statement_parses_in_the_athena_dialect(name: str) -> None:
             "run": RUN,
             "snapshots": DAYS,
             "as_of": "2026-11-20",
+            "window_end": "2026-12-24",
             "target": "s3://bucket/x/",
             "states": states(),
         },
@@ -292,31 +296,34 @@ def test_results_are_counted(athena: Athena) -> None:
         ("facility_rejects", "2026-11-01"): (1, 0),
         ("accredited_facilities_by_state", "2026-10-01"): (1, 1),
         ("accredited_facilities_by_state", "2026-11-01"): (3, 4),
+        ("expiring_accreditations", "2026-10-01"): (1, 1),
+        ("expiring_accreditations", "2026-11-01"): (2, 2),
     }
+
+
+def test_what_expires_includes_both_ends_of_the_window(athena: Athena) -> None:
+    rows = staged(
+        athena,
+        "staging_expiring_accreditations",
+        "facility_id, accreditation_id, valid_until, days_until_expiry, run_date",
+        "valid_until",
+    )
+    assert [tuple(row.values()) for row in rows] == [
+        ("2026-10-01", "FAC00005", "J0", "2026-12-01", "11", "2026-11-20"),
+        ("2026-11-01", "FAC00004", "J0", "2026-11-20", "0", "2026-11-20"),
+        ("2026-11-01", "FAC00002", "J2", "2026-12-24", "34", "2026-11-20"),
+    ]
 
 
 def test_views_show_the_latest_of_what_is_published(athena: Athena) -> None:
     for day in DAYS:
-        for table in ("facility_metrics", "accredited_facilities_by_state"):
+        for table in ("facility_metrics", "accredited_facilities_by_state", "expiring_accreditations"):
             location = lake.s3_uri(
                 athena.bucket, f"{lake.staging_prefix(DAG, RUN)}{table}/snapshot_date={day}/"
             )
             athena.select(
                 f"ALTER TABLE {table} ADD IF NOT EXISTS PARTITION (snapshot_date = '{day}') LOCATION '{location}'"
             )
-    prefix = "prod/expiring_soon/snapshot_date=2026-11-01/version=1/"
-    athena.s3.put_object(
-        Bucket=athena.bucket,
-        Key=f"{prefix}expiring_soon.csv",
-        Body=(
-            b"facility_id,facility_name,address,city,state,zip,employee_count,accreditation_body,accreditation_id,"
-            b"valid_until,days_until_expiry,run_date,snapshot_date\r\n"
-            b'FAC1,"A, ""B""",,Town,MI,02134,5,JC,J1,2026-12-01,11,2026-11-20,2026-11-01\r\n'
-        ),
-    )
-    athena.select(
-        f"ALTER TABLE expiring_soon ADD PARTITION (snapshot_date = '2026-11-01') LOCATION 's3://{athena.bucket}/{prefix}'"
-    )
     views = sql.statements(f"{DAG}/views")
     for name in sorted(views, key=lambda one: "/current_" in one):
         athena.query(athena.render(name))
@@ -333,24 +340,23 @@ def test_views_show_the_latest_of_what_is_published(athena: Athena) -> None:
     ]
     counts = athena.select("SELECT * FROM current_accredited_facilities_by_state ORDER BY state_code")
     assert [row["state_code"] for row in counts] == ["MI", "OH", "PR"]
-    soon = athena.select("SELECT * FROM current_expiring_accreditations")
-    assert soon == [
-        {
-            "facility_id": "FAC1",
-            "facility_name": 'A, "B"',
-            "address": "",
-            "city": "Town",
-            "state": "MI",
-            "zip": "02134",
-            "employee_count": "5",
-            "accreditation_body": "JC",
-            "accreditation_id": "J1",
-            "valid_until": "2026-12-01",
-            "days_until_expiry": "11",
-            "run_date": "2026-11-20",
-            "snapshot_date": "2026-11-01",
-        }
-    ]
+    soon = athena.select("SELECT * FROM current_expiring_accreditations ORDER BY valid_until")
+    assert [row["facility_id"] for row in soon] == ["FAC00004", "FAC00002"]
+    assert soon[1] == {
+        "facility_id": "FAC00002",
+        "facility_name": 'Facility 2, "quoted" ünïcode',
+        "address": "1 Main St",
+        "city": "Ann Arbor",
+        "state": "OH",
+        "zip": "02134",
+        "employee_count": "2",
+        "accreditation_body": "Joint Commission",
+        "accreditation_id": "J2",
+        "valid_until": "2026-12-24",
+        "days_until_expiry": "34",
+        "run_date": "2026-11-20",
+        "snapshot_date": "2026-11-01",
+    }
 
 
 def test_a_query_of_bronze_must_name_its_snapshots(athena: Athena) -> None:

@@ -35,3 +35,16 @@ WHERE
     run = {{ run }}
     AND snapshot_date IN ({{ snapshots }})
 GROUP BY snapshot_date
+
+UNION ALL
+
+SELECT
+    'expiring_accreditations' AS result,
+    snapshot_date,
+    count(*) AS result_rows,
+    count(DISTINCT facility_id) AS facilities
+FROM staging_expiring_accreditations
+WHERE
+    run = {{ run }}
+    AND snapshot_date IN ({{ snapshots }})
+GROUP BY snapshot_date

@@ -10,12 +10,13 @@ TABLES = (
     "facility_metrics",
     "facility_rejects",
     "accredited_facilities_by_state",
-    "expiring_soon",
+    "expiring_accreditations",
     "expiring_facilities",
 )
 #: The files of its results.
 RESULTS = tuple(
-    f"{{bucket}}/{lake.PROD}/{name}/*" for name in (*TABLES, "accredited_facilities_by_state_csv")
+    f"{{bucket}}/{lake.PROD}/{name}/*"
+    for name in (*TABLES, "accredited_facilities_by_state_csv", "expiring_soon")
 )
 
 
