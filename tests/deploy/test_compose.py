@@ -101,6 +101,13 @@ def test_images_are_pinned_and_are_mwaas_airflow() -> None:
     assert "apache/airflow:3.3.1-python3.12" in found
 
 
+def test_what_the_images_are_made_of_can_be_read_by_their_users() -> None:
+    """Whatever the umask of the clone was: COPY keeps the modes of files."""
+    copies = re.findall(r"^COPY (.*)$", (engine.HERE / "Dockerfile").read_text(), re.MULTILINE)
+    assert len(copies) == 4
+    assert all(re.match(r"--chmod=0(644|755) ", one) for one in copies)
+
+
 def test_no_secret_stands_in_the_file() -> None:
     for name, service in SERVICES.items():
         for variable in service.get("environment", {}):
