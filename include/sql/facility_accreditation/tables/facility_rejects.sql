@@ -1,4 +1,5 @@
 -- Published: each snapshot's partition points at the version that is current.
+-- noqa: disable=PRS
 CREATE EXTERNAL TABLE IF NOT EXISTS facility_rejects (
     facility_id string COMMENT 'As far as it could be read',
     facility_name string COMMENT 'As far as it could be read',
@@ -10,6 +11,6 @@ CREATE EXTERNAL TABLE IF NOT EXISTS facility_rejects (
 )
 COMMENT 'Lines that were rejected, each with its reasons'
 PARTITIONED BY (snapshot_date date COMMENT 'Snapshot')
-STORED AS PARQUET -- noqa: PRS
+STORED AS PARQUET
 LOCATION {{ s3('prod/facility_rejects/') }}
 TBLPROPERTIES ('parquet.compression' = 'SNAPPY')

@@ -1,5 +1,6 @@
 -- Every publication and every rollback, one record each, of all pipelines. Records are never changed, so what
 -- readers saw at any time can be told: the newest record of a snapshot before it.
+-- noqa: disable=CP01,LT01
 CREATE EXTERNAL TABLE IF NOT EXISTS publications (
     publication string COMMENT 'Name of the publication: the version, or rollback. and the run of the rollback',
     action string COMMENT 'publish or rollback',
@@ -19,7 +20,7 @@ CREATE EXTERNAL TABLE IF NOT EXISTS publications (
     lines_accepted bigint COMMENT 'Lines accepted: facilities of the snapshot',
     lines_superseded bigint COMMENT 'Lines that a later one of the same facility replaced',
     lines_rejected bigint COMMENT 'Lines rejected',
-    result_rows map<string, bigint> COMMENT 'Rows of each result', -- noqa: CP01, LT01
+    result_rows map<string, bigint> COMMENT 'Rows of each result',
     files bigint COMMENT 'Published files',
     bytes bigint COMMENT 'Bytes of the published files',
     uploads bigint COMMENT 'Uploads that the version was made of',

@@ -1,4 +1,5 @@
 -- The account of each run that processed uploads, as it was written; the view run_reports gives it types.
+-- noqa: disable=CP01,LT01
 CREATE EXTERNAL TABLE IF NOT EXISTS run_report_documents (
     pipeline string COMMENT 'DAG of the pipeline',
     environment string COMMENT 'Environment',
@@ -21,7 +22,7 @@ CREATE EXTERNAL TABLE IF NOT EXISTS run_report_documents (
         accepted: bigint,
         superseded: bigint,
         rejected: bigint,
-        rejected_by_reason: map<string, bigint>, -- noqa: CP01, LT01
+        rejected_by_reason: map<string, bigint>,
         snapshot_date_differs: bigint
     > COMMENT 'Lines of the uploads that the run read',
     accreditations struct<

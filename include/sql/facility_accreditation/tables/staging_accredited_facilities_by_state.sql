@@ -1,4 +1,5 @@
 -- What a run wrote and has not published yet.
+-- noqa: disable=PRS
 CREATE EXTERNAL TABLE IF NOT EXISTS staging_accredited_facilities_by_state (
     state_code string COMMENT 'Two-letter code',
     state_name string COMMENT 'Name of state, district or territory',
@@ -11,7 +12,7 @@ PARTITIONED BY (
     run string COMMENT 'Run that wrote them',
     snapshot_date string COMMENT 'Snapshot, YYYY-MM-DD'
 )
-STORED AS PARQUET -- noqa: PRS
+STORED AS PARQUET
 LOCATION {{ s3('staging/facility_accreditation/') }}
 TBLPROPERTIES (
     'projection.enabled' = 'true',

@@ -1,4 +1,5 @@
 -- What a run wrote and has not published yet.
+-- noqa: disable=PRS
 CREATE EXTERNAL TABLE IF NOT EXISTS staging_facility_rejects (
     facility_id string COMMENT 'As far as it could be read',
     facility_name string COMMENT 'As far as it could be read',
@@ -13,7 +14,7 @@ PARTITIONED BY (
     run string COMMENT 'Run that wrote them',
     snapshot_date string COMMENT 'Snapshot, YYYY-MM-DD'
 )
-STORED AS PARQUET -- noqa: PRS
+STORED AS PARQUET
 LOCATION {{ s3('staging/facility_accreditation/') }}
 TBLPROPERTIES (
     'projection.enabled' = 'true',
