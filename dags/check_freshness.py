@@ -47,6 +47,7 @@ def check_freshness() -> str:
 @dag(
     "check_freshness",
     dag_display_name="Check freshness",
+    description="One alert when a pipeline has published nothing for too long",
     schedule=settings().freshness_cron if settings().stale_after_seconds else None,
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,

@@ -309,6 +309,7 @@ QUERIES = [
 @dag(
     DAG_ID,
     dag_display_name="Facility accreditation",
+    description="From uploads of facility records to published metrics, counts by state and what expires soon",
     schedule=schedules.on_uploads(DATASET),
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,

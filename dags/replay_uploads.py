@@ -104,6 +104,7 @@ def write_report() -> str:
 
 @dag(
     dag_display_name="Replay uploads",
+    description="Puts archived uploads back into landing, to be processed once more",
     schedule=None,
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,

@@ -108,6 +108,7 @@ def write_report() -> str:
 
 @dag(
     dag_display_name="Roll back a publication",
+    description="Shows readers the previous version of a snapshot again",
     schedule=None,
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,

@@ -52,6 +52,7 @@ def test_a_broken_dag_is_caught(tmp_path: Path) -> None:
 
 def test_documents(dag: DAG) -> None:
     assert dag.doc_md
+    assert dag.description
     for section in SECTIONS:
         assert section in dag.doc_md, f"{dag.dag_id} does not tell its {section}"
     runbook = ROOT / f"docs/runbooks/{dag.dag_id}_failed.md"
