@@ -24,7 +24,7 @@ from local_aws.athena.catalog import (
 from local_aws.athena.ddl import Ddl
 from local_aws.athena.engine import Session
 from local_aws.athena.errors import QueryError, not_supported
-from local_aws.athena.expressions import E, _castable, cast, coerce
+from local_aws.athena.expressions import E, _castable, cast, coerce, raise_text
 from local_aws.athena.parser import offset_position, parse_query
 from local_aws.athena.prepared import PreparedStatements, parse_deallocate, parse_execute, parse_prepare
 from local_aws.athena.results import write_csv
@@ -619,6 +619,11 @@ class Runner:
             raise QueryError(
                 "COLUMN_NOT_FOUND", f"Insert column name does not exist in target table: {unknown[0]}", (1, 1)
             )
+        twice = [n for n in names if names.count(n) > 1]
+        if twice:
+            raise QueryError(
+                "DUPLICATE_COLUMN_NAME", f"Insert column name is specified more than once: {twice[0]}", (1, 1)
+            )
         types = [dict(wanted)[n] for n in names]
         if len(types) != len(query.fields) or any(
             not _assignable(f.type, t) for f, t in zip(query.fields, types, strict=False)
@@ -634,7 +639,7 @@ class Runner:
             if n in names:
                 i = names.index(n)
                 e = E(f'q."c{i}"', query.fields[i].type)
-                value = coerce(compiler, e, t, tree).sql if ty.common(e.type, t) != t else cast(e, t).sql
+                value = stored(e, t, compiler, tree)
             else:
                 value = f"CAST(NULL AS {ty.duckdb_type(t)})"
             items.append(f'{value} AS "c{len(items)}"')
@@ -769,7 +774,8 @@ def unknown_statement(sql: str) -> QueryError:
 
 
 def _assignable(a: Type, b: Type) -> bool:
-    """Trino's insert takes what it would widen by itself, and varchars of any length."""
+    """Trino's insert takes what it would widen by itself, and larger types and texts whose values fit; one that does
+    not fit fails while it runs (https://trino.io/docs/435/release/release-319.html)."""
     if a.base in ("varchar", "char") and b.base in ("varchar", "char"):
         return True
     c = ty.common(a, b)
@@ -782,6 +788,16 @@ def _widens(a: Type, b: Type) -> bool:
     return (a.base in ty.INTEGERS and b.base in (*ty.INTEGERS, "decimal", "double", "real")) or (
         a.base in ("decimal", "double") and b.base in ("decimal", "double", "real")
     )
+
+
+def stored(e: E, t: Type, compiler: Compiler, node: exp.Expression) -> str:
+    """SQL of a value as a column of type `t` takes it. Raises for one whose text is too long, as Trino's INSERT does."""
+    value = cast(e, t).sql if ty.common(e.type, t) == t else coerce(compiler, e, t, node).sql
+    if t.base not in ("varchar", "char") or t.p is None or (e.type.p is not None and e.type.p <= t.p):
+        return value
+    message = f"Cannot truncate non-space characters when casting from {e.type} to {t} on INSERT"
+    too_long = raise_text("INVALID_CAST_ARGUMENT", message, "VARCHAR")
+    return f"CASE WHEN length(rtrim({e.sql}, ' ')) > {t.p} THEN {too_long} ELSE {value} END"
 
 
 def _view_type(t: Type) -> str:

@@ -276,6 +276,27 @@ def test_insert(athena: Athena) -> None:
         "TYPE_MISMATCH: line 1:1: Insert query has mismatched column types: Table: [bigint, varchar, varchar]"
     )
     assert athena.fails("INSERT INTO nowhere VALUES 1").startswith("TABLE_NOT_FOUND")
+    assert athena.fails("INSERT INTO p (a, d, a) VALUES (1, 'k', 2)").startswith("DUPLICATE_COLUMN_NAME")
+
+
+def test_insert_of_texts_that_do_not_fit(athena: Athena, client: Client) -> None:
+    """https://trino.io/docs/435/release/release-319.html: values of a larger type are taken if they fit."""
+    athena(
+        f"CREATE EXTERNAL TABLE v (s varchar(3), c char(2), n smallint) STORED AS PARQUET LOCATION 's3://{athena.bucket}/v/'"
+    )
+    athena("INSERT INTO v VALUES ('abc', 'x', 1), ('de   ', 'yz  ', BIGINT '2'), (NULL, NULL, NULL)")
+    assert athena("SELECT s, c || '|', n FROM v ORDER BY s").data == [
+        ["abc", "x |", "1"],
+        ["de ", "yz|", "2"],
+        [None, None, None],
+    ]
+    for values, begin in (
+        ("('abcd', 'x', 1)", "INVALID_CAST_ARGUMENT: Cannot truncate non-space characters when casting from varchar(4) to varchar(3) on INSERT"),
+        ("('abc', 'xyz', 1)", "INVALID_CAST_ARGUMENT: Cannot truncate non-space characters when casting from varchar(3) to char(2) on INSERT"),
+        ("('abc', 'x', 70000)", "NUMERIC_VALUE_OUT_OF_RANGE"),
+    ):  # fmt: skip
+        assert athena.fails(f"INSERT INTO v VALUES {values}").startswith(begin), values
+    assert len(written(client, athena, "v/")) == 1
 
 
 @pytest.mark.supports(
