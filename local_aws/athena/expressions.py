@@ -463,7 +463,7 @@ def equals(a: str, b: str, t: Type, constant: bool = False) -> str:
         each = f"list_transform(map_keys({a}), lambda {V}: CASE WHEN map_contains({b}, {V}) THEN {value} ELSE false END)"
         return f"CASE WHEN {nothing} THEN NULL WHEN cardinality({a}) <> cardinality({b}) THEN false ELSE trino_all({each}) END"
     if t.base in ("double", "real") and not constant:
-        return f"({a} = {b} AND NOT isnan({a}))"
+        return f"({a} = {b} AND (NOT isnan({a}) OR {b} IS NULL))"
     return f"({a} = {b})"
 
 
@@ -571,7 +571,7 @@ MACROS = [
     # At most n parts, the last with all that is left.
     r"""
     CREATE OR REPLACE MACRO trino_split(s, d, n) AS CASE WHEN len(string_split(s, d)) <= n THEN string_split(s, d)
-        ELSE list_append(string_split(s, d)[1:n - 1], array_to_string(string_split(s, d)[n:], d)) END
+        ELSE list_append(string_split(s, d)[1:n - 1], list_reduce(string_split(s, d)[n:], lambda λa, λb: λa || d || λb)) END
     """,
     r"""
     CREATE OR REPLACE MACRO trino_wilson(x, n, z, side) AS

@@ -305,7 +305,7 @@ def call(c: Compiler, name: str, args: list[E], node: exp.Expression) -> E:
 _STRICT = {
     "substr", "lpad", "rpad", "split", "split_part", "slice", "zip", "trim_array", "width_bucket", "ngrams",
     "combinations", "split_to_map", "split_to_multimap", "bitwise_left_shift", "bitwise_right_shift",
-    "bitwise_right_shift_arithmetic",
+    "bitwise_right_shift_arithmetic", "timezone_hour", "timezone_minute", "format_datetime",
 }  # fmt: skip
 
 
@@ -1650,6 +1650,15 @@ def _arrays_overlap(c: Compiler, args: list[E], node: exp.Expression) -> E:
     )
 
 
+def _joined(items: str, separator: E) -> str:
+    """Texts of a list, NULLs left out, with a separator between them; NULL of none."""
+    if separator.value is not None:
+        return f"array_to_string({items}, {separator.sql})"
+    # array_to_string wants a constant.
+    texts = f"list_filter({items}, lambda λt: λt IS NOT NULL)"
+    return f"CASE WHEN len({texts}) > 0 THEN list_reduce({texts}, lambda λa, λb: λa || {separator.sql} || λb) END"
+
+
 @special("array_join")
 def _array_join(c: Compiler, args: list[E], node: exp.Expression) -> E:
     _arity(c, "array_join", args, node, 2, 3)
@@ -1661,7 +1670,7 @@ def _array_join(c: Compiler, args: list[E], node: exp.Expression) -> E:
     if args[0].type.base == "array" and t.base == "varchar" and len(args) == 2:
         items = args[0].sql
     # Of no text at all DuckDB makes NULL.
-    joined = f"array_to_string({items}, {args[1].sql})"
+    joined = _joined(items, args[1])
     return E(
         f"CASE WHEN {args[0].sql} IS NOT NULL AND {args[1].sql} IS NOT NULL THEN coalesce({joined}, '') END",
         ty.VARCHAR,

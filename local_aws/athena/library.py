@@ -21,11 +21,9 @@ if TYPE_CHECKING:
 
 # -------------------------------------------------------------------------------- regular expressions
 
-# What RE2, DuckDB's engine, has not, or reads otherwise than Java: look-around, back references, possessive
-# quantifiers, classes in \p and in [[ ]], and $ before a final line break.
-_JAVA_ONLY = re.compile(
-    r"\(\?(?![:imsU)-]|P<)|\\[1-9kpPhHvVRXGZQ]|[*+?}]\+|&&|\[[^\]]*\[(?!:)|(?<!\\)\$(?!\{)"
-)
+# What RE2, DuckDB's engine, has not, or reads otherwise than Trino: look-around, back references, possessive
+# quantifiers, classes in \p and in [[ ]], \b beside letters that are not ASCII, and $ before a final line break.
+_JAVA_ONLY = re.compile(r"\(\?(?![:imsU)-]|P<)|\\[1-9kpPhHvVRXGZQbB]|[*+?}]\+|&&|\[[^\]]*\[|(?<!\\)\$(?!\{)")
 # Groups that may take no part in a match: Trino gives NULL for them, RE2 an empty string.
 _OPTIONAL = re.compile(r"\||\)[?*]|\)\{0?,")
 

@@ -1705,8 +1705,8 @@ def _comparison(op: str, a: E, b: E, t: Type, a_constant: bool, b_constant: bool
         return plain
     if op == "<>":
         return plain if a_constant or b_constant else f"({plain} OR (isnan({a.sql}) AND {b.sql} IS NOT NULL))"
-    greater, constant = (b, b_constant) if op in ("<", "<=") else (a, a_constant)
-    return plain if constant else f"({plain} AND NOT isnan({greater.sql}))"
+    greater, less, constant = (b, a, b_constant) if op in ("<", "<=") else (a, b, a_constant)
+    return plain if constant else f"({plain} AND (NOT isnan({greater.sql}) OR {less.sql} IS NULL))"
 
 
 def _ordered(a: str, b: str, plain: str, t: Type) -> str:

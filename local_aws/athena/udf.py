@@ -72,20 +72,24 @@ def fail(code: str, message: str) -> Exception:
 # -------------------------------------------------------------------------------- regular expressions
 
 
+_ASCII_CLASSES = {
+    "d": "[0-9]", "D": "[^0-9]", "w": "[A-Za-z0-9_]", "W": "[^A-Za-z0-9_]", "s": r"[ \t\n\x0B\f\r]",
+    "S": r"[^ \t\n\x0B\f\r]",
+}  # fmt: skip
+
+
 @functools.lru_cache(maxsize=1000)
 def java_regex(pattern: str) -> Any:
-    """A Java pattern, compiled. The regex package knows nearly all of Java's syntax; the rest is rewritten."""
+    """A pattern of Trino's, compiled: Java's syntax as Joni reads it, with properties, POSIX classes, \\b and cases of
+    all of Unicode, but \\d, \\w and \\s of ASCII. The regex package knows nearly all of it; the rest is rewritten."""
     # Late: only patterns that DuckDB's RE2 does not know come here.
     import regex
 
     text = re.sub(r"\\z", r"\\Z", re.sub(r"\\Z", r"(?=\\n?\\z)", pattern))
     text = re.sub(r"\(\?<([A-Za-z]\w*)>", r"(?P<\1>", text)
-    for java, posix in (("Lower", "[a-z]"), ("Upper", "[A-Z]"), ("ASCII", r"[\x00-\x7F]"), ("Digit", "[0-9]"),
-                        ("Alpha", "[A-Za-z]"), ("Alnum", "[A-Za-z0-9]"), ("Space", r"[ \t\n\x0B\f\r]"),
-                        ("Punct", r"[!-/:-@\[-`{-~]"), ("XDigit", "[0-9A-Fa-f]")):  # fmt: skip
-        text = text.replace(rf"\p{{{java}}}", posix)
+    text = re.sub(r"\\(.)", lambda m: _ASCII_CLASSES.get(m.group(1), m.group()), text, flags=re.S)
     try:
-        return regex.compile(text, regex.V1 | regex.ASCII if text.isascii() else regex.V1)
+        return regex.compile(text, regex.V1)
     except (regex.error, RecursionError) as e:
         raise fail("INVALID_FUNCTION_ARGUMENT", f"Invalid regular expression '{pattern}': {e}") from e
 
@@ -341,7 +345,8 @@ def format_(form: str, values: list[str | None], kinds: str) -> str:
         value, kind = values[at], kinds[at]
         text = _formatted(form, value, kind, flags, int(precision[1:]) if precision else None, conversion)
         size = int(width or 0)
-        if "0" in flags and conversion in "dfxoe" and len(text) < size and value is not None:
+        numeric = value not in (None, "NaN", "Infinity", "-Infinity")
+        if "0" in flags and conversion in "dfxoe" and numeric and len(text) < size:
             sign = text[:1] if text[:1] in "+- (" else ""
             return sign + text[len(sign) :].rjust(size - len(sign), "0")
         return text.ljust(size) if "-" in flags else text.rjust(size)
