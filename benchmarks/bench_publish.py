@@ -35,7 +35,8 @@ async def _serve_connection(reader: asyncio.StreamReader, writer: asyncio.Stream
             await asyncio.sleep(REPLY_SECONDS)
             writer.write(_ANSWER)
             await writer.drain()
-    except (asyncio.IncompleteReadError, ConnectionError):
+    # Cancelled where the server stops: to let it through would only make asyncio print a traceback for each.
+    except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
         writer.close()
 
 
