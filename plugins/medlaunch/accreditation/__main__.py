@@ -7,7 +7,8 @@ code as the pipeline, and writes for each snapshot:
   expiring_facilities.ndjson   the whole record of each facility that has one
   rejects.jsonl                each rejected line or accreditation with its reason (if there are any)
 
-The snapshot date is the name of the folder that an upload lies in (YYYY-MM-DD), unless it is given.
+The snapshot date is the name of the folder that an upload lies in (YYYY-MM-DD), unless it is given; what
+lies in no such folder is skipped.
 With uploads of one snapshot the files are written into OUTPUT itself, with more into OUTPUT/YYYY-MM-DD/.
 Of several lines about one facility the last one of the latest upload counts; uploads are taken in the
 order of their modification times, then of their names.
@@ -107,7 +108,7 @@ def find_sources(location: str, snapshot: date | None) -> tuple[list[Source], di
     """The uploads at a path or S3 URL, and what is there but no upload, with the reason.
 
     Raises:
-        UsageError: if nothing is there, or an upload has no snapshot date.
+        UsageError: if no upload is there whose snapshot date is known.
     """
     found = _in_s3(location) if location.startswith("s3://") else _in_folder(Path(location))
     sources: list[Source] = []
@@ -123,10 +124,11 @@ def find_sources(location: str, snapshot: date | None) -> tuple[list[Source], di
         else:
             day = snapshot or _snapshot_of(folders)
             if day is None:
-                raise UsageError(
-                    f"{key} lies in no folder named after a date; give its snapshot: --snapshot-date YYYY-MM-DD"
+                skipped[key] = (
+                    "in no folder named after a date; --snapshot-date YYYY-MM-DD gives its snapshot"
                 )
-            sources.append(Source(key, day, size, modified, opener))
+            else:
+                sources.append(Source(key, day, size, modified, opener))
     if not sources:
         raise UsageError(
             f"No upload found at {location}" + "".join(f"\n  {k}: {v}" for k, v in skipped.items())

@@ -111,9 +111,10 @@ def test_snapshots_are_kept_apart(tmp_path: Path, capsys: pytest.CaptureFixture[
     (tmp_path / "in" / "2026-11-01" / ".keep").touch()
     (tmp_path / "in" / "2026-11-01" / "notes.txt").write_text("x")
     (tmp_path / "in" / "2026-11-01" / "empty.json").touch()
+    write(tmp_path / "in" / "2026-02-30" / "a.jsonl", record(1))
     status, summary = run(capsys, "--input", str(tmp_path / "in"), "--output", str(tmp_path / "out"))
     assert status == 0
-    assert len(summary["skipped"]) == 3
+    assert len(summary["skipped"]) == 4
     assert len(rows(tmp_path / "out" / "2026-10-01" / "expiring_soon.csv")) == 1
     table = rows(tmp_path / "out" / "2026-11-01" / "expiring_soon.csv")
     assert [row["snapshot_date"] for row in table] == ["2026-11-01"] * 2
@@ -157,7 +158,7 @@ def test_an_unreadable_upload_is_named_and_leaves_nothing(
     ("arguments", "message"),
     [
         (["--input", "nowhere"], "nowhere does not exist"),
-        (["--input", "undated.jsonl"], "give its snapshot: --snapshot-date"),
+        (["--input", "undated.jsonl"], "--snapshot-date YYYY-MM-DD gives its snapshot"),
         (["--input", "empty"], "No upload found at empty"),
         (["--input", "undated.jsonl", "--expiry-window", "6 months"], "'6 months' is not a window"),
         (["--input", "undated.jsonl", "--states", "undated.jsonl"], "must be a CSV"),
