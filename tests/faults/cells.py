@@ -29,6 +29,7 @@ from tests.faults.proxy import (
     kill_after,
     kill_before,
     kill_when_succeeded,
+    no_answer,
     refuse,
     reset,
     stall,
@@ -67,15 +68,6 @@ STEPS = (
     "check_results",
     "publish_results",
     "write_report",
-    "acknowledge_uploads",
-)
-#: Those whose effects are outside of the run's own staging prefix, or that everything after them rests on.
-WEIGHTY = (
-    "claim_uploads",
-    "load_bronze",
-    "plan_snapshots",
-    "extract.extract_facilities",
-    "publish_results",
     "acknowledge_uploads",
 )
 #: Seconds to wait for what comes within some; a busy machine takes its time.
@@ -118,7 +110,12 @@ def killed() -> Iterator[Row]:
     for step in STEPS:
         for moment in ("before", "in the middle of", "after"):
             yield step, f"SIGKILL {moment} its effects", "retry", partial(_kill, step=step, moment=moment)
-    for step in (*WEIGHTY, "write_report"):
+    for moment in ("before", "after"):
+        yield (
+            "wait_for_uploads", f"SIGKILL {moment} its listing", "retry",
+            partial(_kill, step="wait_for_uploads", moment=moment),
+        )  # fmt: skip
+    for step in STEPS:
         for moment in ("in the middle of", "after"):
             yield (
                 step, f"SIGKILL {moment} its effects", "next run",
@@ -140,6 +137,11 @@ def killed() -> Iterator[Row]:
     for step in ("load_bronze", "extract.extract_metrics", "publish_results", "acknowledge_uploads"):
         yield step, "the task and its scheduler killed", "next run", partial(_kill_scheduler, step=step)
     yield "alert", "SIGKILL before SNS has the message", "retry", partial(_kill_alert, action=kill_before)
+    # Whether the message was taken is known to nobody then: it is better told twice than never.
+    yield (
+        "alert", "SIGKILL after SNS has the message, told twice", "retry",
+        partial(_kill_alert, action=kill_after, messages=2),
+    )  # fmt: skip
 
 
 def _kill_rule(stage: Stage, step: str, moment: str) -> Rule:
@@ -198,7 +200,7 @@ def _kill_scheduler(stage: Stage, step: str) -> None:
     stage.settle(lake, [run.outcome])
 
 
-def _kill_alert(stage: Stage, action: Action) -> None:
+def _kill_alert(stage: Stage, action: Action, messages: int = 1) -> None:
     lake = stage.lake()
     rules = [
         Rule(refuse(403, "AccessDenied"), task="load_bronze", operation="GetObject", times=None),
@@ -207,6 +209,11 @@ def _kill_alert(stage: Stage, action: Action) -> None:
     outcome = lake.run(rules)
     rules_fired(rules)
     require(outcome.state == "failed", "The run does not fail", outcome)
+    told = lake.read_alerts()
+    require(len(told) == messages, f"{len(told)} alerts", outcome)
+    require({one["run"]["id"] for one in told} == {outcome.run_id}, "Another run has alerted", outcome)
+    # One of two is taken off, so that the comparison finds no other.
+    del lake.alerts[1:]
     stage.settle(lake, [outcome])
 
 
@@ -253,6 +260,17 @@ def s3() -> Iterator[Row]:
             "S3: truncated body",
             "the client's retry",
             partial(_body, step=step, key=key, action=truncate),
+        )
+    for step, rule in {
+        "load_bronze": partial(Rule, operation="PutObject"),
+        "publish_results": partial(Rule, key="prod/manifests/", writes=True),
+        "acknowledge_uploads": partial(Rule, operation="CopyObject"),
+    }.items():
+        yield (
+            step,
+            "S3: a write takes effect, and its answer never comes",
+            "the client's retry",
+            partial(_no_answer, step=step, rule=rule),
         )
     for step, operation in {
         "wait_for_uploads": "ListObjects",
@@ -336,6 +354,16 @@ def _body(stage: Stage, step: str, key: str, action: Action) -> None:
     rules = [Rule(action, task=step, operation="GetObject", key=key, times=2)]
     outcome = lake.run(rules, settings={"MEDLAUNCH_AWS_READ_TIMEOUT_SECONDS": "2"})
     rules_fired(rules)
+    require(outcome.state == "success", "The run fails", outcome)
+    require(all(one["try"] == 1 for one in outcome.tries), "A task had to be tried again", outcome)
+    stage.settle(lake, [outcome])
+
+
+def _no_answer(stage: Stage, step: str, rule: Callable[..., Rule]) -> None:
+    lake = stage.lake()
+    made = rule(no_answer, task=step)
+    outcome = lake.run([made], settings={"MEDLAUNCH_AWS_READ_TIMEOUT_SECONDS": "2"})
+    rules_fired([made])
     require(outcome.state == "success", "The run fails", outcome)
     require(all(one["try"] == 1 for one in outcome.tries), "A task had to be tried again", outcome)
     stage.settle(lake, [outcome])
@@ -825,7 +853,7 @@ def uploads() -> Iterator[Row]:
             "none needed",
             partial(_deleted, rule=rule, read=moment in _READ),
         )
-    for moment in ("load_bronze: after it was read", "acknowledge_uploads: before the copy"):
+    for moment in _READ:
         step, _, when = moment.partition(": ")
         yield (
             step,

@@ -115,6 +115,11 @@ class Connection:
         """Pass the request on, or another one in its place, and keep the answer to oneself."""
         self._handler.ask(self.exchange.body if body is None else json.dumps(body).encode())
 
+    def keep_waiting(self) -> None:
+        """Answer nothing until the client has left."""
+        self._handler.wait_for_the_client_to_leave()
+        self._handler.drop()
+
     def forward_half(self, and_then: str) -> None:
         """Pass the request on and half of the answer back; then ``stall`` or ``close``."""
         self._handler.forward(self.exchange.body, half=and_then)
@@ -360,10 +365,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._upstream.close()
             self._upstream = None
         if half == "stall":
-            self._wait_for_the_client_to_leave()
+            self.wait_for_the_client_to_leave()
         self.drop()
 
-    def _wait_for_the_client_to_leave(self) -> None:
+    def wait_for_the_client_to_leave(self) -> None:
         while not self.proxy.closing:
             if select.select([self.connection], [], [], 0.1)[0]:
                 return
@@ -467,6 +472,12 @@ def kill_when_succeeded(queries: int) -> Action:
         connection.forward_changed(look)
 
     return act
+
+
+def no_answer(connection: Connection) -> None:
+    """The request takes effect, and its sender waits for the answer."""
+    connection.swallow()
+    connection.keep_waiting()
 
 
 def stall(connection: Connection) -> None:
