@@ -24,11 +24,11 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-import boto3
 import duckdb
 
 import local_aws
 from benchmarks.harness import AS_OF, FACILITY_SNAPSHOT, ROOT, environment, facilities_file
+from benchmarks.lake import BUCKET, Lake, timed
 from medlaunch import lake, sql
 from medlaunch.accreditation.bronze import load_upload
 from medlaunch.exports import states
@@ -37,11 +37,9 @@ RECORDS = 1_000_000
 ROUNDS = 5
 STARTS = 5
 QUERIES = 200
-DAG, DATABASE, BUCKET = "facility_accreditation", "medlaunch", "lake"
+DAG, DATABASE = "facility_accreditation", "medlaunch"
 UPLOAD = "0123456789abcdef01234567"
 SNAPSHOT = date.fromisoformat(FACILITY_SNAPSHOT)
-# Seconds between two looks at a running query: each takes the processor for some milliseconds.
-POLL = 0.1
 
 _BRONZE = """{
     facility_id: 'VARCHAR', facility_name: 'VARCHAR', employee_count: 'BIGINT',
@@ -132,36 +130,8 @@ STATEMENTS = [
 ]
 
 
-class _Lake:
-    """A local_aws with one bucket, and the pipeline's tables in it."""
-
-    def __init__(self, url: str) -> None:
-        def client(service: str) -> Any:
-            return boto3.client(
-                service,  # type: ignore[call-overload]
-                endpoint_url=url,
-                region_name="us-east-1",
-                aws_access_key_id="bench",
-                aws_secret_access_key="bench",  # noqa: S106
-            )
-
-        self.athena, self.s3 = client("athena"), client("s3")
-        self.s3.create_bucket(Bucket=BUCKET)
-
-    def run(self, text: str, pause: float = POLL) -> str:
-        """Runs a statement to its end; its id."""
-        started: str = self.athena.start_query_execution(
-            QueryString=text,
-            QueryExecutionContext={"Database": DATABASE},
-            ResultConfiguration={"OutputLocation": f"s3://{BUCKET}/results/"},
-        )["QueryExecutionId"]
-        while True:
-            status = self.athena.get_query_execution(QueryExecutionId=started)["QueryExecution"]["Status"]
-            if status["State"] == "SUCCEEDED":
-                return started
-            if status["State"] in ("FAILED", "CANCELLED"):
-                raise RuntimeError(f"{text}: {status['StateChangeReason']}")
-            time.sleep(pause)
+class _Lake(Lake):
+    """A lake with the pipeline's tables in it."""
 
     def result(self, query: str) -> list[list[str | None]]:
         rows = self.athena.get_query_results(QueryExecutionId=query)["ResultSet"]["Rows"]
@@ -170,16 +140,6 @@ class _Lake:
     def render(self, name: str, **values: Any) -> str:
         common = {"s3": partial(lake.s3_uri, BUCKET), "database": sql.Identifier(DATABASE)}
         return sql.render(name, common | values)
-
-    def download(self, prefix: str, folder: Path) -> list[str]:
-        """Copies of the objects below a prefix."""
-        paths = []
-        for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix):
-            for one in page.get("Contents", ()):
-                path = folder / one["Key"].replace("/", "-")
-                self.s3.download_file(BUCKET, one["Key"], str(path))
-                paths.append(str(path))
-        return paths
 
 
 def _bronze(folder: Path) -> Path:
@@ -201,12 +161,6 @@ def _bronze(folder: Path) -> Path:
     return path
 
 
-def _timed(work: Callable[[], Any]) -> tuple[float, float, Any]:
-    clock, cpu = time.perf_counter(), time.process_time()
-    result = work()
-    return time.perf_counter() - clock, time.process_time() - cpu, result
-
-
 def _row(what: str, theirs: float, base: str, ours: float, unit: str, goal: str = "") -> dict[str, Any]:
     digits = 4 if ours < 0.1 else 2
     return {
@@ -223,7 +177,7 @@ def accreditation() -> list[dict[str, Any]]:
     clock: dict[str, list[tuple[float, float]]] = {}
     cpu: dict[str, list[tuple[float, float]]] = {}
     with tempfile.TemporaryDirectory() as temporary, local_aws.serve() as server:
-        folder, there = Path(temporary), _Lake(server.url)
+        folder, there = Path(temporary), _Lake(server.url, DATABASE)
         there.run(there.render(f"{DAG}/database.sql"))
         for name in sql.statements(f"{DAG}/tables"):
             there.run(there.render(name))
@@ -250,7 +204,7 @@ def accreditation() -> list[dict[str, Any]]:
                 if one.writes:
                     values["target"] = lake.s3_uri(BUCKET, f"{staging}{one.writes}/")
                 text = there.render(f"{DAG}/{one.name}.sql", **values)
-                ours = _timed(lambda text=text: there.run(text))  # type: ignore[misc]
+                ours = timed(lambda text=text: there.run(text))  # type: ignore[misc]
                 if one.writes:
                     files[one.writes] = there.download(f"{staging}{one.writes}/", folder)
                 out = folder / "alone"
@@ -260,7 +214,7 @@ def accreditation() -> list[dict[str, Any]]:
                     states=sql.literal(states()),
                     out=sql.literal(str(out)),
                 )
-                theirs = _timed(lambda alone=alone: duckdb.execute(alone).fetchall())  # type: ignore[misc]
+                theirs = timed(lambda alone=alone: duckdb.execute(alone).fetchall())  # type: ignore[misc]
                 _check(one, there, ours[2], theirs[2], out, files)
                 if number:
                     clock.setdefault(one.name, []).append((theirs[0], ours[0]))
@@ -365,10 +319,10 @@ def start() -> list[dict[str, Any]]:
 def round_trip() -> list[dict[str, Any]]:
     """SELECT 1 from the request to its rows, beside as many requests that only look something up."""
     with local_aws.serve() as server:
-        there = _Lake(server.url)
+        there = _Lake(server.url, DATABASE)
 
         def query() -> None:
-            if there.result(there.run("SELECT 1", pause=0.001)) != [["1"]]:
+            if there.result(there.run("SELECT 1", poll_seconds=0.001)) != [["1"]]:
                 raise RuntimeError("SELECT 1 is not 1")
 
         def look_up() -> None:
@@ -377,7 +331,7 @@ def round_trip() -> list[dict[str, Any]]:
 
         ours, theirs = [], []
         for number in range(QUERIES + 20):
-            mine, plain = _timed(query)[0], _timed(look_up)[0]
+            mine, plain = timed(query)[0], timed(look_up)[0]
             if number >= 20:
                 ours.append(mine)
                 theirs.append(plain)

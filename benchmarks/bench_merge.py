@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import statistics
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import boto3
 import duckdb
 
 import local_aws
+from benchmarks.lake import Lake, timed
 
 ROWS = 1_300_000
 CHANGES = 100_000
@@ -51,69 +49,25 @@ _ALONE = """
 """
 
 
-class _Lake:
-    """A local_aws with one database and bucket."""
-
-    def __init__(self, url: str) -> None:
-        def client(service: str) -> Any:
-            return boto3.client(
-                service,  # type: ignore[call-overload]
-                endpoint_url=url,
-                region_name="us-east-1",
-                aws_access_key_id="bench",
-                aws_secret_access_key="bench",  # noqa: S106
-            )
-
-        self.athena, self.s3 = client("athena"), client("s3")
-        self.s3.create_bucket(Bucket="lake")
-
-    def run(self, sql: str) -> int | None:
-        """Runs a statement; the number of rows that it changed."""
-        started = self.athena.start_query_execution(
-            QueryString=sql, ResultConfiguration={"OutputLocation": "s3://lake/results/"}
-        )["QueryExecutionId"]
-        while True:
-            status = self.athena.get_query_execution(QueryExecutionId=started)["QueryExecution"]["Status"]
-            if status["State"] == "SUCCEEDED":
-                return self.athena.get_query_results(QueryExecutionId=started).get("UpdateCount")
-            if status["State"] in ("FAILED", "CANCELLED"):
-                raise RuntimeError(f"{sql}: {status['StateChangeReason']}")
-            time.sleep(0.01)
-
-    def files(self, prefix: str, folder: Path) -> str:
-        """Copies of a table's files, as a list for DuckDB."""
-        paths = []
-        for i, o in enumerate(self.s3.list_objects_v2(Bucket="lake", Prefix=prefix)["Contents"]):
-            path = folder / f"{prefix.strip('/').replace('/', '-')}-{i}.parquet"
-            self.s3.download_file("lake", o["Key"], str(path))
-            paths.append(f"'{path}'")
-        return f"[{', '.join(paths)}]"
-
-
-def _timed(work: Callable[[], Any]) -> tuple[float, float, Any]:
-    clock, cpu = time.perf_counter(), time.process_time()
-    result = work()
-    return time.perf_counter() - clock, time.process_time() - cpu, result
-
-
 def run() -> list[dict[str, Any]]:
     """Two rows: by the clock and by processor time, medians of rounds that took turns."""
     ours: list[tuple[float, float, Any]] = []
     alone: list[tuple[float, float, Any]] = []
     with tempfile.TemporaryDirectory() as temporary, local_aws.serve() as server:
-        lake, folder = _Lake(server.url), Path(temporary)
+        lake, folder = Lake(server.url, poll_seconds=0.01), Path(temporary)
         lake.run(_STAGING.format(every=EVERY, records=_RECORDS.format(outer=100, inner=CHANGES // 100)))
         for number in range(ROUNDS + 1):
             lake.run(
                 f"CREATE TABLE silver WITH (table_type = 'ICEBERG', is_external = false, location = 's3://lake/silver{number}/') AS "
                 + _RECORDS.format(outer=1000, inner=ROWS // 1000)
             )
-            target, source = lake.files(f"silver{number}/data/", folder), lake.files("staging/", folder)
-            merged = _timed(lambda: lake.run(_MERGE))
+            target, source = lake.download(f"silver{number}/data/", folder), lake.download("staging/", folder)
+            merged = timed(lambda: lake.run(_MERGE))
             sql = _ALONE.format(target=target, source=source, out=folder / "out.parquet")
-            copied = _timed(lambda sql=sql: duckdb.sql(sql))  # type: ignore[misc]
-            if merged[2] != CHANGES:
-                raise RuntimeError(f"MERGE changed {merged[2]} rows instead of {CHANGES}")
+            copied = timed(lambda sql=sql: duckdb.sql(sql))  # type: ignore[misc]
+            changed = lake.athena.get_query_results(QueryExecutionId=merged[2])["UpdateCount"]
+            if changed != CHANGES:
+                raise RuntimeError(f"MERGE changed {changed} rows instead of {CHANGES}")
             if number:
                 ours.append(merged)
                 alone.append(copied)
