@@ -10,13 +10,15 @@ UV_VERSION := 0.13.8
 # A copy of the lock that is installed, so that the environment follows requirements.lock.
 INSTALLED := $(VENV)/installed.lock
 CLIENTS := .venv-clients
-CLIENTS_ROOM := tests/local_aws/clients
+LOCAL_AWS := packages/local-aws
+CLIENTS_ROOM := $(LOCAL_AWS)/tests/clients
+ALONE := .venv-local-aws
 INFRA := .venv-infra
 TEMPLATES := build/cdk
 AUDIT := .venv-audit
 # Every lock of this repository: what is installed here is looked up, and nothing else.
 LOCKS := requirements.lock $(CLIENTS_ROOM)/requirements.lock infra/requirements.lock tests/security/requirements.lock
-ROOMS := dags plugins local_aws sample_data laptop deploy infra benchmarks docs tests
+ROOMS := dags plugins packages/local-aws/src packages/local-aws/tests sample_data laptop deploy infra benchmarks docs tests
 
 LOCAL_AWS_PORT ?= 4566
 AIRFLOW_PORT ?= 8080
@@ -39,7 +41,7 @@ STACK ?= lake
 AUDIT_ARGS ?=
 export LOCAL_AWS_PORT AIRFLOW_PORT UPLOADS AS_OF EXPIRY_WINDOW FILE SNAPSHOT
 # Rooms and the library are found as in Airflow.
-export PYTHONPATH := $(CURDIR):$(CURDIR)/plugins
+export PYTHONPATH := $(CURDIR):$(CURDIR)/plugins:$(CURDIR)/$(LOCAL_AWS)/src
 
 .PHONY: help
 help: ## List these commands
@@ -120,7 +122,7 @@ test: $(INSTALLED) ## Run all tests: ARGS="-k name" TEST_PROCESSES=2
 
 .PHONY: test-trino
 test-trino: $(INSTALLED) ## Compare local Athena with a real Trino, which your mvn fetches; needs Java 17
-	@$(PY) -m tests.local_aws.trino $(ARGS)
+	@PYTHONPATH="$(CURDIR)/$(LOCAL_AWS)/tests:$$PYTHONPATH" $(PY) -m local_aws_tests.trino $(ARGS)
 
 .PHONY: test-package
 test-package: $(INSTALLED) ## Prove dist/mwaa with what MWAA's image has: MWAA_CONSTRAINTS=copy-of-constraints.txt
@@ -129,6 +131,17 @@ test-package: $(INSTALLED) ## Prove dist/mwaa with what MWAA's image has: MWAA_C
 .PHONY: test-compose
 test-compose: $(INSTALLED) ## Prove docker-compose.yaml with real containers, where no registry can be reached too
 	@$(PY) -m pytest -s -p no:cacheprovider tests/deploy/proof_compose.py $(ARGS)
+
+# From what is built of it, without the rest of the repository, in the versions of the lock.
+.PHONY: test-installed
+test-installed: $(INSTALLED) ## Build packages/local-aws, install it alone, run its tests: ARGS="-k iceberg"
+	@rm -rf build/local-aws
+	@$(VENV)/bin/uv build --quiet --wheel --out-dir build/local-aws $(LOCAL_AWS)
+	@$(VENV)/bin/uv venv --quiet --clear --python $(PY) $(ALONE)
+	@VIRTUAL_ENV="$(CURDIR)/$(ALONE)" $(VENV)/bin/uv pip install --quiet --constraint requirements.lock \
+		--group $(LOCAL_AWS)/pyproject.toml:test build/local-aws/*.whl
+	@cd $(LOCAL_AWS) && PYTHONPATH= "$(CURDIR)/$(ALONE)/bin/python" -m pytest -p no:cacheprovider \
+		--override-ini pythonpath=tests --numprocesses $(TEST_PROCESSES) $(ARGS)
 
 # Clients need versions that Airflow's do not go with, and have an environment and a lock of their own.
 .PHONY: test-clients
@@ -185,8 +198,8 @@ docs: $(INSTALLED) ## Write the generated pages of docs/
 	@$(PY) -m docs.generate
 
 .PHONY: lock
-lock: $(INSTALLED) ## Resolve the dependencies of pyproject.toml anew
-	$(VENV)/bin/uv pip compile pyproject.toml --group local --group dev --universal --python-version 3.11 --generate-hashes --no-header -o requirements.lock -q
+lock: $(INSTALLED) ## Resolve the dependencies of pyproject.toml and packages/ anew
+	$(VENV)/bin/uv pip compile pyproject.toml $(LOCAL_AWS)/pyproject.toml --group local --group dev --universal --python-version 3.11 --generate-hashes --no-header -o requirements.lock -q
 	$(VENV)/bin/uv pip compile $(CLIENTS_ROOM)/requirements.in --universal --python-version 3.11 --generate-hashes --no-header -o $(CLIENTS_ROOM)/requirements.lock -q
 	$(VENV)/bin/uv pip compile infra/requirements.in --universal --python-version 3.11 --generate-hashes --no-header -o infra/requirements.lock -q
 	$(VENV)/bin/uv pip compile tests/security/requirements.in --universal --python-version 3.11 --generate-hashes --no-header -o tests/security/requirements.lock -q
@@ -221,7 +234,7 @@ $(INSTALLED): requirements.lock
 	fi; \
 	echo "Installing what requirements.lock says"; \
 	VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(VENV)/bin/uv pip sync --quiet --require-hashes requirements.lock; \
-	$(PY) -c 'import pathlib, sysconfig; pathlib.Path(sysconfig.get_path("purelib"), "medlaunch.pth").write_text("$(CURDIR)/plugins\n")'; \
+	$(PY) -c 'import pathlib, sysconfig; pathlib.Path(sysconfig.get_path("purelib"), "medlaunch.pth").write_text("$(CURDIR)/plugins\n$(CURDIR)/$(LOCAL_AWS)/src\n")'; \
 	cp requirements.lock $@
 
 # Tools whose versions Airflow's do not go with, or that few need, each in an environment of its own.

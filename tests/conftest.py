@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +35,10 @@ os.environ |= {
     "AIRFLOW_CONN_AWS_DEFAULT": "aws://",
 }
 
-import local_aws  # noqa: E402  # after the environment is clean
+from local_aws import Server  # noqa: E402  # after the environment is clean
 from medlaunch.objects import CLIENT_CONFIG  # noqa: E402
+
+pytest_plugins = ["local_aws.fixtures"]
 
 # What takes longest begins first, so that the processes of the tests end together.
 _FIRST = ("with_scheduler", "end_to_end/", "laptop/test_commands", "faults/", "security/test_permissions")
@@ -64,11 +66,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
 
 
 @pytest.fixture(scope="session")
-def aws_url() -> Iterator[str]:
+def aws_url(local_aws_server: Server) -> str:
     """One local AWS for all tests of a process; tests keep apart by their buckets and databases."""
     # The keys that tests are given are no keys of IAM: with these, all is allowed.
-    with local_aws.serve(port=0, enforce_iam=True) as server:
-        yield server.url
+    return local_aws_server.url
 
 
 @pytest.fixture(scope="session")

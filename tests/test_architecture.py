@@ -28,7 +28,8 @@ PURE = ("accreditation", "staffing", "clinical")
 ALLOWED = {
     "dags": {"medlaunch"},
     "plugins/medlaunch": {"medlaunch"},
-    "local_aws": {"local_aws"},
+    "packages/local-aws/src": {"local_aws"},
+    "packages/local-aws/tests": {"local_aws"},
     "infra": {"infra", "medlaunch"},
     "sample_data": {"sample_data"},
     "laptop": {"laptop", "medlaunch", "local_aws", "sample_data"},

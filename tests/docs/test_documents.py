@@ -20,7 +20,7 @@ ROOMS = (
     "plugins",
     "include",
     "docs",
-    "local_aws",
+    "packages",
     "laptop",
     "deploy",
     "infra",
@@ -88,7 +88,8 @@ def test_files_that_are_named_exist(document: Path) -> None:
     for code in _INLINE_CODE.findall(prose(document)):
         if not re.fullmatch(rf"({'|'.join(map(re.escape, ROOMS))})/[\w./-]*", code):
             continue
-        if not (ROOT / code).exists():
+        # A package's documents name its own files from its own folder.
+        if not any((base / code).exists() for base in (ROOT, *document.parents) if base.is_relative_to(ROOT)):
             missing.append(code)
     assert not missing, f"{names(document)} names {missing}"
 
@@ -128,15 +129,17 @@ def test_every_rule_of_the_data_is_documented_in_its_order() -> None:
     assert set(re.findall(r"^\| `(\w+)` \|", uploads, re.MULTILINE)) == {*SetAside, *Unreadable}
 
 
-def test_decisions_are_listed() -> None:
-    folder = ROOT / "docs/decisions"
-    records = sorted(path.name for path in folder.glob("[0-9]*.md"))
-    listed = re.findall(r"\]\((\d{4}-[\w-]+\.md)\)", (folder / "README.md").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("folder", ["docs/decisions", "packages/local-aws/docs/decisions"])
+def test_decisions_are_listed(folder: str) -> None:
+    records = sorted(path.name for path in (ROOT / folder).glob("[0-9]*.md"))
+    listed = re.findall(
+        r"\]\((\d{4}-[\w-]+\.md)\)", (ROOT / folder / "README.md").read_text(encoding="utf-8")
+    )
     assert listed == records
     numbers = [name[:4] for name in records]
     assert len(set(numbers)) == len(numbers)
     for number, name in zip(numbers, records, strict=True):
-        title = (folder / name).read_text(encoding="utf-8").splitlines()[0]
+        title = (ROOT / folder / name).read_text(encoding="utf-8").splitlines()[0]
         assert title.startswith(f"# {number}: ")
 
 
@@ -152,7 +155,7 @@ def test_errors_that_this_repository_prints_are_quoted_as_it_prints_them() -> No
     page = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
     code = "\n".join(
         file.read_text(encoding="utf-8")
-        for room in ("dags", "plugins", "laptop", "local_aws", "deploy")
+        for room in ("dags", "plugins", "laptop", "packages/local-aws/src", "deploy")
         for file in (ROOT / room).rglob("*.py")
     )
     for text in (

@@ -1,6 +1,6 @@
 """The real DAG as the workers' role: with an encrypted lake, and with exactly the permissions it is given.
 
-The local AWS enforces IAM (``local_aws/iam.py``) on the keys of assumed roles, for requests and for what Athena
+The local AWS enforces IAM (``iam.py`` of packages/local-aws) on the keys of assumed roles, for requests and for what Athena
 reads and writes on their behalf. Everything else in the tests is done as the account's administrator.
 """
 
