@@ -1,6 +1,6 @@
-"""The table of what is supported in the package's README.md, from the tests that prove it.
+"""The tables of what is supported in the package's README.md, from the tests and cases that prove it.
 
-``python -m local_aws_tests.supported`` writes it.
+``python -m local_aws_tests.supported`` writes them.
 """
 
 from __future__ import annotations
@@ -8,8 +8,11 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+from local_aws_tests import cases
+
 README = Path(__file__).parents[2] / "README.md"
 BEGIN, END = "<!-- supported: begin -->", "<!-- supported: end -->"
+GUIDE = "https://docs.aws.amazon.com/athena/latest/ug/"
 
 
 def features() -> list[tuple[str, str, str]]:
@@ -47,11 +50,26 @@ def table() -> str:
     return "\n".join(lines)
 
 
+def pages() -> str:
+    """The user guide's pages: how many of their examples and rules run as the page says, and what does not."""
+    found: dict[str, list[cases.Case]] = {}
+    for case in cases.load(cases.ATHENA):
+        if "define" not in case:
+            found.setdefault(case["source"], []).append(case)
+    lines = ["| page of the user guide | cases | that pass | what does not |", "|---|---|---|---|"]
+    for page, chosen in sorted(found.items()):
+        failing = [c["known_failure"].partition(": ")[2] for c in chosen if "known_failure" in c]
+        reasons = "; ".join(dict.fromkeys(failing)).replace("|", "\\|")
+        name = page.removeprefix(GUIDE).removesuffix(".html")
+        lines.append(f"| [{name}]({page}) | {len(chosen)} | {len(chosen) - len(failing)} | {reasons} |")
+    return "\n".join(lines)
+
+
 def rendered(text: str) -> str:
     """README.md with the table as it should be."""
     head, _, rest = text.partition(BEGIN)
     _, _, tail = rest.partition(END)
-    return f"{head}{BEGIN}\n{table()}\n{END}{tail}"
+    return f"{head}{BEGIN}\n{table()}\n\n{pages()}\n{END}{tail}"
 
 
 if __name__ == "__main__":

@@ -193,26 +193,6 @@ def _double(x: float) -> str:
 # ----------------------------------------------------------------------------------------- comparison
 
 
-def _unordered(text: str | None) -> str | None:
-    """A map's text with its entries sorted: their order means nothing."""
-    if text is None or not (text.startswith("{") and text.endswith("}")):
-        return text
-    parts, depth, current = [], 0, ""
-    for ch in text[1:-1]:
-        depth += (ch in "{[") - (ch in "}]")
-        if ch == "," and not depth:
-            parts.append(current.strip())
-            current = ""
-        else:
-            current += ch
-    return "{" + ", ".join(sorted([*parts, current.strip()])) + "}"
-
-
-def _same(a: Any, b: Any, ordered: bool) -> bool:
-    left, right = ([[_unordered(v) for v in row] for row in rows] for rows in (a, b))
-    return left == right if ordered else sorted(left, key=str) == sorted(right, key=str)
-
-
 def difference(url: str, case: cases.Case) -> str | None:
     """What Trino gives, if it is not what the case says that it gives."""
     sql = cases.statement(case)
@@ -224,7 +204,7 @@ def difference(url: str, case: cases.Case) -> str | None:
             return None
         return str(e)
     wanted = case["trino"] if "trino" in case else cases.expected(case) if "fails" not in case else None
-    if isinstance(wanted, list) and _same(rows, wanted, "ORDER BY" in sql):
+    if isinstance(wanted, list) and cases.same(rows, wanted, "ORDER BY" in sql):
         return None
     return json.dumps(rows, ensure_ascii=False)
 
@@ -241,6 +221,7 @@ def main() -> int:
                     elif "sql" in case and "rows" not in case and "fails" not in case:
                         case["rows"] = query(url, case["sql"])
                 cases.save(everything)
+            everything += [c for c in cases.load(cases.ATHENA) if cases.stateless(c)]
             found = [(c, d) for c in everything if (d := difference(url, c)) is not None]
     except UnavailableError as e:
         print(f"Skipped: {e}.")
