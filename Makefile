@@ -6,19 +6,17 @@ SHELL := /bin/sh
 
 VENV := .venv
 PY := $(VENV)/bin/python
-UV_VERSION := 0.13.8
-# A copy of the lock that is installed, so that the environment follows requirements.lock.
+# bin/environment writes it: a copy of the lock that is installed.
 INSTALLED := $(VENV)/installed.lock
 CLIENTS := .venv-clients
 LOCAL_AWS := packages/local-aws
-CLIENTS_ROOM := $(LOCAL_AWS)/tests/clients
+CLIENTS_FOLDER := $(LOCAL_AWS)/tests/clients
 ALONE := .venv-local-aws
 INFRA := .venv-infra
 TEMPLATES := build/cdk
 AUDIT := .venv-audit
-# Every lock of this repository: what is installed here is looked up, and nothing else.
-LOCKS := requirements.lock $(CLIENTS_ROOM)/requirements.lock infra/requirements.lock tests/security/requirements.lock
-ROOMS := dags plugins packages/local-aws/src packages/local-aws/tests sample_data laptop deploy infra benchmarks docs tests
+# Every lock of this repository: make audit looks up what is installed here, and nothing else.
+LOCKS := requirements.lock $(CLIENTS_FOLDER)/requirements.lock infra/requirements.lock tests/security/requirements.lock
 
 LOCAL_AWS_PORT ?= 4566
 AIRFLOW_PORT ?= 8080
@@ -40,22 +38,21 @@ TEST_PROCESSES ?= 2
 STACK ?= lake
 AUDIT_ARGS ?=
 export LOCAL_AWS_PORT AIRFLOW_PORT UPLOADS AS_OF EXPIRY_WINDOW FILE SNAPSHOT
-# Rooms and the library are found as in Airflow.
+# Python finds the library where Airflow finds it.
 export PYTHONPATH := $(CURDIR):$(CURDIR)/plugins:$(CURDIR)/$(LOCAL_AWS)/src
 
 .PHONY: help
 help: ## List these commands
-	@awk 'BEGIN {FS = ":.*## "} /^## / {printf "\n%s\n", substr($$0, 4)} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo
+	@awk 'BEGIN {FS = ":.*## "} /^## / {printf "\n%s\n", substr($$0, 4)} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 ## Look at it
 
 .PHONY: setup
 setup: $(INSTALLED) ## Create or update the environment (.venv) from the lock
-	@echo "The environment $(VENV) is what requirements.lock says."
+	@echo "The environment $(VENV) matches requirements.lock."
 
 .PHONY: demo
-demo: $(INSTALLED) ## Run the pipeline on sample data: UPLOADS=DIR AS_OF=2026-11-20 EXPIRY_WINDOW=P180D
+demo: $(INSTALLED) ## Run the pipeline on sample data: UPLOADS=DIR AS_OF=DATE EXPIRY_WINDOW=P180D
 	@$(PY) -m laptop demo $(if $(UPLOADS),--uploads "$$UPLOADS") $(if $(AS_OF),--as-of "$$AS_OF") $(if $(EXPIRY_WINDOW),--expiry-window "$$EXPIRY_WINDOW")
 
 ## Keep it running
@@ -65,8 +62,8 @@ up: $(INSTALLED) ## Start local AWS and Airflow: LOCAL_AWS_PORT=4566 AIRFLOW_POR
 	@$(PY) -m laptop up
 
 .PHONY: upload
-upload: $(INSTALLED) ## Drop a file, and the DAG reacts: FILE=... SNAPSHOT=YYYY-MM-DD
-	@test -n "$$FILE" && test -n "$$SNAPSHOT" || { echo "Which file, for which snapshot? make upload FILE=... SNAPSHOT=YYYY-MM-DD" >&2; exit 2; }
+upload: $(INSTALLED) ## Upload a file; the DAG starts: FILE=... SNAPSHOT=YYYY-MM-DD
+	@test -n "$$FILE" && test -n "$$SNAPSHOT" || { echo "Name the file and its snapshot: make upload FILE=... SNAPSHOT=YYYY-MM-DD" >&2; exit 2; }
 	@$(PY) -m laptop upload --file "$$FILE" --snapshot "$$SNAPSHOT"
 
 .PHONY: status
@@ -74,11 +71,11 @@ status: $(INSTALLED) ## What runs, where, and whether it is healthy
 	@$(PY) -m laptop status
 
 .PHONY: alerts
-alerts: $(INSTALLED) ## Show the alerts that were published
+alerts: $(INSTALLED) ## Show the published alerts
 	@$(PY) -m laptop alerts
 
 .PHONY: down
-down: $(INSTALLED) ## Stop it; the lake is kept in .local
+down: $(INSTALLED) ## Stop both; the lake stays in .local
 	@$(PY) -m laptop down
 
 .PHONY: aws
@@ -88,26 +85,26 @@ aws: $(INSTALLED) ## Run local AWS alone, in this terminal
 ## Run it on AWS
 
 .PHONY: package
-package: $(INSTALLED) ## Build dist/mwaa, what Amazon MWAA reads: ENV=dev OUTPUTS=stack-outputs.json
+package: $(INSTALLED) ## Build dist/mwaa for Amazon MWAA: ENV=dev OUTPUTS=stack-outputs.json
 	@$(PY) -m deploy package --env "$(ENV)" $(if $(OUTPUTS),--outputs "$(OUTPUTS)")
 
 .PHONY: deploy
-deploy: $(INSTALLED) ## Check, package, upload to Amazon MWAA: ENV=dev DRY_RUN=1 shows what it would do
+deploy: $(INSTALLED) ## Check, package and upload to Amazon MWAA: ENV=dev DRY_RUN=1
 	@$(PY) -m deploy mwaa --env "$(ENV)" $(if $(OUTPUTS),--outputs "$(OUTPUTS)") $(if $(CODE_BUCKET),--code-bucket "$(CODE_BUCKET)") $(if $(CHECKED),--checked "$(CHECKED)") $(if $(DRY_RUN),--dry-run)
 
 .PHONY: synth
-synth: $(INFRA)/installed.lock ## Write the CloudFormation templates of infra/ to build/cdk, for all environments
+synth: $(INFRA)/installed.lock ## Write the CloudFormation templates of all environments to build/cdk
 	@command -v node >/dev/null || { echo "CDK needs Node 22 or later: https://nodejs.org" >&2; exit 1; }
 	@rm -rf $(TEMPLATES)
 	@$(INFRA)/bin/python -m infra.app --out $(TEMPLATES)
 
 .PHONY: diff-infra
-diff-infra: $(INSTALLED) synth ## Show what deploy-infra would change, by change sets that are deleted again: ENV=dev
+diff-infra: $(INSTALLED) synth ## Show what deploy-infra would change: ENV=dev
 	@$(PY) -m deploy changes --env "$(ENV)" --templates $(TEMPLATES)
 
 .PHONY: deploy-infra
-deploy-infra: $(INSTALLED) synth ## Deploy a stack with CloudFormation: ENV=dev STACK=lake PARAMETERS="AlertsEmail=a@b.c"
-	@test -n "$(ENV)" || { echo "Which environment? make deploy-infra ENV=dev STACK=lake" >&2; exit 2; }
+deploy-infra: $(INSTALLED) synth ## Deploy a stack: ENV=dev STACK=lake PARAMETERS="AlertsEmail=a@b.c"
+	@test -n "$(ENV)" || { echo "Name the environment: make deploy-infra ENV=dev STACK=lake" >&2; exit 2; }
 	$(VENV)/bin/aws cloudformation deploy --stack-name medlaunch-$(ENV)-$(STACK) \
 		--template-file $(TEMPLATES)/medlaunch-$(ENV)-$(STACK).template.json \
 		--capabilities CAPABILITY_NAMED_IAM --no-fail-on-empty-changeset \
@@ -117,20 +114,20 @@ deploy-infra: $(INSTALLED) synth ## Deploy a stack with CloudFormation: ENV=dev 
 ## Work on it
 
 .PHONY: test
-test: $(INSTALLED) ## Run all tests: ARGS="-k name" TEST_PROCESSES=2
+test: $(INSTALLED) ## Run the tests: ARGS="-k name" TEST_PROCESSES=2
 	@$(PY) -m pytest --numprocesses $(TEST_PROCESSES) --no-loadscope-reorder $(ARGS)
 
 .PHONY: test-trino
-test-trino: $(INSTALLED) ## Compare local Athena with a real Trino, which your mvn fetches; needs Java 17
+test-trino: $(INSTALLED) ## Compare local Athena with Trino; needs Java 17 and mvn
 	@PYTHONPATH="$(CURDIR)/$(LOCAL_AWS)/tests:$$PYTHONPATH" $(PY) -m local_aws_tests.trino $(ARGS)
 
 .PHONY: test-package
-test-package: $(INSTALLED) ## Prove dist/mwaa with what MWAA's image has: MWAA_CONSTRAINTS=copy-of-constraints.txt
-	@$(PY) -m pytest -p no:cacheprovider tests/deploy/proof_package.py $(ARGS)
+test-package: $(INSTALLED) ## Load dist/mwaa with the packages of MWAA's image: MWAA_CONSTRAINTS=file
+	@$(PY) -m pytest -p no:cacheprovider -m slow tests/deploy/test_package_on_mwaa.py $(ARGS)
 
 .PHONY: test-compose
-test-compose: $(INSTALLED) ## Prove docker-compose.yaml with real containers, where no registry can be reached too
-	@$(PY) -m pytest -s -p no:cacheprovider tests/deploy/proof_compose.py $(ARGS)
+test-compose: $(INSTALLED) ## Run docker-compose.yaml with real containers
+	@$(PY) -m pytest -s -p no:cacheprovider -m docker tests/deploy/test_compose_running.py $(ARGS)
 
 # From what is built of it, without the rest of the repository, in the versions of the lock.
 .PHONY: test-installed
@@ -145,39 +142,39 @@ test-installed: $(INSTALLED) ## Build packages/local-aws, install it alone, run 
 
 # Clients need versions that Airflow's do not go with, and have an environment and a lock of their own.
 .PHONY: test-clients
-test-clients: $(INSTALLED) $(CLIENTS)/installed.lock ## Run published clients of Athena against local AWS: ARGS="-k dbt"
+test-clients: $(INSTALLED) $(CLIENTS)/installed.lock ## Run published Athena clients against local AWS: ARGS="-k dbt"
 	@LOCAL_AWS_PYTHON="$(CURDIR)/$(PY)" $(CLIENTS)/bin/python -m pytest -p no:cacheprovider -W ignore \
-		--confcutdir=$(CLIENTS_ROOM) $(CLIENTS_ROOM) $(ARGS)
+		--confcutdir=$(CLIENTS_FOLDER) $(CLIENTS_FOLDER) $(ARGS)
 
 .PHONY: test-permissions
-test-permissions: $(INSTALLED) ## Take each permission away and see the step fail that needs it
-	@$(PY) -m pytest -p no:cacheprovider tests/security/proof_each_permission.py $(ARGS)
+test-permissions: $(INSTALLED) ## Remove each permission and see the step fail that needs it
+	@$(PY) -m pytest -p no:cacheprovider -m slow tests/security/test_each_permission.py $(ARGS)
 
 .PHONY: test-infra
-test-infra: $(INSTALLED) synth ## Prove the templates: cdk-nag, cfn-lint, every promise, and the lake deployed to local AWS
+test-infra: $(INSTALLED) synth ## Check the templates, and deploy the lake to local AWS
 	@$(VENV)/bin/cfn-lint $(TEMPLATES)/*.template.json
 	@INFRA_PYTHON="$(CURDIR)/$(INFRA)/bin/python" TEMPLATES="$(CURDIR)/$(TEMPLATES)" \
-		$(PY) -m pytest -p no:cacheprovider tests/infra/proof_templates.py tests/infra/proof_deployed.py $(ARGS)
+		$(PY) -m pytest -p no:cacheprovider -m slow tests/infra $(ARGS)
 
 .PHONY: test-faults
-test-faults: $(INSTALLED) ## Break each step in each way, and compare with the undisturbed result: ARGS="-k publish"
+test-faults: $(INSTALLED) ## Break each step in each way and compare the results: ARGS="-k publish"
 	@$(PY) -m tests.faults $(ARGS)
 
 .PHONY: lint
 lint: $(INSTALLED) ## Check style, formatting, types and SQL; changes nothing
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
-	$(PY) -m mypy $(ROOMS)
+	$(PY) -m mypy
 	$(PY) -m sqlfluff lint include/sql
 	$(PY) -m docs.generate --check
 
 .PHONY: audit
-audit: $(AUDIT)/installed.lock ## Look every locked version up among the known vulnerabilities, which needs the internet
+audit: $(AUDIT)/installed.lock ## Look up every locked version among the known vulnerabilities
 	@for lock in $(LOCKS); do echo "$$lock"; \
 		$(AUDIT)/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off -r "$$lock" $(AUDIT_ARGS) || exit 1; done
 
 .PHONY: sbom
-sbom: $(AUDIT)/installed.lock ## Write dist/sbom.cdx.json: what a release was made and tested with (CycloneDX)
+sbom: $(AUDIT)/installed.lock ## Write dist/sbom.cdx.json, the software bill of materials (CycloneDX)
 	@mkdir -p dist
 	@$(AUDIT)/bin/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --mc-type application \
 		--output-reproducible --validate --of JSON --output-file dist/sbom.cdx.json
@@ -190,7 +187,7 @@ format: $(INSTALLED) ## Format Python and SQL, and fix what can be fixed
 	$(PY) -m sqlfluff fix include/sql
 
 .PHONY: bench
-bench: $(INSTALLED) ## Measure speed and memory, and write benchmarks/RESULTS.md
+bench: $(INSTALLED) ## Measure speed and memory; writes benchmarks/RESULTS.md
 	@$(PY) -m benchmarks $(ARGS)
 
 .PHONY: docs
@@ -200,7 +197,7 @@ docs: $(INSTALLED) ## Write the generated pages of docs/
 .PHONY: lock
 lock: $(INSTALLED) ## Resolve the dependencies of pyproject.toml and packages/ anew
 	$(VENV)/bin/uv pip compile pyproject.toml $(LOCAL_AWS)/pyproject.toml --group local --group dev --universal --python-version 3.11 --generate-hashes --no-header -o requirements.lock -q
-	$(VENV)/bin/uv pip compile $(CLIENTS_ROOM)/requirements.in --universal --python-version 3.11 --generate-hashes --no-header -o $(CLIENTS_ROOM)/requirements.lock -q
+	$(VENV)/bin/uv pip compile $(CLIENTS_FOLDER)/requirements.in --universal --python-version 3.11 --generate-hashes --no-header -o $(CLIENTS_FOLDER)/requirements.lock -q
 	$(VENV)/bin/uv pip compile infra/requirements.in --universal --python-version 3.11 --generate-hashes --no-header -o infra/requirements.lock -q
 	$(VENV)/bin/uv pip compile tests/security/requirements.in --universal --python-version 3.11 --generate-hashes --no-header -o tests/security/requirements.lock -q
 	$(VENV)/bin/uv pip compile pyproject.toml --no-deps --no-strip-extras --no-annotate --python-version 3.12 --custom-compile-command "make lock" -o requirements.txt -q
@@ -209,47 +206,18 @@ lock: $(INSTALLED) ## Resolve the dependencies of pyproject.toml and packages/ a
 .PHONY: clean
 clean: ## Remove what can be made again; the lake in .local stays
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	find $(ROOMS) -name __pycache__ -type d -prune -exec rm -rf {} +
+	find . -name '.*' ! -name . -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The first Python of a version that the lock is for.
-FIND_PYTHON = for python in $(PYTHON) python3.12 python3.11 python3.13 python3 python; do \
-	if "$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then \
-	echo "$$python"; break; fi; done
-
+# An environment follows its lock.
 $(INSTALLED): requirements.lock
-	@if cmp -s requirements.lock $@; then touch $@; exit 0; fi; \
-	set -e; \
-	if [ ! -x $(PY) ]; then \
-		python=$$($(FIND_PYTHON)); \
-		if [ -z "$$python" ]; then \
-			echo "Python 3.11, 3.12 or 3.13 is needed, and there is: $$(python3 --version 2>&1 || echo none)." >&2; \
-			echo "Install one (python.org, your package manager), or name it: make setup PYTHON=/path/to/python3.12" >&2; \
-			exit 1; \
-		fi; \
-		echo "Creating the environment $(VENV) with $$($$python --version)"; \
-		$$python -m venv $(VENV) || { rm -rf $(VENV); echo "$$python cannot make a virtual environment; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }; \
-	fi; \
-	if ! $(VENV)/bin/uv --version 2>/dev/null | grep -q "^uv $(UV_VERSION)"; then \
-		$(PY) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION); \
-	fi; \
-	echo "Installing what requirements.lock says"; \
-	VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(VENV)/bin/uv pip sync --quiet --require-hashes requirements.lock; \
-	$(PY) -c 'import pathlib, sysconfig; pathlib.Path(sysconfig.get_path("purelib"), "medlaunch.pth").write_text("$(CURDIR)/plugins\n$(CURDIR)/$(LOCAL_AWS)/src\n")'; \
-	cp requirements.lock $@
+	@bin/environment $(VENV) $<
 
-# Tools whose versions Airflow's do not go with, or that few need, each in an environment of its own.
-OWN_ENVIRONMENT = if cmp -s $< $@; then touch $@; exit 0; fi; \
-	set -e; \
-	test -x $(@D)/bin/python || $(PY) -m venv --without-pip $(@D); \
-	echo "Installing what $< names in $(@D)"; \
-	VIRTUAL_ENV="$(CURDIR)/$(@D)" $(VENV)/bin/uv pip sync --quiet --require-hashes $<; \
-	cp $< $@
-
-$(CLIENTS)/installed.lock: $(CLIENTS_ROOM)/requirements.lock $(INSTALLED)
-	@$(OWN_ENVIRONMENT)
+# Tools that few need, or that need other versions than Airflow does, have environments of their own.
+$(CLIENTS)/installed.lock: $(CLIENTS_FOLDER)/requirements.lock $(INSTALLED)
+	@bin/environment $(CLIENTS) $<
 
 $(AUDIT)/installed.lock: tests/security/requirements.lock $(INSTALLED)
-	@$(OWN_ENVIRONMENT)
+	@bin/environment $(AUDIT) $<
 
 $(INFRA)/installed.lock: infra/requirements.lock $(INSTALLED)
-	@$(OWN_ENVIRONMENT)
+	@bin/environment $(INFRA) $<

@@ -1,1 +1,1 @@
-"""The other homes of this repository: what Amazon MWAA reads, and how it gets there."""
+"""Containers and Amazon MWAA: what Amazon MWAA reads, and how it gets there."""

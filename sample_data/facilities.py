@@ -20,7 +20,7 @@ from sample_data.account import Account, DirtyLine, FileAccount, SnapshotAccount
 from sample_data.facility_dirt import ALL_DIRT, BAD_DIRT, Dirt, Line, corrected, truncated_last_line
 from sample_data.facility_records import Facility, Horizon, facilities
 from sample_data.randomness import Stream, several, stream
-from sample_data.uploads import Shape, ValueWriter, require_room, set_time, write_bytes, write_lines
+from sample_data.uploads import Shape, ValueWriter, require_empty, set_time, write_bytes, write_lines
 
 DEFAULT_SNAPSHOTS = ("2026-09-01", "2026-10-01", "2026-11-01")
 DEFAULT_AS_OF = "2026-11-20"
@@ -165,7 +165,7 @@ def write_uploads(
         )
         for number, day in enumerate(days)
     ]
-    require_room(out_dir, [f"{plan.snapshot}/{name}" for plan in plans for name in plan.names])
+    require_empty(out_dir, [f"{plan.snapshot}/{name}" for plan in plans for name in plan.names])
     if workers > 1 and len(plans) > 1:
         with ProcessPoolExecutor(min(workers, len(plans))) as pool:
             written = list(pool.map(_write_snapshot, plans))

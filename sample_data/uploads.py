@@ -151,7 +151,7 @@ def write_bytes(path: Path, content: bytes, *, packed: bool = False) -> None:
     path.write_bytes(gzip.compress(content, mtime=0) if packed else content)
 
 
-def require_room(folder: Path, names: Sequence[str]) -> None:
+def require_empty(folder: Path, names: Sequence[str]) -> None:
     """Raise ValueError if ``folder`` holds a file that is not one of ``names`` (paths below it).
 
     Files of an earlier run are replaced; anything else would be uploaded along with them unnoticed.

@@ -1,8 +1,9 @@
-"""The import arrows of the house: dags -> medlaunch -> nothing of ours; domains pure; local_aws apart."""
+"""Who may import whom: dags -> medlaunch -> nothing of ours; domains pure; local_aws apart."""
 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,7 +25,7 @@ OURS = {
 }
 PURE = ("accreditation", "staffing", "clinical")
 
-# Room -> what of ours it may import.
+# Folder -> what of ours it may import.
 ALLOWED = {
     "dags": {"medlaunch"},
     "plugins/medlaunch": {"medlaunch"},
@@ -48,19 +49,19 @@ def imports(file: Path) -> Iterator[tuple[str, int]]:
             yield from ((f"{node.module}.{alias.name}", node.lineno) for alias in node.names)
 
 
-def arrows_that_must_not_be(room: str, allowed: set[str]) -> list[str]:
+def arrows_that_must_not_be(folder: str, allowed: set[str]) -> list[str]:
     return [
         f"{file.relative_to(ROOT)}:{line} imports {module}"
-        for file in sorted((ROOT / room).rglob("*.py"))
+        for file in sorted((ROOT / folder).rglob("*.py"))
         for module, line in imports(file)
         if (top := module.split(".")[0]) in OURS and top not in allowed
     ]
 
 
-@pytest.mark.parametrize("room", ALLOWED)
-def test_a_room_imports_only_what_it_may(room: str) -> None:
-    assert any((ROOT / room).rglob("*.py")), f"{room} has no Python files"
-    assert arrows_that_must_not_be(room, ALLOWED[room]) == []
+@pytest.mark.parametrize("folder", ALLOWED)
+def test_a_folder_imports_only_what_it_may(folder: str) -> None:
+    assert any((ROOT / folder).rglob("*.py")), f"{folder} has no Python files"
+    assert arrows_that_must_not_be(folder, ALLOWED[folder]) == []
 
 
 def test_domain_code_knows_neither_airflow_nor_aws() -> None:
@@ -89,11 +90,11 @@ def test_infrastructure_needs_neither_airflow_nor_aws() -> None:
     shared = {"medlaunch", "medlaunch.lake", "medlaunch.permissions"}
     wrong = [
         f"{file.relative_to(ROOT)}:{line} imports {module}"
-        for room, allowed in (
+        for folder, allowed in (
             ("infra", shared),
             ("plugins/medlaunch/permissions", {*shared, "medlaunch.permissions._needs"}),
         )
-        for file in (ROOT / room).rglob("*.py")
+        for file in (ROOT / folder).rglob("*.py")
         for module, line in imports(file)
         if module.split(".")[0] in {"airflow", "boto3", "botocore"}
         or (
@@ -101,6 +102,21 @@ def test_infrastructure_needs_neither_airflow_nor_aws() -> None:
             and module not in allowed
             and module.rpartition(".")[0] not in allowed - {"medlaunch"}
         )
+    ]
+    assert wrong == []
+
+
+def test_no_test_imports_another() -> None:
+    """What several tests need is in tests/factories.py, or beside them in a module that is no test."""
+    # Moves with the rest of tests/medlaunch.
+    not_yet = {"tests/medlaunch/test_rollback.py"}
+    wrong = [
+        f"{name}:{line} imports {module}"
+        for folder in (ROOT / "tests", *ROOT.glob("packages/*/tests"))
+        for file in sorted(folder.rglob("*.py"))
+        if (name := file.relative_to(ROOT).as_posix()) not in not_yet
+        for module, line in imports(file)
+        if re.search(r"(^|\.)test_\w+$", module)
     ]
     assert wrong == []
 

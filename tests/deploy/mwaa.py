@@ -13,6 +13,7 @@ from typing import Any
 from deploy import environment, package
 
 ROOT = Path(__file__).parents[2]
+DAG_IDS = {file.stem for file in (ROOT / "dags").glob("*.py")}  # each file has one DAG of the same name
 OUTPUTS = {
     "MedlaunchBucket": "medlaunch-lake-dev",
     "MedlaunchDatabase": "medlaunch_dev",

@@ -70,8 +70,8 @@ class Clone:
 @pytest.fixture
 def clone(tmp_path: Path, aws: Client, bucket: str, aws_url: str) -> Clone:
     found = Clone(tmp_path / "clone", bucket, aws_url)
-    for room in ("dags", "plugins", "include", "deploy"):
-        shutil.copytree(ROOT / room, found.folder / room, ignore=shutil.ignore_patterns("__pycache__"))
+    for folder in ("dags", "plugins", "include", "deploy"):
+        shutil.copytree(ROOT / folder, found.folder / folder, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("requirements.txt", ".gitignore"):
         shutil.copy(ROOT / name, found.folder)
     found.write(".ci/run", "#!/bin/sh\ntouch build-checked\n", 0o755)

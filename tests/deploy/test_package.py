@@ -17,7 +17,6 @@ from packaging.requirements import Requirement
 
 from deploy import environment, package
 from medlaunch.settings import SettingsError
-from tests.dags.test_dags import DAG_FILES
 from tests.deploy import mwaa
 
 ROOT = Path(__file__).parents[2]
@@ -53,12 +52,12 @@ def tracked(*folders: str) -> set[str]:
 
 def test_every_dag_loads_from_the_layout(found: dict[str, Any]) -> None:
     assert found["import_errors"] == {}
-    assert set(found["dags"]) == {name for names in DAG_FILES.values() for name in names}
+    assert set(found["dags"]) == mwaa.DAG_IDS
     assert all(found["dags"].values())
 
 
 def test_the_dag_processor_reads_dag_files_only(found: dict[str, Any]) -> None:
-    assert {Path(name).name for name in found["parsed"]} == set(DAG_FILES)
+    assert {Path(name).stem for name in found["parsed"]} == mwaa.DAG_IDS
 
 
 def test_library_and_include_come_from_the_dags_folder(home: Path, found: dict[str, Any]) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -22,7 +24,7 @@ HOOKS = [
 LINTED = {
     "ruff": "ruff check .",
     "ruff-format": "ruff format --check .",
-    "mypy": "mypy $(ROOMS)",
+    "mypy": "-m mypy\n",
     "sqlfluff": "sqlfluff lint include/sql",
     "generated-docs": "docs.generate --check",
 }
@@ -79,9 +81,38 @@ def test_lint_runs_what_the_hooks_run_but_changes_nothing() -> None:
     for hook, command in LINTED.items():
         assert hook in ids
         assert command in lint
-    rooms = next(line for line in makefile.splitlines() if line.startswith("ROOMS")).split(":=")[1].split()
-    mypy = next(hook for hook in HOOKS if hook["id"] == "mypy")
-    assert mypy["entry"].split()[1:] == rooms
+    types = next(hook for hook in HOOKS if hook["id"] == "mypy")
+    assert types["stages"] == ["pre-push"], "the whole tree takes too long for every commit"
+
+
+def test_mypy_reads_every_folder_with_python() -> None:
+    read = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mypy"]["files"]
+    tracked = git(ROOT, "ls-files", "*.py").splitlines()
+    assert [name for name in tracked if not name.startswith(tuple(f"{folder}/" for folder in read))] == []
+
+
+def test_a_make_target_runs_the_tests_that_make_test_leaves_out() -> None:
+    selected = re.findall(r"-m (slow|docker) (\S+)", (ROOT / "Makefile").read_text())
+    marked = {
+        (marker, file)
+        for file in (ROOT / "tests").rglob("test_*.py")
+        for marker in re.findall(r"pytest\.mark\.(slow|docker)\b", file.read_text(encoding="utf-8"))
+        if file != Path(__file__)
+    }
+    assert marked
+    for marker, file in marked:
+        assert any(marker == one and file.is_relative_to(ROOT / path) for one, path in selected), file
+
+
+def test_help_lists_every_command_on_one_screen() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    listed = subprocess.run(
+        ["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert len(listed) <= 40
+    assert max(map(len, listed)) <= 100
+    phony = set(re.findall(r"^\.PHONY: (.+)$", makefile, re.MULTILINE))
+    assert {line.split()[1] for line in listed if line.startswith("  make ")} == phony
 
 
 def test_hooks_pass_on_all_files(copy: Path, tmp_path: Path) -> None:

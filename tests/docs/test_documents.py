@@ -15,7 +15,7 @@ from medlaunch.records import Unreadable
 from medlaunch.settings import PREFIX, Settings
 
 ROOT = Path(__file__).parents[2]
-ROOMS = (
+FOLDERS = (
     "dags",
     "plugins",
     "include",
@@ -27,11 +27,12 @@ ROOMS = (
     "sample_data",
     "benchmarks",
     "tests",
+    "bin",
     ".ci",
 )
 DOCUMENTS = sorted(
     path
-    for path in [*ROOT.glob("*.md"), *(file for room in ROOMS for file in (ROOT / room).rglob("*.md"))]
+    for path in [*ROOT.glob("*.md"), *(file for folder in FOLDERS for file in (ROOT / folder).rglob("*.md"))]
     if "node_modules" not in path.parts
 )
 
@@ -86,7 +87,7 @@ def test_links_lead_somewhere(document: Path) -> None:
 def test_files_that_are_named_exist(document: Path) -> None:
     missing = []
     for code in _INLINE_CODE.findall(prose(document)):
-        if not re.fullmatch(rf"({'|'.join(map(re.escape, ROOMS))})/[\w./-]*", code):
+        if not re.fullmatch(rf"({'|'.join(map(re.escape, FOLDERS))})/[\w./-]*", code):
             continue
         # A package's documents name its own files from its own folder.
         if not any((base / code).exists() for base in (ROOT, *document.parents) if base.is_relative_to(ROOT)):
@@ -155,8 +156,8 @@ def test_errors_that_this_repository_prints_are_quoted_as_it_prints_them() -> No
     page = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
     code = "\n".join(
         file.read_text(encoding="utf-8")
-        for room in ("dags", "plugins", "laptop", "packages/local-aws/src", "deploy")
-        for file in (ROOT / room).rglob("*.py")
+        for folder in ("dags", "plugins", "laptop", "packages/local-aws/src", "deploy")
+        for file in (ROOT / folder).rglob("*.py")
     )
     for text in (
         "counts do not agree, so nothing is published: ",

@@ -10,7 +10,7 @@ import pytest
 from laptop.account import SUCCESSES_QUEUE
 from laptop.aws import read_alerts
 from tests.end_to_end.conftest import Running
-from tests.end_to_end.test_accreditation_in_process import facility, lines
+from tests.factories import facility, lines
 
 DAG = "facility_accreditation"
 DAY = "2026-11-01"

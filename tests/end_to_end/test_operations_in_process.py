@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 import pytest
 
-from tests.end_to_end.test_accreditation_in_process import DAY, facility, lines
+from tests.factories import DAY, facility, lines
 from tests.pipeline import Pipeline
 
 ROLLBACK = "rollback_publication"

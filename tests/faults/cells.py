@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any
 
 from medlaunch.objects import in_parallel
-from tests.end_to_end.test_accreditation_in_process import facility, lines
+from tests.factories import facility, lines
 from tests.faults.bench import Lake, Outcome
 from tests.faults.proxy import (
     Action,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from medlaunch import lake as keys
-from tests.end_to_end.test_accreditation_in_process import NASTY, facility, lines
+from tests.factories import NASTY, facility, lines
 from tests.faults import state
 from tests.faults.bench import Bench, Lake, Outcome
 from tests.faults.proxy import Exchange, Rule

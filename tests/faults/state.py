@@ -23,25 +23,25 @@ DAG_ID = "facility_accreditation"
 
 @dataclass
 class State:
-    """``rooms``: by room, key -> canonical content. ``wrong``: what no lake may ever show.
+    """``parts``: by prefix of the lake, key -> canonical content. ``wrong``: what no lake may ever show.
 
     ``reports``: of the runs that were asked for. A run that took over from another one may have found a part
     of the uploads in the archive already, so one of the reports has to be the undisturbed one.
     """
 
-    rooms: dict[str, dict[str, Any]] = field(default_factory=dict)
+    parts: dict[str, dict[str, Any]] = field(default_factory=dict)
     reports: list[dict[str, Any]] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
 
     def differences(self, other: State) -> list[str]:
         """In what this state differs from the undisturbed one."""
         found = list(self.wrong)
-        for room, expected in other.rooms.items():
-            seen = self.rooms[room]
-            found += [f"{room}: {key} is missing" for key in sorted(expected.keys() - seen.keys())]
-            found += [f"{room}: {key} is there" for key in sorted(seen.keys() - expected.keys())]
+        for part, expected in other.parts.items():
+            seen = self.parts[part]
+            found += [f"{part}: {key} is missing" for key in sorted(expected.keys() - seen.keys())]
+            found += [f"{part}: {key} is there" for key in sorted(seen.keys() - expected.keys())]
             found += [
-                f"{room}: {key} differs: {_difference(seen[key], expected[key])}"
+                f"{part}: {key} differs: {_difference(seen[key], expected[key])}"
                 for key in sorted(expected.keys() & seen.keys())
                 if seen[key] != expected[key]
             ]
@@ -76,22 +76,22 @@ class _Reader:
 
     def read(self, run_ids: list[str]) -> State:
         listed = self._list()
-        rooms = self._state.rooms
-        for room in ("landing", "archive"):
-            rooms[room] = {key: _digest(self._get(key)) for key in listed if key.startswith(f"{room}/")}
+        parts = self._state.parts
+        for part in ("landing", "archive"):
+            parts[part] = {key: _digest(self._get(key)) for key in listed if key.startswith(f"{part}/")}
         manifests = {
             key: json.loads(self._get(key)) for key in listed if key.startswith(f"prod/manifests/{DAG_ID}/")
         }
         for manifest in manifests.values():
             for one in manifest["inputs"]:
                 self._names[one["upload"]["upload_id"]] = one["upload"]["key"]
-        rooms["quarantine"] = {
+        parts["quarantine"] = {
             key: self._lines(key) if key.endswith("_rejects.jsonl") else _digest(self._get(key))
             for key in listed
             if key.startswith("quarantine/")
         }
-        rooms["bronze"] = self._bronze(listed)
-        rooms["prod"] = {}
+        parts["bronze"] = self._bronze(listed)
+        parts["prod"] = {}
         for manifest in manifests.values():
             self._published(manifest)
         self._leftovers(listed, list(manifests.values()))
@@ -129,7 +129,7 @@ class _Reader:
         return found
 
     def _published(self, manifest: dict[str, Any]) -> None:
-        prod, snapshot = self._state.rooms["prod"], manifest["snapshot_date"]
+        prod, snapshot = self._state.parts["prod"], manifest["snapshot_date"]
         for result, one in manifest["results"].items():
             rows: Any = [] if one["prefix"].endswith("/") else None
             for number, file in enumerate(one["files"]):

@@ -18,7 +18,7 @@ import pytest
 from laptop import aws, lifecycle
 from laptop.airflow_stack import Airflow
 from laptop.stack import ROOT, Stack
-from tests.end_to_end.test_accreditation_in_process import facility, lines
+from tests.factories import facility, lines
 
 DAG = "facility_accreditation"
 SECONDS = 150

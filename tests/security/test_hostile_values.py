@@ -21,11 +21,9 @@ from medlaunch import lake, sql
 from medlaunch.accreditation import filter_expiring, window_end
 from medlaunch.exports import states
 from tests.pipeline import DAG_ID, ROOT
-from tests.sql import test_accreditation_sql as lake_with_results
+from tests.sql.lake import DAYS, RUN, Athena, lake_with_results
 
-# A lake with the results of one run, whose id an attacker would like to reach.
-athena = lake_with_results.athena
-VICTIM = lake_with_results.RUN
+VICTIM = RUN  # the run whose results an attacker would like to reach
 
 ATTACKS = [
     f"x' OR run = '{VICTIM}",
@@ -46,6 +44,11 @@ ATTACKS = [
 SAFE = st.text(st.characters(exclude_categories=["Cc", "Cs"], exclude_characters="\\"), max_size=60)
 HOSTILE = st.sampled_from(ATTACKS) | SAFE.map(lambda text: f"{text}' OR '1' = '1") | SAFE
 QUICK = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@pytest.fixture(scope="module")
+def athena(aws: Any, s3: Any) -> Athena:
+    return lake_with_results(aws, s3)
 
 
 def rows_or_failure(athena: Any, text: str) -> Any:
@@ -75,7 +78,7 @@ READING = pytest.mark.parametrize(
 
 @READING
 def test_there_is_something_to_reach(athena: Any, statement: str) -> None:
-    assert athena.run(statement, run=VICTIM, snapshots=lake_with_results.DAYS) != []
+    assert athena.run(statement, run=VICTIM, snapshots=DAYS) != []
 
 
 @READING
@@ -83,7 +86,7 @@ def test_there_is_something_to_reach(athena: Any, statement: str) -> None:
 @given(HOSTILE)
 @example(ATTACKS[0])
 def test_no_run_reads_the_results_of_another(athena: Any, statement: str, run: str) -> None:
-    rows = athena.run(statement, run=run, snapshots=lake_with_results.DAYS)
+    rows = athena.run(statement, run=run, snapshots=DAYS)
     assert [row for row in rows if row.get("result_rows", "1") != "0"] == []
 
 
@@ -100,7 +103,7 @@ def test_nothing_is_written_outside_of_the_target(athena: Any, run: str, folder:
     text = athena.render(
         f"{DAG_ID}/count_by_state.sql",
         run=run,
-        snapshots=lake_with_results.DAYS,
+        snapshots=DAYS,
         as_of="2026-11-20",
         states=states(),
         target=lake.s3_uri(athena.bucket, target),

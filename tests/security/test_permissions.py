@@ -1,6 +1,6 @@
 """The pipeline runs with exactly the permissions that are declared, and uses every one of them.
 
-That each of them, taken away, makes a step fail is shown one by one in proof_each_permission.py.
+That each of them, taken away, makes a step fail is shown one by one in test_each_permission.py.
 """
 
 from __future__ import annotations

@@ -5,11 +5,6 @@ The statements run on the local Athena, on small tables with known rows.
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import time
-import uuid
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,146 +14,17 @@ import sqlglot
 
 from medlaunch import lake, sql
 from medlaunch.exports import states
+from tests.sql.lake import DAG, DAYS, RUN, Athena, lake_with_results
 
 ROOT = Path(__file__).parents[2]
-DAG = "facility_accreditation"
-DAYS = ["2026-10-01", "2026-11-01"]
-RUN = "manual__1"
 ALL = sorted(
     path.relative_to(ROOT / "include/sql").as_posix() for path in (ROOT / "include/sql").rglob("*.sql")
 )
 
 
-def facility(
-    number: int, *, day: int = 1, state: str = "MI", valid: list[str | None] | None = None, **other: Any
-) -> dict[str, Any]:
-    return {
-        "facility_id": f"FAC{number:05d}",
-        "facility_name": f'Facility {number}, "quoted" ünïcode',
-        "employee_count": number,
-        "location": {"address": "1 Main St", "city": "Ann Arbor", "state": state, "zip": "02134"},
-        "services": ["a", "b"],
-        "labs": [{"lab_name": "L", "certifications": ["C"]}],
-        "accreditations": [
-            {"accreditation_body": "Joint Commission", "accreditation_id": f"J{n}", "valid_until": day}
-            for n, day in enumerate(valid if valid is not None else ["2026-12-01"])
-        ],
-        "number_of_offered_services": 2,
-        "snapshot_date_differs": False,
-        "reject_reason": None,
-        "reject_reasons": [],
-        "source_key": "landing/facilities/x",
-        "upload_id": "old",
-        "line_number": number,
-        "record_number": number,
-        **other,
-    }
-
-
-class Athena:
-    """Runs statements like the operator does, in a database of its own."""
-
-    def __init__(self, client: Any, s3: Any, bucket: str):
-        self.client, self.s3, self.bucket = client, s3, bucket
-        self.database = f"db_{uuid.uuid4().hex[:8]}"
-
-    def render(self, name: str, **values: Any) -> str:
-        return sql.render(
-            name,
-            {"s3": partial(lake.s3_uri, self.bucket), "database": sql.Identifier(self.database), **values},
-        )
-
-    def query(self, text: str) -> tuple[list[dict[str, str]], dict[str, Any]]:
-        query_id = self.client.start_query_execution(
-            QueryString=text,
-            QueryExecutionContext={} if text.startswith("CREATE DATABASE") else {"Database": self.database},
-            ResultConfiguration={"OutputLocation": f"s3://{self.bucket}/athena-results/"},
-        )["QueryExecutionId"]
-        while True:
-            execution = self.client.get_query_execution(QueryExecutionId=query_id)["QueryExecution"]
-            if execution["Status"]["State"] not in ("QUEUED", "RUNNING"):
-                break
-            time.sleep(0.01)
-        assert execution["Status"]["State"] == "SUCCEEDED", execution["Status"].get("StateChangeReason")
-        key = execution["ResultConfiguration"]["OutputLocation"].removeprefix(f"s3://{self.bucket}/")
-        if not key.endswith(".csv"):
-            return [], execution
-        body = self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read().decode()
-        return list(csv.DictReader(io.StringIO(body))), execution
-
-    def run(self, name: str, **values: Any) -> list[dict[str, str]]:
-        return self.query(self.render(f"{DAG}/{name}", **values))[0]
-
-    def unload(self, name: str, writes: str, **values: Any) -> None:
-        target = lake.s3_uri(self.bucket, f"{lake.staging_prefix(DAG, RUN)}{writes}/")
-        self.run(name, run=RUN, snapshots=DAYS, target=target, **values)
-
-    def select(self, text: str) -> list[dict[str, str]]:
-        return self.query(text)[0]
-
-    def put_lines(self, key: str, rows: list[dict[str, Any]]) -> None:
-        body = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
-        self.s3.put_object(Bucket=self.bucket, Key=key, Body=body)
-
-
 @pytest.fixture(scope="module")
 def athena(aws: Any, s3: Any) -> Athena:
-    """A lake in which two uploads of one snapshot and one of another have been loaded and extracted."""
-    bucket = f"test-{uuid.uuid4().hex[:12]}"
-    s3.create_bucket(Bucket=bucket)
-    athena = Athena(aws("athena"), s3, bucket)
-    athena.run("database.sql")
-    for name in sql.statements(f"{DAG}/tables"):
-        athena.query(athena.render(name))
-
-    bronze = partial(lake.bronze_prefix, "facilities")
-    from datetime import date
-
-    october, november = bronze(date(2026, 10, 1)), bronze(date(2026, 11, 1))
-    athena.put_lines(
-        f"{november}old-00000.jsonl",
-        [
-            facility(1, valid=["2026-11-20"]),
-            facility(
-                1,
-                valid=["2026-11-19"],
-                record_number=2,
-                line_number=2,
-                facility_name="said later in the file",
-            ),
-            facility(2, state="OH", valid=[None, "2027-01-01", "2026-12-24"]),
-            facility(3, valid=[]),
-            facility(4, state="OH", valid=["2026-11-19"]),
-            facility(
-                9,
-                reject_reason="state_invalid",
-                reject_reasons=["state_invalid"],
-                facility_id=None,
-                location=None,
-            ),
-        ],
-    )
-    athena.put_lines(
-        f"{november}new-00000.jsonl", [facility(4, state="PR", upload_id="new", valid=["2026-11-20"])]
-    )
-    athena.put_lines(f"{november}orphan-00000.jsonl", [facility(7, upload_id="orphan")])
-    athena.put_lines(f"{october}oct-00000.jsonl", [facility(5, upload_id="oct")])
-    athena.put_lines(
-        f"{lake.staging_prefix(DAG, RUN)}uploads/uploads.jsonl",
-        [
-            {"snapshot_date": "2026-11-01", "upload_id": "old", "upload_order": 0},
-            {"snapshot_date": "2026-11-01", "upload_id": "new", "upload_order": 1},
-            {"snapshot_date": "2026-10-01", "upload_id": "oct", "upload_order": 0},
-        ],
-    )
-    athena.unload("extract_facilities.sql", "facilities")
-    athena.unload("extract_metrics.sql", "facility_metrics")
-    athena.unload("extract_rejects.sql", "facility_rejects")
-    athena.unload("count_by_state.sql", "accredited_facilities_by_state", as_of="2026-11-20", states=states())
-    athena.unload(
-        "extract_expiring.sql", "expiring_accreditations", as_of="2026-11-20", window_end="2026-12-24"
-    )
-    return athena
+    return lake_with_results(aws, s3)
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -13,7 +13,7 @@ import pytest
 from medlaunch import permissions
 from tests.security.enforced import STAGES, EnforcedPipeline, failed_tasks, live, without
 
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 PERMISSIONS = [
     pytest.param(dag_id, one, action, id=f"{dag_id}-{one.sid}-{action}")

@@ -16,7 +16,7 @@ from medlaunch.permissions import Place
 from medlaunch.settings import Settings
 from tests.infra.templates import ACCOUNT, FOLDER, REGION, ROOT, of_type, template, text
 
-pytestmark = pytest.mark.parametrize("name", ["dev", "prod"])
+pytestmark = [pytest.mark.slow, pytest.mark.parametrize("name", ["dev", "prod"])]
 
 
 def the(found: dict[str, Any], kind: str, **properties: Any) -> dict[str, Any]:

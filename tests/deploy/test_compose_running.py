@@ -28,7 +28,7 @@ from laptop.stack import ROOT, Stack
 from medlaunch import lake
 from sample_data import facilities
 
-pytestmark = pytest.mark.timeout(1500)
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(1500)]
 
 DAG = "facility_accreditation"
 SAMPLES = 60

@@ -24,6 +24,8 @@ from sample_data import facilities
 from tests.infra.templates import of_type, template, text
 from tests.pipeline import ROOT, Pipeline
 
+pytestmark = pytest.mark.slow
+
 STACK = "medlaunch-dev-lake"
 #: Types of resources that moto's CloudFormation does not make.
 LEFT_OUT = {
