@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from moto.core.exceptions import JsonRESTError
@@ -14,143 +11,17 @@ from moto.glue.models import FakeTable, GlueBackend, glue_backends
 
 from local_aws.athena import types as ty
 from local_aws.athena.errors import QueryError
-from local_aws.athena.select import View, VirtualTable
-from local_aws.athena.types import Type, parse_hive_type
+from local_aws.athena.tables import (
+    CATALOG,
+    DEFAULT_PARTITION,
+    ConcurrentModification,
+    Partition,
+    Table,
+    View,
+    VirtualTable,
+    parse_view,
+)
 from local_aws.objects import ObjectStore
-
-CATALOG = "awsdatacatalog"
-# https://docs.aws.amazon.com/athena/latest/ug/tables-databases-columns-names.html
-DEFAULT_LOCATION_PREFIX = "hdfs://"
-
-JSON_SERDES = (
-    "org.openx.data.jsonserde.JsonSerDe",
-    "org.apache.hive.hcatalog.data.JsonSerDe",
-    "com.amazon.ionhiveserde.IonHiveSerDe",
-)
-CSV_SERDE = "org.apache.hadoop.hive.serde2.OpenCSVSerde"
-LAZY_SERDE = "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe"
-PARQUET_SERDE = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
-REGEX_SERDES = (
-    "org.apache.hadoop.hive.serde2.RegexSerDe",
-    "org.apache.hadoop.hive.contrib.serde2.RegexSerDe",
-)
-AVRO_SERDE = "org.apache.hadoop.hive.serde2.avro.AvroSerDe"
-ORC_SERDE = "org.apache.hadoop.hive.ql.io.orc.OrcSerde"
-TEXT_INPUT = "org.apache.hadoop.mapred.TextInputFormat"
-TEXT_OUTPUT = "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat"
-PARQUET_INPUT = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat"
-PARQUET_OUTPUT = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat"
-ORC_INPUT = "org.apache.hadoop.hive.ql.io.orc.OrcInputFormat"
-ORC_OUTPUT = "org.apache.hadoop.hive.ql.io.orc.OrcOutputFormat"
-AVRO_INPUT = "org.apache.hadoop.hive.ql.io.avro.AvroContainerInputFormat"
-AVRO_OUTPUT = "org.apache.hadoop.hive.ql.io.avro.AvroContainerOutputFormat"
-# STORED AS and CTAS' format: SerDe, input format, output format.
-STORAGE_FORMATS = {
-    "PARQUET": (PARQUET_SERDE, PARQUET_INPUT, PARQUET_OUTPUT),
-    "ORC": (ORC_SERDE, ORC_INPUT, ORC_OUTPUT),
-    "AVRO": (AVRO_SERDE, AVRO_INPUT, AVRO_OUTPUT),
-    "TEXTFILE": (LAZY_SERDE, TEXT_INPUT, TEXT_OUTPUT),
-    "JSON": (JSON_SERDES[1], TEXT_INPUT, TEXT_OUTPUT),
-}
-
-
-class ConcurrentModification(Exception):
-    """A table is no longer in the version that a change was made for."""
-
-
-@dataclass(frozen=True)
-class Partition:
-    """A partition's values, as text, and where its files lie."""
-
-    values: tuple[str | None, ...]
-    location: str
-
-
-class Table:
-    """A Glue table."""
-
-    def __init__(self, description: dict[str, Any]) -> None:
-        self.description = description
-        self.database: str = description["DatabaseName"]
-        self.name: str = description["Name"]
-        self.storage: dict[str, Any] = description.get("StorageDescriptor") or {}
-        self.parameters: dict[str, str] = description.get("Parameters") or {}
-        serde = self.storage.get("SerdeInfo") or {}
-        self.serde: str = serde.get("SerializationLibrary") or ""
-        self.serde_parameters: dict[str, str] = serde.get("Parameters") or {}
-        self.location: str = self.storage.get("Location") or ""
-
-    @property
-    def columns(self) -> list[tuple[str, Type]]:
-        return [(c["Name"].lower(), self._type(c)) for c in self.storage.get("Columns") or []]
-
-    @property
-    def partition_keys(self) -> list[tuple[str, Type]]:
-        return [(c["Name"].lower(), self._type(c)) for c in self.description.get("PartitionKeys") or []]
-
-    def _type(self, column: dict[str, str]) -> Type:
-        try:
-            return parse_hive_type(column.get("Type") or "string")
-        except QueryError as e:
-            raise QueryError(
-                "HIVE_INVALID_METADATA",
-                f"Glue table '{self.database}.{self.name}' column '{column['Name']}' has invalid data type: {column.get('Type')} ({e.message})",
-            ) from e
-
-    @property
-    def is_view(self) -> bool:
-        return self.description.get("TableType") == "VIRTUAL_VIEW"
-
-    @property
-    def projected(self) -> bool:
-        return self.parameters.get("projection.enabled", "").lower() == "true"
-
-    @property
-    def format(self) -> str:
-        """parquet, orc, avro, json, csv, text, regex or iceberg; the SerDe's name if it is another."""
-        if self.parameters.get("table_type", "").upper() == "ICEBERG":
-            return "iceberg"
-        if self.serde in JSON_SERDES[:2]:
-            return "json"
-        if self.serde == CSV_SERDE:
-            return "csv"
-        if self.serde == PARQUET_SERDE or "parquet" in (self.storage.get("InputFormat") or "").lower():
-            return "parquet"
-        if self.serde == ORC_SERDE:
-            return "orc"
-        if self.serde == AVRO_SERDE:
-            return "avro"
-        if self.serde in REGEX_SERDES:
-            return "regex"
-        if self.serde in (LAZY_SERDE, ""):
-            return "text"
-        return self.serde
-
-
-def view_text(sql: str, database: str, columns: list[tuple[str, Type]]) -> str:
-    """A view's ViewOriginalText, as Athena writes it: a comment with base64 of JSON."""
-    body = {
-        "originalSql": sql,
-        "catalog": CATALOG,
-        "schema": database,
-        "columns": [{"name": n, "type": _presto(t)} for n, t in columns],
-    }
-    return f"/* Presto View: {base64.b64encode(json.dumps(body, separators=(',', ':')).encode()).decode()} */"
-
-
-def _presto(t: Type) -> str:
-    return str(t)
-
-
-def parse_view(table: Table) -> View:
-    text = table.description.get("ViewOriginalText") or ""
-    if not text.startswith("/* Presto View: "):
-        raise QueryError(
-            "NOT_SUPPORTED",
-            f"View '{table.database}.{table.name}' is no Athena view: it was made by Hive or Spark",
-        )
-    body = json.loads(base64.b64decode(text[len("/* Presto View: ") : -len(" */")]))
-    return View(body["originalSql"], body.get("schema") or table.database, table.columns)
 
 
 def forget_versions(entry: FakeTable) -> None:
@@ -297,7 +168,7 @@ class Catalog:
             return []
         return [
             Partition(
-                tuple(None if v == "__HIVE_DEFAULT_PARTITION__" else v for v in p.values),
+                tuple(None if v == DEFAULT_PARTITION else v for v in p.values),
                 (p.partition_input.get("StorageDescriptor") or {}).get("Location") or "",
             )
             for p in list(entry.partitions.values())
@@ -311,7 +182,7 @@ class Catalog:
         assert entry is not None
         existing = []
         for p in partitions:
-            values = [v if v is not None else "__HIVE_DEFAULT_PARTITION__" for v in p.values]
+            values = [v if v is not None else DEFAULT_PARTITION for v in p.values]
             storage = {**table.storage, "Location": p.location}
             description = {"Values": values, "StorageDescriptor": storage, "Parameters": {}}
             if str(values) in entry.partitions:
@@ -325,7 +196,7 @@ class Catalog:
         return existing
 
     def drop_partition(self, table: Table, partition: Partition) -> None:
-        values = [v if v is not None else "__HIVE_DEFAULT_PARTITION__" for v in partition.values]
+        values = [v if v is not None else DEFAULT_PARTITION for v in partition.values]
         self.glue.delete_partition(table.database, table.name, values)  # type: ignore[arg-type]
         self._changed(table.database, table.name)
 

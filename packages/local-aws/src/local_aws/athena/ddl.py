@@ -7,12 +7,13 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from local_aws.athena import catalog as cat
 from local_aws.athena import statements as st
-from local_aws.athena.catalog import Catalog, Partition, Table
+from local_aws.athena import tables as tb
+from local_aws.athena.catalog import Catalog
 from local_aws.athena.errors import QueryError, not_supported
-from local_aws.athena.scan import DEFAULT_PARTITION, Reader, split_location, text
-from local_aws.athena.types import duckdb_type, hive_type, parse_hive_type, quote
+from local_aws.athena.scan import Reader
+from local_aws.athena.tables import DEFAULT_PARTITION, Partition, Table, split_location
+from local_aws.athena.types import duckdb_type, hive_type, parse_hive_type, quote, text
 from local_aws.objects import NoSuchBucket, ObjectStore
 
 # One tab-separated line a row, as in Athena's .txt results.
@@ -435,12 +436,12 @@ class Ddl:
         if s.what == "create view":
             if not table.is_view:
                 raise QueryError("", f"{_FAILED}{table.database}.{table.name} is a table, not a view")
-            view = cat.parse_view(table)
+            view = tb.parse_view(table)
             return [
                 [line] for line in f"CREATE VIEW {table.database}.{table.name} AS\n{view.sql}".split("\n")
             ], ["Create View"]
         if table.is_view:
-            view = cat.parse_view(table)
+            view = tb.parse_view(table)
             return [
                 [line] for line in f"CREATE VIEW {table.database}.{table.name} AS\n{view.sql}".split("\n")
             ], ["Create View"]
@@ -602,24 +603,24 @@ def _matches(name: str, pattern: str | None) -> bool:
 
 
 _SERDES = (
-    *cat.JSON_SERDES[:2], cat.CSV_SERDE, cat.LAZY_SERDE, cat.PARQUET_SERDE, cat.ORC_SERDE, cat.AVRO_SERDE,
-    *cat.REGEX_SERDES,
+    *tb.JSON_SERDES[:2], tb.CSV_SERDE, tb.LAZY_SERDE, tb.PARQUET_SERDE, tb.ORC_SERDE, tb.AVRO_SERDE,
+    *tb.REGEX_SERDES,
 )  # fmt: skip
 
 
 def table_input(s: st.CreateTable) -> dict[str, Any]:
     """The Glue TableInput of CREATE EXTERNAL TABLE, as Athena writes it."""
     stored = s.stored_as or "TEXTFILE"
-    if stored not in cat.STORAGE_FORMATS:
+    if stored not in tb.STORAGE_FORMATS:
         raise not_supported(f"STORED AS {stored}")
-    serde, input_format, output_format = cat.STORAGE_FORMATS[stored]
+    serde, input_format, output_format = tb.STORAGE_FORMATS[stored]
     if s.serde is not None:
         if s.serde not in _SERDES:
             raise not_supported(f"ROW FORMAT SERDE '{s.serde}'")
         serde = s.serde
         if s.stored_as is None:
             # The formats that go with the SerDe.
-            formats = (f[1:] for f in cat.STORAGE_FORMATS.values() if f[0] == serde)
+            formats = (f[1:] for f in tb.STORAGE_FORMATS.values() if f[0] == serde)
             input_format, output_format = next(formats, (input_format, output_format))
     properties = dict(s.serde_properties)
     if s.delimited is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from sqlglot import exp
 
@@ -13,12 +13,14 @@ from local_aws.athena import zones
 from local_aws.athena.errors import QueryError, not_supported
 from local_aws.athena.types import Type, duckdb_type
 
-if TYPE_CHECKING:
-    from local_aws.athena.select import Compiler
-
-
 # Around the code and the text of a Trino error in the message of a failed cast.
 MARK = "\x01"
+
+
+class Fails(Protocol):
+    """Whoever says where in a statement something is wrong."""
+
+    def fail(self, code: str, message: str, node: exp.Expression | None = None) -> QueryError: ...
 
 
 @dataclass
@@ -90,7 +92,7 @@ def cast(e: E, t: Type) -> E:
     )
 
 
-def coerce(c: Compiler, e: E, t: Type, node: exp.Expression) -> E:
+def coerce(c: Fails, e: E, t: Type, node: exp.Expression) -> E:
     """CAST(e AS t). Raises TYPE_MISMATCH where Trino has no such cast."""
     if t.base == "timestamp with time zone" and isinstance(e.value, str) and _ZONED.fullmatch(e.value):
         return zoned_literal(e.value, t.p or 0, c, node, cast=True)
@@ -107,7 +109,7 @@ _ZONED = re.compile(
 )
 
 
-def zoned_literal(text: str, p: int, c: Compiler, node: exp.Expression, *, cast: bool = False) -> E:
+def zoned_literal(text: str, p: int, c: Fails, node: exp.Expression, *, cast: bool = False) -> E:
     """A timestamp with time zone that the query spells out; without a zone it is in UTC, the session's.
 
     A time that the zone's clocks skip is no literal; a cast takes it for the time after the gap.
@@ -467,7 +469,7 @@ def equals(a: str, b: str, t: Type, constant: bool = False) -> str:
     return f"({a} = {b})"
 
 
-def comparable(c: Compiler, t: Type, op: str, node: exp.Expression) -> None:
+def comparable(c: Fails, t: Type, op: str, node: exp.Expression) -> None:
     if op in ("=", "<>"):
         return
     if t.base in ("map", "json") or (t.base == "row" and any(x.base in ("map", "json") for x in t.args)):

@@ -34,7 +34,7 @@ from local_aws.athena.parser import JsonCall
 from local_aws.athena.types import Type, duckdb_type
 
 if TYPE_CHECKING:
-    from local_aws.athena.select import Compiler, Scope
+    from local_aws.athena.plan import Compiler, Scope
 
 Scalar = Callable[["Compiler", list[E], exp.Expression], E]
 
@@ -778,7 +778,7 @@ def _lambda(c: Compiler, node: exp.Expression, scope: Scope, parameters: list[E]
     names = [p.name for p in node.expressions]
     with c.bind(dict(zip(names, parameters, strict=True))):
         if truth:
-            return c._boolean(node.this, scope, "Lambda")
+            return c.boolean(node.this, scope, "Lambda")
         return c.expr(node.this, scope)
 
 
@@ -2171,7 +2171,7 @@ def _reduce_agg(
         start = c.expr(nodes[1], scope)
         condition = f"{x.sql} IS NOT NULL"
         if filter_node is not None:
-            condition += f" AND {c._boolean(filter_node, scope, 'FILTER').sql}"
+            condition += f" AND {c.boolean(filter_node, scope, 'FILTER').sql}"
     finally:
         c.in_aggregate -= 1
     if not start.const:
@@ -2252,14 +2252,14 @@ def _aggregate(
                 items.append(n)
         if order_node is not None:
             order = _order_by(c, order_node, scope)
-        saved, c._truth = c._truth, name == "count_if"
+        saved, c.wants_truth = c.wants_truth, name == "count_if"
         try:
             args = [c.expr(n, scope) for n in items]
         finally:
-            c._truth = saved
+            c.wants_truth = saved
         condition = ""
         if filter_node is not None:
-            condition = f" FILTER (WHERE {c._boolean(filter_node, scope, 'FILTER').sql})"
+            condition = f" FILTER (WHERE {c.boolean(filter_node, scope, 'FILTER').sql})"
     finally:
         if not windowed:
             c.in_aggregate -= 1
@@ -2284,9 +2284,9 @@ def _average(call: str, t: Type) -> str:
 
 
 def _order_by(c: Compiler, node: exp.Expression, scope: Scope) -> str:
-    from local_aws.athena.select import _direction
+    from local_aws.athena.plan import direction
 
-    return " ORDER BY " + ", ".join(c.expr(o.this, scope).sql + _direction(o) for o in node.expressions)
+    return " ORDER BY " + ", ".join(c.expr(o.this, scope).sql + direction(o) for o in node.expressions)
 
 
 def _aggregate_function(
@@ -2450,7 +2450,7 @@ def listagg(c: Compiler, node: exp.GroupConcat, scope: Scope, filter_node: exp.E
             c.expr(node.args["separator"], scope).sql if node.args.get("separator") is not None else "''"
         )
         condition = (
-            f" FILTER (WHERE {c._boolean(filter_node, scope, 'FILTER').sql})"
+            f" FILTER (WHERE {c.boolean(filter_node, scope, 'FILTER').sql})"
             if filter_node is not None
             else ""
         )

@@ -18,7 +18,7 @@ from sqlglot import exp
 from local_aws.athena.udf import fail, java_regex, udf
 
 if TYPE_CHECKING:
-    from local_aws.athena.select import Compiler
+    from local_aws.athena.plan import Compiler
 
 _TOKEN = re.compile(
     r"""\s*(?:(?P<number>\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)|(?P<string>"(?:[^"\\]|\\.)*")

@@ -17,7 +17,7 @@ from local_aws.athena.functions import _accept, _arity, _of_array, _of_map, spec
 from local_aws.athena.types import Type, duckdb_type
 
 if TYPE_CHECKING:
-    from local_aws.athena.select import Compiler
+    from local_aws.athena.plan import Compiler
 
 # -------------------------------------------------------------------------------- regular expressions
 

@@ -14,8 +14,7 @@ from typing import Any
 from local_aws.athena import types as ty
 from local_aws.athena.engine import Session
 from local_aws.athena.expressions import struct_field, to_varchar
-from local_aws.athena.scan import text
-from local_aws.athena.types import Type
+from local_aws.athena.types import Type, text
 
 # ResultSetMetadata's Precision of types without one of their own.
 _PRECISION = {

@@ -12,24 +12,18 @@ from sqlglot import exp
 
 from local_aws.athena import statements as st
 from local_aws.athena import types as ty
-from local_aws.athena.catalog import (
-    CSV_SERDE,
-    STORAGE_FORMATS,
-    Catalog,
-    Partition,
-    Table,
-    parse_view,
-    view_text,
-)
+from local_aws.athena.catalog import Catalog
 from local_aws.athena.ddl import Ddl
 from local_aws.athena.engine import Session
 from local_aws.athena.errors import QueryError, not_supported
 from local_aws.athena.expressions import E, _castable, cast, coerce, raise_text
 from local_aws.athena.parser import offset_position, parse_query
+from local_aws.athena.plan import Query
 from local_aws.athena.prepared import PreparedStatements, parse_deallocate, parse_execute, parse_prepare
 from local_aws.athena.results import write_csv
-from local_aws.athena.scan import Reader, delimiters, null_format, split_location
-from local_aws.athena.select import Compiler, Query
+from local_aws.athena.scan import Reader, delimiters, null_format
+from local_aws.athena.select import QueryCompiler
+from local_aws.athena.tables import CSV_SERDE, STORAGE_FORMATS, Partition, Table, split_location, view_text
 from local_aws.athena.types import Type, hive_type
 from local_aws.athena.write import (
     Target,
@@ -190,19 +184,19 @@ class Runner:
 
     # ----------------------------------------------------------------------------------- queries
 
-    def compile(self, sql: str, *, node: exp.Expression | None = None) -> tuple[str, Query, Compiler]:
+    def compile(self, sql: str, *, node: exp.Expression | None = None) -> tuple[str, Query, QueryCompiler]:
         """A query as DuckDB SQL with its tables resolved to files."""
         compiler = self.compiler(sql)
         query = compiler.query(node if node is not None else parse_query(sql))
         return self.resolve(query, compiler), query, compiler
 
-    def compiler(self, sql: str) -> Compiler:
-        compiler = Compiler(self.catalog, self.database, sql)
+    def compiler(self, sql: str) -> QueryCompiler:
+        compiler = QueryCompiler(self.catalog, self.database, sql)
         compiler.now = self.now
         compiler.evaluate = lambda constant: self.session.rows(f"SELECT {constant}")[0][0]
         return compiler
 
-    def resolve(self, query: Query, compiler: Compiler) -> str:
+    def resolve(self, query: Query, compiler: QueryCompiler) -> str:
         body = query.sql
         for scan in compiler.scans:
             if scan.token in body:
@@ -377,7 +371,7 @@ class Runner:
             self.catalog.create_table(database, entry)
         return self._text([], [])
 
-    def _plan_only(self, sql: str) -> tuple[str, Query, Compiler]:
+    def _plan_only(self, sql: str) -> tuple[str, Query, QueryCompiler]:
         """Analyses a query without looking for files."""
         compiler = self.compiler(sql)
         query = compiler.query(parse_query(sql))
@@ -790,7 +784,7 @@ def _widens(a: Type, b: Type) -> bool:
     )
 
 
-def stored(e: E, t: Type, compiler: Compiler, node: exp.Expression) -> str:
+def stored(e: E, t: Type, compiler: QueryCompiler, node: exp.Expression) -> str:
     """SQL of a value as a column of type `t` takes it. Raises for one whose text is too long, as Trino's INSERT does."""
     value = cast(e, t).sql if ty.common(e.type, t) == t else coerce(compiler, e, t, node).sql
     if t.base not in ("varchar", "char") or t.p is None or (e.type.p is not None and e.type.p <= t.p):
@@ -805,6 +799,3 @@ def _view_type(t: Type) -> str:
         return hive_type(t)
     except QueryError:
         return "string"
-
-
-__all__ = ["Outcome", "Runner", "classify", "parse_view"]

@@ -23,33 +23,17 @@ import pyarrow.parquet as pq
 
 from local_aws.athena import formats
 from local_aws.athena import types as ty
-from local_aws.athena.catalog import Catalog, Partition, Table
+from local_aws.athena.catalog import Catalog
 from local_aws.athena.engine import Session
 from local_aws.athena.errors import Cancelled, QueryError, not_supported
 from local_aws.athena.expressions import _convert, raise_sql, raise_text, whole_number
-from local_aws.athena.select import Bound, Scan
-from local_aws.athena.types import Type, duckdb_type, hive_type, quote
+from local_aws.athena.plan import Bound, Scan
+from local_aws.athena.tables import DEFAULT_PARTITION, Partition, Table, split_location
+from local_aws.athena.types import Type, duckdb_type, hive_type, quote, text
 from local_aws.objects import NoSuchBucket, ObjectInfo, ObjectStore
 
 # More partitions than this are told apart by joining on the file's name instead of by one SELECT each.
 UNION_LIMIT = 64
-DEFAULT_PARTITION = "__HIVE_DEFAULT_PARTITION__"
-
-
-def text(value: str) -> str:
-    """A DuckDB string literal."""
-    return "'" + value.replace("'", "''") + "'"
-
-
-def split_location(location: str) -> tuple[str, str]:
-    """Bucket and prefix (with its final slash) of an s3:// folder. Raises QueryError for other locations."""
-    m = re.fullmatch(r"s3[an]?://([^/]+)/?(.*)", location)
-    if m is None:
-        raise QueryError(
-            "HIVE_METASTORE_ERROR", f"Location '{location}' is no S3 location (s3://bucket/folder/)"
-        )
-    bucket, prefix = m.group(1), m.group(2)
-    return bucket, prefix if not prefix or prefix.endswith("/") else prefix + "/"
 
 
 @dataclass
@@ -128,7 +112,7 @@ class Reader:
         if table.format == "iceberg metadata":
             from local_aws.athena.iceberg import inspect
 
-            return inspect.relation(self, scan)
+            return inspect.relation(self.scratch, scan)
         partitions = self.partitions(table, scan)
         keys = table.partition_keys
         groups: list[tuple[Partition, list[File]]] = []

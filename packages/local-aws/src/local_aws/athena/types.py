@@ -100,6 +100,11 @@ def quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def text(value: str) -> str:
+    """A DuckDB string literal."""
+    return "'" + value.replace("'", "''") + "'"
+
+
 def field_name(names: tuple[str | None, ...], index: int) -> str:
     """What a row's field is called inside DuckDB, where names are unique and never missing."""
     name = names[index]

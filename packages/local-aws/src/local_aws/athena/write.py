@@ -20,8 +20,9 @@ from local_aws.athena.ddl import escape_path
 from local_aws.athena.engine import Session
 from local_aws.athena.errors import Cancelled, QueryError, not_supported
 from local_aws.athena.expressions import to_varchar
-from local_aws.athena.scan import DEFAULT_PARTITION, split_location, text, written_in_lower_case
-from local_aws.athena.types import Type, quote
+from local_aws.athena.scan import written_in_lower_case
+from local_aws.athena.tables import DEFAULT_PARTITION, split_location
+from local_aws.athena.types import Type, quote, text
 from local_aws.objects import NoSuchBucket, ObjectStore
 
 # https://docs.aws.amazon.com/athena/latest/ug/ctas-considerations-limitations.html

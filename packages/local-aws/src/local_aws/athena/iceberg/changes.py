@@ -15,14 +15,17 @@ from typing import TYPE_CHECKING, Any
 from sqlglot import exp
 
 from local_aws.athena import types as ty
-from local_aws.athena.catalog import Table
 from local_aws.athena.errors import QueryError, not_supported
 from local_aws.athena.expressions import E, cast, coerce
 from local_aws.athena.iceberg.scan import Planned, deleted_positions, rows
 from local_aws.athena.iceberg.table import FILE, POSITION, IcebergTable
 from local_aws.athena.iceberg.write import commit, write, writing
 from local_aws.athena.parser import parse_query
-from local_aws.athena.select import Bound, Compiler, Query, Relation, Scope
+from local_aws.athena.plan import Bound, Query, Relation, Scope
+from local_aws.athena.pruning import constrain
+from local_aws.athena.relations import from_item, from_table
+from local_aws.athena.select import QueryCompiler, no_aggregate
+from local_aws.athena.tables import Table
 from local_aws.athena.types import Type, duckdb_type, quote
 
 if TYPE_CHECKING:
@@ -102,7 +105,7 @@ def _all_assignable(given: list[Type], wanted: list[Type]) -> bool:
     return len(given) == len(wanted) and all(map(_assignable, given, wanted))
 
 
-def _assigned(compiler: Compiler, e: E, t: Type) -> str:
+def _assigned(compiler: QueryCompiler, e: E, t: Type) -> str:
     """A value in a column's type."""
     if ty.common(e.type, t) == t:
         return cast(e, t).sql
@@ -128,12 +131,12 @@ class _Target:
     scan: Any
     sql: str
     relation: Relation
-    compiler: Compiler
+    compiler: QueryCompiler
     cases: list[_Case] = field(default_factory=list)
 
     def hidden(self, name: str) -> str:
         f = next(f for f in self.relation.fields if f.name == name)
-        self.compiler._touch(f)
+        self.compiler.touch(f)
         return f.sql
 
 
@@ -143,7 +146,7 @@ def _target(runner: Runner, sql: str, node: exp.Expression, *, alias: bool = Tru
         raise compiler.fail("", f"mismatched input '{node.alias}'. Only MERGE's target has an alias", node)
     if not isinstance(node, exp.Table) or not isinstance(node.this, exp.Identifier):
         raise not_supported(f"Changing {node.sql('trino')[:60]}")
-    from_sql, relation = compiler._table(node, Scope([]))
+    from_sql, relation = from_table(compiler, node, Scope([]))
     found = compiler.scans[-1].table if len(compiler.scans) == 1 else None
     if not isinstance(found, IcebergTable) or compiler.scans[0].token not in from_sql.split(" ")[0]:
         raise QueryError(
@@ -182,9 +185,9 @@ def _where(runner: Runner, t: _Target, tree: exp.Expression, scope: Scope) -> Ou
     where = ""
     condition = tree.args.get("where")
     if condition is not None:
-        where = f" WHERE {t.compiler._boolean(condition.this, scope, 'WHERE clause').sql}"
-        t.compiler._no_aggregate(condition.this, "WHERE clause")
-        t.compiler._constrain(condition.this, scope, None)
+        where = f" WHERE {t.compiler.boolean(condition.this, scope, 'WHERE clause').sql}"
+        no_aggregate(t.compiler, condition.this, "WHERE clause")
+        constrain(t.compiler, condition.this, scope, None)
     return _carry_out(runner, t, t.sql, "0", where, may_repeat=False)
 
 
@@ -200,7 +203,7 @@ def _assignments(t: _Target, nodes: list[exp.Expression], scope: Scope, mismatch
             )
         names.append(node.this.name.lower())
         values.append(t.compiler.expr(node.expression, scope))
-        t.compiler._no_aggregate(node.expression, "SET expression")
+        no_aggregate(t.compiler, node.expression, "SET expression")
     for n in names:
         if n not in columns:
             raise QueryError("COLUMN_NOT_FOUND", f"The UPDATE SET target column {n} doesn't exist", (1, 1))
@@ -224,12 +227,12 @@ def merge(runner: Runner, sql: str) -> Outcome:
         )
     t = _target(runner, sql, tree.this)
     compiler = t.compiler
-    source_sql, source = compiler._relation(tree.args["using"], Scope([]))
+    source_sql, source = from_item(compiler, tree.args["using"], Scope([]))
     scope = Scope([t.relation, source])
     if tree.args.get("using_cond") or tree.args.get("on") is None:
         raise QueryError("", "mismatched input. Expecting: MERGE INTO ... USING ... ON condition", (1, 1))
-    on = compiler._boolean(tree.args["on"], scope, "MERGE ON condition").sql
-    compiler._constrain(tree.args["on"], scope, {id(f) for f in t.relation.fields})
+    on = compiler.boolean(tree.args["on"], scope, "MERGE ON condition").sql
+    constrain(compiler, tree.args["on"], scope, {id(f) for f in t.relation.fields})
     for i, when in enumerate(tree.args["whens"].expressions):
         t.cases.append(_when(t, when, i, scope))
     t.hidden(FILE)
@@ -274,13 +277,13 @@ def _keys(t: _Target, node: exp.Expression, source: Relation) -> Iterator[tuple[
     for column, value in ((node.this, node.expression), (node.expression, node.this)):
         if not isinstance(column, exp.Column) or any(value.find_all(exp.Query)):
             continue
-        found = compiler._lookup(scope, [p.name for p in column.parts], column)
-        saved, compiler._references = compiler._references, []
+        found = compiler.lookup(scope, [p.name for p in column.parts], column)
+        saved, compiler.references = compiler.references, []
         try:
             e = compiler.expr(value, scope)
-            references = compiler._references
+            references = compiler.references
         finally:
-            compiler._references = saved
+            compiler.references = saved
         theirs = bool(references) and all(any(f is x for x in source.fields) for f in references)
         if found is None or not theirs or not any(found[0] is x for x in t.relation.fields):
             continue
@@ -302,7 +305,7 @@ def _when(t: _Target, when: exp.Expression, number: int, scope: Scope) -> _Case:
         raise QueryError("", "mismatched input 'BY'. Expecting: 'AND', 'THEN'", (1, 1))
     matched = bool(when.args.get("matched"))
     node = when.args.get("condition")
-    condition = compiler._boolean(node, scope, "WHEN condition").sql if node is not None else None
+    condition = compiler.boolean(node, scope, "WHEN condition").sql if node is not None else None
     then = when.args["then"]
     if isinstance(then, exp.Update) and matched:
         mismatch = f"MERGE table column types don't match for MERGE case {number}, SET expressions"

@@ -39,7 +39,7 @@ from local_aws.athena.iceberg.table import (
     missing_bucket,
 )
 from local_aws.athena.iceberg.write import _snapshot, write, writing
-from local_aws.athena.scan import split_location
+from local_aws.athena.tables import split_location
 from local_aws.athena.types import Type, parse_hive_type
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,14 +21,11 @@ from pyiceberg.table.snapshots import ancestors_of
 from pyiceberg.transforms import IdentityTransform
 
 from local_aws.athena import types as ty
-from local_aws.athena.catalog import CATALOG, Table
 from local_aws.athena.errors import QueryError
 from local_aws.athena.iceberg.table import IcebergTable, StoreIO, trino_type
+from local_aws.athena.plan import Scan
+from local_aws.athena.tables import CATALOG, Table
 from local_aws.athena.types import Type, duckdb_type, quote
-
-if TYPE_CHECKING:
-    from local_aws.athena.scan import Reader
-    from local_aws.athena.select import Scan
 
 Row = tuple[Any, ...]
 _WHEN = Type("timestamp with time zone", p=3)
@@ -72,13 +70,13 @@ def metadata_table(table: Table, what: str, where: tuple[int, int] | None) -> Me
     )
 
 
-def relation(reader: Reader, scan: Scan) -> str:
+def relation(scratch: Path, scan: Scan) -> str:
     """DuckDB SQL that stands for the scan of a metadata table."""
     table = scan.table
     assert isinstance(table, MetadataTable)
     rows = table.made()
     arrays = [pa.array([r[i] for r in rows], _arrow(t)) for i, (_, t) in enumerate(table.columns)]
-    path = reader.scratch / f"metadata-{uuid.uuid4().hex}.parquet"
+    path = scratch / f"metadata-{uuid.uuid4().hex}.parquet"
     pq.write_table(pa.table(arrays, names=[n for n, _ in table.columns]), path)
     items = ", ".join(f"CAST({quote(n)} AS {duckdb_type(t)}) AS {quote(n)}" for n, t in table.columns)
     text = "'" + str(path).replace("'", "''") + "'"

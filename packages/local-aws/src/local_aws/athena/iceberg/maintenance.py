@@ -25,7 +25,7 @@ from local_aws.athena.iceberg.table import (
     split,
 )
 from local_aws.athena.iceberg.write import commit, pending, write, writing
-from local_aws.athena.scan import split_location
+from local_aws.athena.tables import split_location
 from local_aws.athena.types import quote
 from local_aws.athena.write import padded
 from local_aws.objects import NoSuchBucket

@@ -12,7 +12,8 @@ import functools
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -34,13 +35,20 @@ from pyiceberg.table import DataScan, FileScanTask
 from pyiceberg.table.name_mapping import NameMapping
 from pyiceberg.transforms import IdentityTransform
 
+from local_aws.athena.engine import Session
 from local_aws.athena.errors import QueryError, not_supported
 from local_aws.athena.iceberg.table import FILE, POSITION, IcebergTable, StoreIO, find_object, trino_type
-from local_aws.athena.types import Type, duckdb_type, quote
+from local_aws.athena.plan import Scan
+from local_aws.athena.types import Type, duckdb_type, quote, text
 
-if TYPE_CHECKING:
-    from local_aws.athena.scan import Reader
-    from local_aws.athena.select import Scan
+
+class Reader(Protocol):
+    """What reads a query's tables: where SQL runs, where files may be kept, and who counts the bytes."""
+
+    scratch: Path
+    session: Session
+
+    def read(self, size: int) -> None: ...
 
 
 @dataclass
@@ -217,12 +225,12 @@ def rows(
         if hidden or with_deletes:
             _check_names(table, group)
         own = [*items, *[f"{_hidden(h, group)} AS {quote(h)}" for h in hidden]] or ["1 AS one"]
-        paths = ", ".join(_text(p.path) for p in group)
+        paths = ", ".join(text(p.path) for p in group)
         source = f"read_parquet([{paths}], hive_partitioning=false) AS d"
         where = ""
         if with_deletes:
             deleted = _deleted(reader, table, group)
-            where = f" WHERE NOT EXISTS (SELECT 1 FROM read_parquet({_text(deleted)}) AS x WHERE x.f = d.file_index AND x.p = d.file_row_number)"
+            where = f" WHERE NOT EXISTS (SELECT 1 FROM read_parquet({text(deleted)}) AS x WHERE x.f = d.file_index AND x.p = d.file_row_number)"
         parts.append(f"SELECT {', '.join(own)} FROM {source}{where}")
     if not parts:
         names = [(f.name.lower(), trino_type(f.field_type)) for f in wanted]
@@ -242,17 +250,13 @@ def _check_names(table: IcebergTable, group: list[Planned]) -> None:
             )
 
 
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
-
-
 def _hidden(name: str, group: list[Planned]) -> str:
     if name == POSITION:
         return "CAST(d.file_row_number AS BIGINT)"
     if name == FILE:
         values = ", ".join(str(p.number) for p in group)
         return f"CAST([{values}][CAST(d.file_index AS BIGINT) + 1] AS INTEGER)"
-    return f"[{', '.join(_text(p.file.file_path) for p in group)}][CAST(d.file_index AS BIGINT) + 1]"
+    return f"[{', '.join(text(p.file.file_path) for p in group)}][CAST(d.file_index AS BIGINT) + 1]"
 
 
 def deleted_positions(table: IcebergTable, p: Planned) -> pa.Array:
@@ -363,7 +367,7 @@ def _partition_value(table: IcebergTable, file: DataFile, field: it.NestedField)
                 return f"DATE '1970-01-01' + {int(value)}"
             if isinstance(field.field_type, it.TimestampType | it.TimestamptzType):
                 return f"make_timestamp({int(value)})"
-            return _text(str(value))
+            return text(str(value))
     return "NULL"
 
 
@@ -378,10 +382,10 @@ def _reshape(sql: str, have: pa.DataType, want: it.IcebergType, p: Planned, *, b
             if found is None:
                 value, plain = f"CAST(NULL AS {duckdb_type(trino_type(f.field_type))})", False
             else:
-                inner = f"struct_extract({sql}, {_text(found.name)})"
+                inner = f"struct_extract({sql}, {text(found.name)})"
                 value = _reshape(inner, found.type, f.field_type, p, by_name=by_name)
                 plain = plain and value == inner and names[i] == f.name.lower() == found.name
-            parts.append(f"{_text(f.name.lower())}: {value}")
+            parts.append(f"{text(f.name.lower())}: {value}")
         return sql if plain else f"CASE WHEN {sql} IS NULL THEN NULL ELSE {{{', '.join(parts)}}} END"
     if isinstance(want, it.ListType) and (pa.types.is_list(have) or pa.types.is_large_list(have)):
         inner = _reshape("v", have.value_type, want.element_type, p, by_name=by_name)

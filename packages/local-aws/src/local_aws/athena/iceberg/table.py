@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 from pyiceberg import types as it
 from pyiceberg.catalog.glue import GlueCatalog
@@ -23,14 +23,11 @@ from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.typedef import EMPTY_DICT, Properties
 
 from local_aws.athena import types as ty
-from local_aws.athena.catalog import ConcurrentModification, Table
 from local_aws.athena.errors import QueryError, not_supported
 from local_aws.athena.expressions import E
+from local_aws.athena.tables import ConcurrentModification, Table, TableCatalog
 from local_aws.athena.types import Type
 from local_aws.objects import NoSuchBucket, ObjectInfo, ObjectStore
-
-if TYPE_CHECKING:
-    from local_aws.athena.catalog import Catalog
 
 # PyIceberg warns of each column without statistics.
 logging.getLogger("pyiceberg").setLevel(logging.ERROR)
@@ -254,7 +251,7 @@ class _GlueClient:
 
     exceptions = _Exceptions
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: TableCatalog) -> None:
         self._catalog = catalog
 
     def get_table(self, DatabaseName: str, Name: str) -> dict[str, Any]:  # noqa: N803
@@ -285,7 +282,7 @@ class _GlueClient:
 class LocalCatalog(GlueCatalog):
     """PyIceberg's Glue catalog without HTTP in between."""
 
-    def __init__(self, catalog: Catalog, store: ObjectStore) -> None:
+    def __init__(self, catalog: TableCatalog, store: ObjectStore) -> None:
         super().__init__("local_aws", client=_GlueClient(catalog))  # type: ignore[arg-type]
         self.store = store
 
@@ -329,7 +326,7 @@ class IcebergTable(Table):
     def __init__(
         self,
         description: dict[str, Any],
-        catalog: Catalog,
+        catalog: TableCatalog,
         store: ObjectStore,
         snapshot_id: int | None = None,
     ) -> None:
