@@ -149,7 +149,7 @@ def decode_only(path: str) -> Any:
 
 def ours(path: str) -> Any:
     from medlaunch.accreditation.expiry import filter_expiring
-    from medlaunch.records import open_content
+    from medlaunch.formats.content import open_content
 
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -158,7 +158,7 @@ def ours(path: str) -> Any:
         Path(folder, "facilities.ndjson").open("wb") as records,
     ):
         counts = filter_expiring(
-            open_content(cast(BinaryIO, source), path),
+            open_content(cast(BinaryIO, source)),
             as_of=date.fromisoformat(AS_OF),
             window=WINDOW,
             snapshot_date=date.fromisoformat(FACILITY_SNAPSHOT),
@@ -218,5 +218,8 @@ def run(sizes: tuple[int, ...] = SIZES) -> list[dict[str, Any]]:
 if __name__ == "__main__":
     run_candidate(
         {"plain": plain, "with_pandas": with_pandas, "decode_only": decode_only, "ours": ours},
-        imports={"with_pandas": ("pandas",), "ours": ("medlaunch.accreditation", "medlaunch.records")},
+        imports={
+            "with_pandas": ("pandas",),
+            "ours": ("medlaunch.accreditation", "medlaunch.formats.content"),
+        },
     )

@@ -1,4 +1,4 @@
-"""load_upload against the plain way with the same checks, pandas, decoding alone, and reading from S3 alone.
+"""The loader of facilities against the plain way with the same checks, pandas, decoding alone, and reading from S3 alone.
 
 One malformed line fails pandas' whole file, so it reads a copy without those lines, and is spared all that
 the rules say of them. Run as a module with the name of a candidate it measures that one: see harness.py.
@@ -23,6 +23,7 @@ from benchmarks.harness import (
     ROOT,
     SIZES,
     Measured,
+    OneSlice,
     facilities_file,
     measure,
     megabytes,
@@ -210,15 +211,15 @@ def with_pandas(path: str) -> Any:
 class _Upload:
     key: str
     upload_id: str = "0123456789abcdef01234567"
-    snapshot: date = SNAPSHOT
+    slice: str = FACILITY_SNAPSHOT
 
 
 def _load(source: Any, key: str, bronze: Any, quarantine: Any) -> Any:
-    from medlaunch.accreditation.bronze import load_upload
-    from medlaunch.accreditation.states import read_states
+    from medlaunch.accreditation.bronze import load
 
-    counts = load_upload(cast(BinaryIO, source), _Upload(key), bronze, quarantine, states=read_states(STATES))
-    return [counts.lines, dict(sorted(counts.rejected_by_reason.items())), counts.accreditations_quarantined]
+    counts = load(cast(BinaryIO, source), _Upload(key), OneSlice(bronze), quarantine, reference=STATES.parent)
+    quarantined = counts.measures["accreditations_quarantined"]
+    return [counts.lines, dict(sorted(counts.rejected_by_reason.items())), quarantined]
 
 
 def ours(path: str) -> Any:
@@ -324,7 +325,7 @@ def run(sizes: tuple[int, ...] = SIZES) -> list[dict[str, Any]]:
         assert against_pandas["with_pandas"].result == against_pandas["ours"].result
         s3 = _measure_s3(path, zipped)
         assert s3["from_s3"].result == s3["from_s3:gz"].result == found["ours"].result
-        what = f"load_upload, {size:,} records, {megabytes(path):,.0f} MB"
+        what = f"loading facilities, {size:,} records, {megabytes(path):,.0f} MB"
         rows += [
             row(what, "plain Python, same checks", found["plain"], found["ours"], ">= 4"),
             row(what, "decoding alone", found["decode_only"], found["ours"]),

@@ -27,10 +27,10 @@ from typing import Any
 import duckdb
 
 import local_aws
-from benchmarks.harness import AS_OF, FACILITY_SNAPSHOT, ROOT, environment, facilities_file
+from benchmarks.harness import AS_OF, FACILITY_SNAPSHOT, ROOT, OneSlice, environment, facilities_file
 from benchmarks.lake import BUCKET, Lake, timed
 from medlaunch import lake, sql
-from medlaunch.accreditation.bronze import load_upload
+from medlaunch.accreditation.bronze import load
 from medlaunch.exports import states
 
 RECORDS = 1_000_000
@@ -149,7 +149,7 @@ def _bronze(folder: Path) -> Path:
     class Upload:
         key: str = "landing/facilities/bench.jsonl"
         upload_id: str = UPLOAD
-        snapshot: date = SNAPSHOT
+        slice: str = f"{SNAPSHOT}"
 
     path = folder / "bronze.jsonl"
     with (
@@ -157,7 +157,7 @@ def _bronze(folder: Path) -> Path:
         path.open("wb") as bronze,
         (folder / "quarantine.jsonl").open("wb") as quarantine,
     ):
-        load_upload(source, Upload(), bronze, quarantine, states=[code for code, _ in states()])
+        load(source, Upload(), OneSlice(bronze), quarantine, reference=ROOT / "include" / "reference")
     return path
 
 

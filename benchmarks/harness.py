@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 ROOT = Path(__file__).parents[1]
 ROUNDS = 5
@@ -38,6 +38,16 @@ class Measured:
     cpu_seconds: float
     peak_mb: float
     result: Any
+
+
+class OneSlice:
+    """Bronze of one slice, in one file."""
+
+    def __init__(self, file: BinaryIO):
+        self._file = file
+
+    def write(self, slice_: str, lines: bytes) -> None:  # noqa: ARG002 - of the protocol
+        self._file.write(lines)
 
 
 def environment() -> dict[str, str]:

@@ -39,7 +39,6 @@ task, or the next run, continues the work.
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
-from functools import partial
 from typing import Any
 
 from airflow.providers.amazon.aws.hooks.glue_catalog import GlueCatalogHook
@@ -48,7 +47,7 @@ from airflow.sdk import Param, TriggerRule, chain, dag, get_current_context, tas
 from airflow.sdk.exceptions import AirflowFailException
 
 from medlaunch import alerts, checks, exports, lake, landing, permissions, publish, reports, schedules, steps
-from medlaunch.accreditation import load_upload, window_end
+from medlaunch.accreditation import load, window_end
 from medlaunch.athena import (
     STATISTICS,
     AthenaPrepareOperator,
@@ -107,8 +106,8 @@ def load_bronze(group: int) -> None:
     size = sum(upload.size for upload in uploads)
     label: dict[str, Any] = {"group_label": f"{len(uploads)} files, {size / 1e6:,.1f} MB"}
     get_current_context().update(label)  # type: ignore[typeddict-item]
-    loader = partial(load_upload, states=[code for code, _ in exports.states()])
-    run.put(landing.loaded_name(group), landing.load_group(run, DATASET, uploads, loader))
+    reference = settings().include_dir / "reference"
+    run.put(landing.loaded_name(group), landing.load_group(run, DATASET, uploads, load, reference))
 
 
 @task.short_circuit(ignore_downstream_trigger_rules=False)

@@ -67,7 +67,7 @@ _SET_ASIDE = {
 }
 # A gzip header, and no deflate stream after it.
 _DAMAGED_CONTENT = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff" + b"\xff" * 64
-_DAMAGED_REASON = "corrupt_gzip"
+_DAMAGED_REASON = "corrupt_archive"
 
 _CORRECTED_SHARE = 0.02
 _CORRECTED_TWICE_SHARE = 0.1

@@ -14,7 +14,7 @@ from datetime import date
 import msgspec
 
 from medlaunch import steps
-from medlaunch.accreditation.bronze import UploadCounts
+from medlaunch.declaration import LineCounts
 from medlaunch.landing import LoadedUpload, Upload
 
 
@@ -26,7 +26,7 @@ class Input(msgspec.Struct, frozen=True, kw_only=True):
     """An upload that a snapshot is made of, and what was read from it, now or in an earlier run."""
 
     upload: Upload
-    counts: UploadCounts
+    counts: LineCounts
     rejects_key: str | None = None
 
 
@@ -163,7 +163,7 @@ def settle(
                 superseded=valid - accepted,
                 rejected=one.counts.rejected,
                 rejected_by_reason=dict(one.counts.rejected_by_reason),
-                snapshot_date_differs=one.counts.snapshot_date_differs,
+                snapshot_date_differs=one.counts.measures.get("snapshot_date_differs", 0),
             )
             agree(
                 f"lines of {one.upload.key}",

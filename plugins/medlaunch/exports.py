@@ -14,10 +14,10 @@ from typing import BinaryIO, cast
 from medlaunch import steps
 from medlaunch.accreditation import filter_expiring, read_states
 from medlaunch.checks import FilterCounts, SnapshotPlan
+from medlaunch.formats.content import open_content
 from medlaunch.landing import Batch
 from medlaunch.objects import ObjectWriter, list_objects, open_object
 from medlaunch.publish import PLANS
-from medlaunch.records import open_content
 from medlaunch.runs import Run
 from medlaunch.settings import settings
 
@@ -84,7 +84,7 @@ def read_filter_counts(run: Run) -> dict[date, FilterCounts]:
 def _lines(run: Run, folder: str) -> Iterator[bytes]:
     for stored in list_objects(run.s3, run.bucket, run.path(folder)):
         with open_object(run.s3, run.bucket, stored.key, stored.etag) as source:
-            yield from open_content(cast(BinaryIO, source), stored.key)
+            yield from open_content(cast(BinaryIO, source))
 
 
 def write_state_counts(run: Run, rows: Iterable[Mapping[str, str]]) -> None:

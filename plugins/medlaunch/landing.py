@@ -12,12 +12,14 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 import msgspec
 
 from medlaunch import lake, steps
-from medlaunch.accreditation.bronze import UploadCounts
+from medlaunch.declaration import LineCounts, Loader
+from medlaunch.formats.content import UnreadableUpload
 from medlaunch.objects import (
     Copy,
     ObjectChanged,
@@ -31,7 +33,6 @@ from medlaunch.objects import (
     older_versions,
     open_object,
 )
-from medlaunch.records import UnreadableUpload
 from medlaunch.runs import Run
 
 if TYPE_CHECKING:
@@ -61,6 +62,10 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
     snapshot: date
     file: str
     uploaded_at: datetime | None = None
+
+    @property
+    def slice(self) -> str:
+        return f"{self.snapshot}"
 
     @property
     def order(self) -> tuple[datetime, str]:
@@ -102,7 +107,7 @@ class LoadedUpload(msgspec.Struct, frozen=True, kw_only=True):
 
     upload: Upload
     version_id: str | None
-    counts: UploadCounts
+    counts: LineCounts
     rejects_key: str | None
 
 
@@ -237,11 +242,10 @@ def read_loaded(run: Run, batch: Batch) -> list[LoadedGroup]:
 
 # --- load ------------------------------------------------------------------------------------------
 
-#: Reads one upload and writes its canonical lines and its rejects; see accreditation.bronze.
-Loader = Callable[[BinaryIO, Upload, BinaryIO, BinaryIO], UploadCounts]
 
-
-def load_group(run: Run, dataset: str, uploads: Sequence[Upload], loader: Loader) -> LoadedGroup:
+def load_group(
+    run: Run, dataset: str, uploads: Sequence[Upload], loader: Loader, reference: Path
+) -> LoadedGroup:
     """Load each upload of a group into bronze, one after the other, in constant memory.
 
     An upload that changed since it was claimed is left for the next run; one that cannot be read at all
@@ -252,7 +256,7 @@ def load_group(run: Run, dataset: str, uploads: Sequence[Upload], loader: Loader
     changed: list[str] = []
     for upload in uploads:
         try:
-            result = _load(run.s3, run.bucket, dataset, upload, loader)
+            result = _load(run.s3, run.bucket, dataset, upload, loader, reference)
         except ObjectChanged:
             log.warning(
                 "s3://%s/%s changed after it was claimed; the next run takes it", run.bucket, upload.key
@@ -283,17 +287,23 @@ def load_group(run: Run, dataset: str, uploads: Sequence[Upload], loader: Loader
     return LoadedGroup(loaded=loaded, set_aside=set_aside, left_for_next_run=changed)
 
 
-def _load(client: S3Client, bucket: str, dataset: str, upload: Upload, loader: Loader) -> LoadedUpload:
+def _load(
+    client: S3Client, bucket: str, dataset: str, upload: Upload, loader: Loader, reference: Path
+) -> LoadedUpload:
     rejects_key = lake.rejects_key(dataset, upload.snapshot, upload.file)
     with open_object(client, bucket, upload.key, upload.etag) as source:
         rejects = _LazyWriter(client, bucket, rejects_key)
         with (
             _RotatingWriter(
-                client, bucket, lambda part: lake.bronze_key(dataset, upload.snapshot, upload.upload_id, part)
+                client,
+                bucket,
+                lambda slice_, part: lake.bronze_key(
+                    dataset, lake.parse_date(slice_), upload.upload_id, part
+                ),
             ) as bronze,
             rejects,
         ):
-            counts = loader(cast(BinaryIO, source), upload, cast(BinaryIO, bronze), cast(BinaryIO, rejects))
+            counts = loader(cast(BinaryIO, source), upload, bronze, rejects, reference=reference)
         version_id = source.version_id
         upload = msgspec.structs.replace(upload, uploaded_at=first_upload(source.metadata, upload))
     return LoadedUpload(
@@ -342,20 +352,22 @@ class _LazyWriter:
 class _RotatingWriter:
     """Whole lines in objects of bounded size, so that Athena can read a large upload side by side."""
 
-    def __init__(self, client: S3Client, bucket: str, key_of_part: Callable[[int], str]):
-        self._open = lambda part: ObjectWriter(client, bucket, key_of_part(part))
+    def __init__(self, client: S3Client, bucket: str, key_of_part: Callable[[str, int], str]):
+        self._open = lambda slice_, part: ObjectWriter(client, bucket, key_of_part(slice_, part))
         self._part = 0
+        self._slice: str | None = None
         self._writer: ObjectWriter | None = None
 
-    def write(self, data: bytes) -> int:
+    def write(self, slice_: str, lines: bytes) -> None:
         """Write whole lines; only between two calls a new object begins."""
         if self._writer is None:
-            self._writer = self._open(self._part)
-        elif self._writer.size + len(data) > _BRONZE_PART_BYTES:
+            self._writer = self._open(slice_, self._part)
+        elif slice_ != self._slice or self._writer.size + len(lines) > _BRONZE_PART_BYTES:
             self._writer.commit()
             self._part += 1
-            self._writer = self._open(self._part)
-        return self._writer.write(data)
+            self._writer = self._open(slice_, self._part)
+        self._slice = slice_
+        self._writer.write(lines)
 
     def __enter__(self) -> _RotatingWriter:
         return self

@@ -178,10 +178,12 @@ def build(
         ),
         lines=lines,
         accreditations=Accreditations(
-            read=sum(one.counts.accreditations for one in loaded),
-            quarantined=sum(one.counts.accreditations_quarantined for one in loaded),
+            read=sum(one.counts.measures.get("accreditations", 0) for one in loaded),
+            quarantined=sum(one.counts.measures.get("accreditations_quarantined", 0) for one in loaded),
         ),
-        facilities_without_accreditations=sum(one.counts.without_accreditations for one in loaded),
+        facilities_without_accreditations=sum(
+            one.counts.measures.get("without_accreditations", 0) for one in loaded
+        ),
         set_aside=[
             SetAsideEntry(key=one.key, reason=one.reason, moved_to=lake.set_aside_key(one.key))
             for one in set_aside

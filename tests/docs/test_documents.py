@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from medlaunch.accreditation import RejectReason
+from medlaunch.formats.content import Unreadable
 from medlaunch.lake import SetAside
-from medlaunch.records import Unreadable
 from medlaunch.settings import PREFIX, Settings
 
 ROOT = Path(__file__).parents[2]

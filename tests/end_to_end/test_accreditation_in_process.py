@@ -10,8 +10,10 @@ import json
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
+from medlaunch.declaration import LineCounts
 from tests import oracle
 from tests.factories import DAY, NASTY, facility, lines
 from tests.pipeline import Pipeline
@@ -144,8 +146,8 @@ def test_every_nasty_case_at_once(pipeline: Pipeline) -> None:
         ".keep": "hidden_file",
         "empty.jsonl": "zero_bytes",
         "notes.txt": "unknown_extension",
-        "corrupt.jsonl.gz": "corrupt_gzip",
-        "not gzip.json.gz": "corrupt_gzip",
+        "corrupt.jsonl.gz": "corrupt_archive",
+        "not gzip.json.gz": "corrupt_archive",
         "a.json": "snapshot_folder_is_not_a_date",
     }
     # Every rejected line is kept as it came, with its place.
@@ -336,9 +338,10 @@ def test_a_run_whose_accounts_disagree_publishes_nothing_and_alerts(
 
     def lose_a_line(*args: Any) -> Any:
         group = load(*args)
-        group.loaded[0].counts.valid += 1
-        group.loaded[0].counts.lines += 1
-        return group
+        counts = LineCounts(lines=3, slices={DAY: {"valid": 3}})
+        return msgspec.structs.replace(
+            group, loaded=[msgspec.structs.replace(group.loaded[0], counts=counts)]
+        )
 
     monkeypatch.setattr(landing, "load_group", lose_a_line)
     run = pipeline.run()

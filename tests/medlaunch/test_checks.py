@@ -5,7 +5,6 @@ from datetime import UTC, date, datetime
 import msgspec
 import pytest
 
-from medlaunch.accreditation.bronze import UploadCounts as Counts
 from medlaunch.checks import (
     Account,
     CheckFailed,
@@ -19,6 +18,7 @@ from medlaunch.checks import (
     settle,
     worth_publishing,
 )
+from medlaunch.declaration import LineCounts
 from medlaunch.landing import LoadedUpload, Upload, group_uploads
 
 DAY = date(2026, 11, 1)
@@ -38,12 +38,11 @@ def upload(name: str, second: int = 0, size: int = 10) -> Upload:
     )
 
 
-def counts(valid: int, **rejected: int) -> Counts:
-    total = sum(rejected.values())
-    return Counts(lines=valid + total, valid=valid, rejected=total, rejected_by_reason=dict(rejected))
+def counts(valid: int, **rejected: int) -> LineCounts:
+    return LineCounts(lines=valid + sum(rejected.values()), slices={f"{DAY}": {"valid": valid, **rejected}})
 
 
-def plan(*inputs: tuple[Upload, Counts], batch: set[str] | None = None) -> SnapshotPlan:
+def plan(*inputs: tuple[Upload, LineCounts], batch: set[str] | None = None) -> SnapshotPlan:
     ids = [one.upload_id for one, _ in inputs]
     return SnapshotPlan(
         snapshot=DAY,

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import gzip
+from collections import Counter
 from datetime import date
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import pytest
 
 from medlaunch import landing, publish
-from medlaunch.accreditation.bronze import UploadCounts as Counts
+from medlaunch.declaration import BronzeWriter, LineCounts, LineWriter, UploadRef
+from medlaunch.formats.content import Unreadable, UnreadableUpload
 from medlaunch.landing import Upload
 from medlaunch.objects import list_objects
-from medlaunch.records import Unreadable, UnreadableUpload
 from medlaunch.runs import Run
 
+REFERENCE = Path("include/reference")
 PREFIX = "landing/facilities/2026-11-01/"
 NAMES = ["a.jsonl", "b c+d%20'e\".json", "naïve 試験.ndjson.gz", "nested/x.json"]
 
@@ -45,23 +48,31 @@ def keys(run: Run, prefix: str) -> list[str]:
     return [one.key for one in list_objects(run.s3, run.bucket, prefix)]
 
 
-def count_lines(source: BinaryIO, upload: Upload, bronze: BinaryIO, rejects: BinaryIO) -> Counts:
+def count_lines(
+    stream: BinaryIO, upload: UploadRef, out: BronzeWriter, rejects: LineWriter, *, reference: Path
+) -> LineCounts:
     """A loader that takes every line for valid but those that say bad."""
-    counts = Counts()
-    for line in source:
+    assert upload.slice
+    assert reference == REFERENCE
+    outcomes: Counter[str] = Counter()
+    for line in stream:
         if line.startswith(b"corrupt"):
-            raise UnreadableUpload(Unreadable.CORRUPT_GZIP, "for the test")
-        counts.lines += 1
-        (rejects if line.startswith(b"bad") else bronze).write(line)
-        counts.rejected += line.startswith(b"bad")
-    counts.valid = counts.lines - counts.rejected
-    return counts
+            raise UnreadableUpload(Unreadable.CORRUPT_ARCHIVE, "for the test")
+        if line.startswith(b"bad"):
+            rejects.write(line)
+        else:
+            out.write(upload.slice, line)
+        outcomes["bad" if line.startswith(b"bad") else "valid"] += 1
+    return LineCounts(lines=outcomes.total(), slices={upload.slice: dict(outcomes)})
 
 
 def load(run: Run, batch: landing.Batch) -> list[landing.LoadedGroup]:
     for number in range(batch.groups):
         uploads = run.get(landing.group_name(number), list[Upload])
-        run.put(landing.loaded_name(number), landing.load_group(run, "facilities", uploads, count_lines))
+        run.put(
+            landing.loaded_name(number),
+            landing.load_group(run, "facilities", uploads, count_lines, REFERENCE),
+        )
     return landing.read_loaded(run, batch)
 
 
@@ -192,15 +203,17 @@ def test_a_large_upload_becomes_several_bronze_objects(run: Run, monkeypatch: py
 
 
 def test_a_failed_load_leaves_no_half_object(run: Run) -> None:
-    def fail(source: BinaryIO, upload: Upload, bronze: BinaryIO, rejects: BinaryIO) -> Counts:
-        bronze.write(source.read())
+    def fail(
+        stream: BinaryIO, upload: UploadRef, out: BronzeWriter, rejects: LineWriter, *, reference: Path
+    ) -> LineCounts:
+        out.write("2026-11-01", stream.read())
         rejects.write(b"x\n")
         raise OSError("disk full")
 
     put(run, PREFIX + "a.jsonl", gzip.compress(b"one\n"))
     batch = claim(run)
     with pytest.raises(OSError, match="disk full"):
-        landing.load_group(run, "facilities", batch.uploads, fail)
+        landing.load_group(run, "facilities", batch.uploads, fail, REFERENCE)
     assert keys(run, "bronze/") == []
     assert keys(run, "quarantine/") == []
 

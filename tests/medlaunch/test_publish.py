@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from medlaunch import lake, publish
-from medlaunch.accreditation.bronze import UploadCounts as Counts
 from medlaunch.checks import Account, Input, Lines, SnapshotAccount, SnapshotPlan
+from medlaunch.declaration import LineCounts
 from medlaunch.landing import Batch, LoadedGroup, LoadedUpload, Upload
 from medlaunch.objects import list_objects
 from medlaunch.publish import Result, read_manifest
@@ -350,8 +350,8 @@ def test_a_snapshot_is_planned_from_what_is_published_and_what_is_new(world: Wor
     world.stage(run, FILES)
     (manifest,) = world.publish(run)
     old = [
-        Input(upload=upload("a", 1), counts=Counts(lines=1, valid=1)),
-        Input(upload=upload("b", 2), counts=Counts(lines=1, valid=1)),
+        Input(upload=upload("a", 1), counts=LineCounts(lines=1, slices={"2026-11-01": {"valid": 1}})),
+        Input(upload=upload("b", 2), counts=LineCounts(lines=1, slices={"2026-11-01": {"valid": 1}})),
     ]
     from medlaunch.objects import put_json
 
@@ -361,7 +361,10 @@ def test_a_snapshot_is_planned_from_what_is_published_and_what_is_new(world: Wor
     next_run = world.run("manual__2")
     loaded = [
         LoadedUpload(
-            upload=upload("a", 5), version_id=None, counts=Counts(lines=2, valid=2), rejects_key=None
+            upload=upload("a", 5),
+            version_id=None,
+            counts=LineCounts(lines=2, slices={"2026-11-01": {"valid": 2}}),
+            rejects_key=None,
         )
     ]
     batch = Batch(

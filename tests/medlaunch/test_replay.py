@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from medlaunch import lake, landing, replay
-from medlaunch.accreditation.bronze import UploadCounts
+from medlaunch.declaration import LineCounts
 from medlaunch.landing import LoadedUpload, Upload
 from medlaunch.objects import list_objects, put_json
 from medlaunch.pipelines import FACILITY_ACCREDITATION
@@ -53,7 +53,7 @@ def published(run: Run, inputs: list[Upload], withdrawn: list[Upload] | None = N
     manifest: dict[str, Any] = {
         "pipeline": PIPELINE.dag_id, "environment": "test", "snapshot_date": f"{DAY}", "version": "v", "previous_version": None,
         "run_id": "r", "run": "r", "as_of": f"{DAY}", "expiry_window": "P6M", "published_at": "2026-11-02T00:00:00Z",
-        "lines": {}, "results": {}, "inputs": [{"upload": one, "counts": {}} for one in inputs], "withdrawn": withdrawn or [],
+        "lines": {}, "results": {}, "inputs": [{"upload": one, "counts": {"lines": 0, "slices": {}}} for one in inputs], "withdrawn": withdrawn or [],
     }  # fmt: skip
     put_json(run.s3, run.bucket, lake.manifest_key(PIPELINE.dag_id, DAY), manifest)
 
@@ -96,7 +96,11 @@ def test_a_retry_puts_back_what_is_missing_and_nothing_twice(run: Run) -> None:
     )  # fmt: skip
     (taken,) = batch.uploads
     group = landing.LoadedGroup(
-        loaded=[LoadedUpload(upload=taken, version_id=None, counts=UploadCounts(), rejects_key=None)],
+        loaded=[
+            LoadedUpload(
+                upload=taken, version_id=None, counts=LineCounts(lines=0, slices={}), rejects_key=None
+            )
+        ],
         set_aside=[],
         left_for_next_run=[],
     )

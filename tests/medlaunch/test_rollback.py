@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from medlaunch import lake, publish, rollback
-from medlaunch.accreditation.bronze import UploadCounts
 from medlaunch.checks import Account, Input, Lines, SnapshotAccount
+from medlaunch.declaration import LineCounts
 from medlaunch.landing import Batch, LoadedGroup, LoadedUpload, Upload
 from medlaunch.objects import get_json, put_json
 from medlaunch.pipelines import Pipeline
@@ -44,7 +44,12 @@ class Lake(World):
 
     def plan(self, run_id: str, *uploads: Upload) -> list[Any]:
         loaded = [
-            LoadedUpload(upload=one, version_id=None, counts=UploadCounts(lines=1, valid=1), rejects_key=None)
+            LoadedUpload(
+                upload=one,
+                version_id=None,
+                counts=LineCounts(lines=1, slices={"2026-11-01": {"valid": 1}}),
+                rejects_key=None,
+            )
             for one in uploads
         ]
         group = LoadedGroup(loaded=loaded, set_aside=[], left_for_next_run=[])
@@ -275,4 +280,6 @@ def test_the_plan_of_a_published_snapshot_keeps_what_it_was_made_of(world: Lake)
     (plan,) = world.plan("r2", upload("b", 2))
     assert (plan.previous_version, plan.previous_publication) == (first.version, first.publication)
     assert plan.previous_accepted == 1
-    assert plan.inputs[0] == Input(upload=upload("a", 1), counts=UploadCounts(lines=1, valid=1))
+    assert plan.inputs[0] == Input(
+        upload=upload("a", 1), counts=LineCounts(lines=1, slices={"2026-11-01": {"valid": 1}})
+    )

@@ -360,7 +360,7 @@ def test_what_is_no_data_is_said_to_be_set_aside(uploads: tuple[Path, Account]) 
 
 def test_a_damaged_gzip_on_request(tmp_path: Path) -> None:
     account = write_uploads(tmp_path, records=50, damaged_gzip=True)
-    damaged = [key for key, reason in account.set_aside.items() if reason == "corrupt_gzip"]
+    damaged = [key for key, reason in account.set_aside.items() if reason == "corrupt_archive"]
     assert len(damaged) == 3
     for key in damaged:
         with pytest.raises((zlib.error, EOFError, gzip.BadGzipFile)):

@@ -4,7 +4,7 @@ No Airflow and no AWS in here, except that the command line (``python -m medlaun
 read and write S3. The rules are those of docs/data-quality.md.
 """
 
-from medlaunch.accreditation.bronze import UploadCounts, UploadSource, load_upload
+from medlaunch.accreditation.bronze import load
 from medlaunch.accreditation.expiry import ExpiryCounts, filter_expiring
 from medlaunch.accreditation.rules import CheckedRecord, RejectReason, check_record
 from medlaunch.accreditation.states import read_states
@@ -14,11 +14,9 @@ __all__ = [
     "CheckedRecord",
     "ExpiryCounts",
     "RejectReason",
-    "UploadCounts",
-    "UploadSource",
     "check_record",
     "filter_expiring",
-    "load_upload",
+    "load",
     "read_states",
     "window_end",
 ]

@@ -36,14 +36,14 @@ from typing import Any, BinaryIO, cast
 
 import msgspec
 
-from medlaunch.accreditation.bronze import UploadCounts, load_upload
+from medlaunch.accreditation.bronze import load
 from medlaunch.accreditation.expiry import ExpiryCounts, filter_expiring
 from medlaunch.accreditation.rules import RejectReason
 from medlaunch.accreditation.sorting import ExternalSort
-from medlaunch.accreditation.states import read_states
 from medlaunch.accreditation.window import window_end
+from medlaunch.declaration import LineCounts
+from medlaunch.formats.content import UnreadableUpload
 from medlaunch.lake import DATA_EXTENSIONS, parse_date
-from medlaunch.records import UnreadableUpload
 
 CSV_NAME = "expiring_soon.csv"
 NDJSON_NAME = "expiring_facilities.ndjson"
@@ -68,6 +68,10 @@ class Source:
     @property
     def upload_id(self) -> str:
         return self.key
+
+    @property
+    def slice(self) -> str:
+        return f"{self.snapshot}"
 
 
 class Snapshot(msgspec.Struct, kw_only=True):
@@ -269,6 +273,16 @@ class _Watched:
         return data
 
 
+class _OneSlice:
+    """Bronze of one slice, in one file."""
+
+    def __init__(self, file: BinaryIO):
+        self._file = file
+
+    def write(self, slice_: str, lines: bytes) -> None:  # noqa: ARG002 - of the protocol
+        self._file.write(lines)
+
+
 # --- work ------------------------------------------------------------------------------------------
 
 
@@ -320,12 +334,12 @@ def run_snapshot(
     *,
     as_of: date,
     window: str,
-    states: dict[str, str],
+    reference: Path,
     progress: Progress,
 ) -> Snapshot:
     """Load the uploads of one snapshot, oldest first, and write its results into ``folder`` of ``output``."""
     snapshot = sources[0].snapshot
-    loaded: list[UploadCounts] = []
+    loaded: list[LineCounts] = []
     unreadable: dict[str, str] = {}
     with (
         tempfile.TemporaryFile(buffering=_LARGE_BUFFER) as bronze,
@@ -337,8 +351,12 @@ def run_snapshot(
                 with source.open() as stream:
                     watched = cast(BinaryIO, _Watched(stream, progress))
                     loaded.append(
-                        load_upload(
-                            watched, source, cast(BinaryIO, bronze), cast(BinaryIO, rejects), states=states
+                        load(
+                            watched,
+                            source,
+                            _OneSlice(cast(BinaryIO, bronze)),
+                            cast(BinaryIO, rejects),
+                            reference=reference,
                         )
                     )
             except UnreadableUpload as error:
@@ -380,15 +398,17 @@ def run_snapshot(
 
 def _account(
     snapshot: date,
-    loaded: list[UploadCounts],
+    loaded: list[LineCounts],
     unreadable: dict[str, str],
     superseded: int,
     expiring: ExpiryCounts,
     outputs: list[str],
 ) -> Snapshot:
     by_reason: Counter[str] = Counter()
+    measures: Counter[str] = Counter()
     for counts in loaded:
         by_reason.update(counts.rejected_by_reason)
+        measures.update(counts.measures)
 
     def total(name: str) -> int:
         return sum(getattr(counts, name) for counts in loaded)
@@ -402,9 +422,9 @@ def _account(
         superseded=superseded,
         rejected=total("rejected"),
         rejected_by_reason={str(reason): by_reason[reason] for reason in RejectReason if by_reason[reason]},
-        snapshot_date_differs=total("snapshot_date_differs"),
-        accreditations=total("accreditations"),
-        accreditations_quarantined=total("accreditations_quarantined"),
+        snapshot_date_differs=measures["snapshot_date_differs"],
+        accreditations=measures["accreditations"],
+        accreditations_quarantined=measures["accreditations_quarantined"],
         bytes_read=total("bytes_read"),
         expiring_facilities=expiring.expiring_facilities,
         expiring_accreditations=expiring.expiring_accreditations,
@@ -459,7 +479,7 @@ def parser() -> argparse.ArgumentParser:
         "--snapshot-date", type=_date, metavar="YYYY-MM-DD", help="of all uploads, whatever their folders say"
     )
     parser.add_argument(
-        "--states", type=Path, metavar="CSV", help="reference list with the column state_code"
+        "--reference", type=Path, metavar="FOLDER", help="holds states.csv (default: include/reference)"
     )
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
     parser.add_argument("--quiet", action="store_true", help="show no progress")
@@ -475,7 +495,7 @@ def run(arguments: argparse.Namespace) -> Summary:
     started = time.monotonic()
     as_of = arguments.as_of or datetime.now(UTC).date()
     end = window_end(as_of, arguments.expiry_window)
-    states = read_states(arguments.states or _default_states())
+    reference = arguments.reference or _default_reference()
     sources, skipped = find_sources(arguments.input, arguments.snapshot_date)
     output = (S3Output if arguments.output.startswith("s3://") else LocalOutput)(arguments.output)
     progress = Progress(sum(source.size for source in sources), arguments.quiet)
@@ -487,7 +507,7 @@ def run(arguments: argparse.Namespace) -> Summary:
             f"{snapshot}/" if len(snapshots) > 1 else "",
             as_of=as_of,
             window=arguments.expiry_window,
-            states=states,
+            reference=reference,
             progress=progress,
         )
         for snapshot in snapshots
@@ -503,10 +523,10 @@ def run(arguments: argparse.Namespace) -> Summary:
     )
 
 
-def _default_states() -> Path:
+def _default_reference() -> Path:
     from medlaunch.settings import settings
 
-    return settings().include_dir / "reference" / "states.csv"
+    return settings().include_dir / "reference"
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,12 +1,16 @@
-"""Load one upload into bronze: canonical lines, quarantine and counts, in one streaming pass."""
+"""Load one upload into bronze: canonical lines, rejects and counts, in one streaming pass.
+
+:func:`load` is the :class:`~medlaunch.declaration.Loader` of the dataset ``facilities``.
+"""
 
 from __future__ import annotations
 
 import base64
 from collections import Counter
-from collections.abc import Collection
 from datetime import date
-from typing import BinaryIO, Protocol
+from functools import lru_cache
+from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
@@ -25,42 +29,13 @@ from medlaunch.accreditation.rules import (
     is_utf8,
     normalise,
 )
-from medlaunch.records import DEFAULT_LIMITS, NO_VALUE, Limits, Malformed, RecordReader, open_content
+from medlaunch.accreditation.states import read_states
+from medlaunch.declaration import VALID, BronzeWriter, LineCounts, LineWriter, UploadRef
+from medlaunch.formats import Malformed
+from medlaunch.formats.content import DEFAULT_LIMITS, Limits, open_content
+from medlaunch.formats.json_records import NO_VALUE, JsonRecords
 
 _FLUSH = 1024 * 1024
-
-
-class UploadSource(Protocol):
-    """What the loader has to know about an upload; its name (``key``) tells whether it is gzip."""
-
-    @property
-    def key(self) -> str: ...
-
-    @property
-    def upload_id(self) -> str: ...
-
-    @property
-    def snapshot(self) -> date: ...
-
-
-class UploadCounts(msgspec.Struct, kw_only=True):
-    """What was read from one upload: ``lines == valid + rejected``, always.
-
-    A line is one JSON value, or one piece that is none; blank lines are not counted.
-    ``rejected_by_reason`` counts each rejected line once, by its first reason; ``rejected_by_any_reason``
-    counts it for each reason that applies. Accreditations are those of valid lines.
-    """
-
-    lines: int = 0
-    valid: int = 0
-    rejected: int = 0
-    rejected_by_reason: dict[str, int] = {}
-    rejected_by_any_reason: dict[str, int] = {}
-    snapshot_date_differs: int = 0
-    accreditations: int = 0
-    accreditations_quarantined: int = 0
-    without_accreditations: int = 0
-    bytes_read: int = 0
 
 
 class _BronzeLine(msgspec.Struct, gc=False):
@@ -98,43 +73,46 @@ class _QuarantineLine(msgspec.Struct, omit_defaults=True, kw_only=True):
     raw_base64: str | None = None
 
 
-def load_upload(
+def load(
     stream: BinaryIO,
-    upload: UploadSource,
-    bronze_out: BinaryIO,
-    quarantine_out: BinaryIO,
+    upload: UploadRef,
+    out: BronzeWriter,
+    rejects: LineWriter,
     *,
-    states: Collection[str],
+    reference: Path,
     limits: Limits = DEFAULT_LIMITS,
-) -> UploadCounts:
-    """Read an upload once and write its canonical lines and its quarantine.
-
-    Each call of a ``write`` gets whole lines. ``quarantine_out`` is written to only if something is
-    quarantined. The same bytes give the same output.
+) -> LineCounts:
+    """Read an upload once and write its canonical lines and its rejects.
 
     Args:
         stream: the upload as it came, plain or gzip.
-        upload: where it came from; the date of its folder is the snapshot.
-        bronze_out: gets one line for each line of the upload, rejected ones included.
-        quarantine_out: gets one line for each rejected line, and for each accreditation without a usable
-            date of a facility that is accepted.
-        states: the valid two-letter codes.
+        upload: where it came from; its slice is the snapshot date that its folder says.
+        out: gets one line for each line of the upload, rejected ones included.
+        rejects: gets one line for each rejected line, and for each accreditation without a usable date of a
+            facility that is accepted.
+        reference: the folder that holds ``states.csv``.
         limits: what the upload may cost.
 
+    Returns:
+        Lines of the one slice, also if there are none. A line is one JSON value, or one piece that is none; blank
+        lines do not count. The measures: ``snapshot_date_differs``, lines that say another date than their folder;
+        and of valid lines ``accreditations``, ``accreditations_quarantined`` and ``without_accreditations``.
+
     Raises:
-        UnreadableUpload: if compressed data is damaged or a bomb; what was written must be thrown away.
+        UnreadableUpload: if compressed data is damaged or too large; what was written must not be used.
     """
-    content = open_content(stream, upload.key, limits)
-    codes = frozenset(states)
-    snapshot, folder = upload.snapshot, upload.snapshot.isoformat()
+    if upload.slice is None:
+        raise ValueError(f"{upload.key} is in no snapshot folder, so its lines have no snapshot date")
+    folder, snapshot = upload.slice, date.fromisoformat(upload.slice)
+    content = open_content(stream, limits, must_be_gzip=upload.key.lower().endswith(".gz"))
+    codes = _state_codes(reference / "states.csv")
     source_key, upload_id = upload.key, upload.upload_id
-    bronze = _Lines(bronze_out)
-    buffer, encode_into = bronze.buffer, _encoder.encode_into
-    doubtful = _Doubtful(_Lines(quarantine_out), source_key)
+    buffer, encode_into = bytearray(), _encoder.encode_into
+    doubtful = _Doubtful(_Lines(rejects), source_key)
     number = accreditations = without = differ = 0
     no_reasons: list[RejectReason] = []
 
-    for number, (line_number, raw, record) in enumerate(RecordReader(content, decode_clean, limits), 1):
+    for number, (line_number, raw, record) in enumerate(JsonRecords(content, decode_clean, limits), 1):
         if type(record) is CleanFacility and (raw.isascii() or is_utf8(raw)) and normalise(record, codes):
             if record.accreditations:
                 accreditations += len(record.accreditations)
@@ -192,21 +170,23 @@ def load_upload(
         encode_into(line, buffer, -1)
         buffer += b"\n"
         if len(buffer) > _FLUSH:
-            bronze.flush()
+            out.write(folder, bytes(buffer))
+            buffer.clear()
 
-    bronze.flush()
+    if buffer:
+        out.write(folder, bytes(buffer))
     doubtful.lines.flush()
     rejected = sum(doubtful.rejected.values())
-    return UploadCounts(
+    outcomes = {VALID: number - rejected, **_in_order(doubtful.rejected)}
+    return LineCounts(
         lines=number,
-        valid=number - rejected,
-        rejected=rejected,
-        rejected_by_reason=_in_order(doubtful.rejected),
-        rejected_by_any_reason=_in_order(doubtful.rejected_any),
-        snapshot_date_differs=differ,
-        accreditations=accreditations,
-        accreditations_quarantined=doubtful.accreditations,
-        without_accreditations=without,
+        slices={folder: {outcome: lines for outcome, lines in outcomes.items() if lines}},
+        measures={
+            "snapshot_date_differs": differ,
+            "accreditations": accreditations,
+            "accreditations_quarantined": doubtful.accreditations,
+            "without_accreditations": without,
+        },
         bytes_read=content.bytes_read,
     )
 
@@ -214,23 +194,28 @@ def load_upload(
 _encoder = msgspec.json.Encoder()
 
 
+@lru_cache(maxsize=1)
+def _state_codes(path: Path) -> frozenset[str]:
+    return frozenset(read_states(path))
+
+
 class _Lines:
     """Collects lines, to write many of them at once; writes nothing where there are none."""
 
-    def __init__(self, out: BinaryIO):
+    def __init__(self, out: LineWriter):
         self._out = out
-        self.buffer = bytearray()
+        self._buffer = bytearray()
 
     def put(self, line: msgspec.Struct) -> None:
-        _encoder.encode_into(line, self.buffer, -1)
-        self.buffer += b"\n"
-        if len(self.buffer) > _FLUSH:
+        _encoder.encode_into(line, self._buffer, -1)
+        self._buffer += b"\n"
+        if len(self._buffer) > _FLUSH:
             self.flush()
 
     def flush(self) -> None:
-        if self.buffer:
-            self._out.write(bytes(self.buffer))
-            self.buffer.clear()
+        if self._buffer:
+            self._out.write(bytes(self._buffer))
+            self._buffer.clear()
 
 
 class _Doubtful:
@@ -239,7 +224,6 @@ class _Doubtful:
     def __init__(self, lines: _Lines, source_key: str):
         self.lines = lines
         self.rejected: Counter[RejectReason] = Counter()
-        self.rejected_any: Counter[RejectReason] = Counter()
         self.accreditations = 0
         self._source_key = source_key
 
@@ -247,7 +231,6 @@ class _Doubtful:
         reason = checked.reject_reason
         if reason is not None:
             self.rejected[reason] += 1
-            self.rejected_any.update(checked.reasons)
             text, encoded = _as_text(raw.strip())
             self.lines.put(
                 _QuarantineLine(

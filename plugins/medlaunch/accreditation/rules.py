@@ -17,7 +17,7 @@ from typing import Annotated, Generic, TypeVar
 import msgspec
 from msgspec import Raw
 
-from medlaunch.records import MAX_DEPTH, is_too_deep
+from medlaunch.formats.json_scan import MAX_DEPTH, is_too_deep
 
 #: What a bigint holds.
 MAX_EMPLOYEES = 2**63 - 1

@@ -7,7 +7,6 @@ import gzip
 import io
 import json
 from collections import Counter
-from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,10 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medlaunch.accreditation import UploadCounts, load_upload, read_states
-from medlaunch.records import Limits, UnreadableUpload
+from medlaunch.accreditation import load as load_facilities
+from medlaunch.declaration import LineCounts
+from medlaunch.formats.content import Limits, UnreadableUpload
 
-STATES = read_states(Path(__file__).parents[3] / "include" / "reference" / "states.csv")
+REFERENCE = Path(__file__).parents[3] / "include" / "reference"
+DAY = "2026-11-01"
 KEYS = [
     "facility_id",
     "facility_name",
@@ -41,20 +42,36 @@ KEYS = [
 class Upload(NamedTuple):
     key: str = 'landing/facilities/2026-11-01/a "b" ü.jsonl'
     upload_id: str = "0123456789abcdef01234567"
-    snapshot: date = date(2026, 11, 1)
+    slice: str | None = DAY
 
 
 class Loaded(NamedTuple):
-    counts: UploadCounts
+    counts: LineCounts
     bronze: list[dict[str, Any]]
     quarantine: list[dict[str, Any]]
 
 
+class Bronze:
+    """Remembers what each call wrote."""
+
+    def __init__(self) -> None:
+        self.calls: list[bytes] = []
+
+    def write(self, slice_: str, lines: bytes) -> None:
+        assert slice_ == DAY
+        assert type(lines) is bytes  # the writer may keep it
+        self.calls.append(lines)
+
+
 def load(content: bytes, upload: Upload = Upload(), limits: Limits = Limits()) -> Loaded:  # noqa: B008
-    bronze, quarantine = io.BytesIO(), io.BytesIO()
-    counts = load_upload(io.BytesIO(content), upload, bronze, quarantine, states=STATES, limits=limits)
+    bronze, quarantine = Bronze(), io.BytesIO()
+    counts = load_facilities(
+        io.BytesIO(content), upload, bronze, quarantine, reference=REFERENCE, limits=limits
+    )
     return Loaded(
-        counts, *([json.loads(line) for line in out.getvalue().splitlines()] for out in (bronze, quarantine))
+        counts,
+        [json.loads(line) for line in b"".join(bronze.calls).splitlines()],
+        [json.loads(line) for line in quarantine.getvalue().splitlines()],
     )
 
 
@@ -109,7 +126,9 @@ def test_the_fast_and_the_exact_way_write_the_same_line() -> None:
     fast = load(ndjson(record(snapshot_date="2026-11-01", accreditations=[], labs=[{"lab_name": "a"}])))
     exact = load(ndjson(record(snapshot_date="2026-11-01", accreditations=None, labs=[{"lab_name": "a"}, 1])))
     assert fast.bronze == exact.bronze
-    assert fast.counts.without_accreditations == exact.counts.without_accreditations == 1
+    assert (
+        fast.counts.measures["without_accreditations"] == exact.counts.measures["without_accreditations"] == 1
+    )
 
 
 def test_counts() -> None:
@@ -122,23 +141,26 @@ def test_counts() -> None:
         [record(6)],
     )
     counts = load(content + b"\n  \n{").counts
-    assert counts == UploadCounts(
+    assert counts == LineCounts(
         lines=7,
-        valid=3,
-        rejected=4,
-        rejected_by_reason={"malformed_json": 2, "facility_name_blank_after_trim": 2},
-        rejected_by_any_reason={
-            "malformed_json": 2,
-            "facility_name_blank_after_trim": 2,
-            "employee_count_negative_or_invalid": 1,
-            "invalid_or_missing_valid_until": 1,
+        slices={DAY: {"valid": 3, "malformed_json": 2, "facility_name_blank_after_trim": 2}},
+        measures={
+            "snapshot_date_differs": 1,
+            "accreditations": 4,
+            "accreditations_quarantined": 2,
+            "without_accreditations": 1,
         },
-        snapshot_date_differs=1,
-        accreditations=4,
-        accreditations_quarantined=2,
-        without_accreditations=1,
         bytes_read=len(content) + 5,
     )
+
+
+def test_an_upload_without_lines_belongs_to_its_slice() -> None:
+    assert load(b"\n\n").counts.slices == {DAY: {}}
+
+
+def test_an_upload_that_is_in_no_slice_is_refused() -> None:
+    with pytest.raises(ValueError, match="is in no snapshot folder"):
+        load(ndjson(record()), Upload(slice=None))
 
 
 def test_quarantine_says_what_is_wrong_where_and_keeps_the_text() -> None:
@@ -188,17 +210,19 @@ def test_a_beginning_that_was_kept_is_malformed_even_if_it_looks_like_a_record()
     assert loaded.quarantine[0]["note"] == "longer than 1000 bytes, of which the first 65536 are kept"
 
 
-class Never(io.BytesIO):
-    def write(self, data: Any) -> int:
+class Never(Bronze, io.BytesIO):
+    def write(self, *args: Any) -> Any:
         raise AssertionError("nothing is to be written here")
 
 
 def test_nothing_is_written_where_there_is_nothing() -> None:
-    load_upload(io.BytesIO(ndjson(record())), Upload(), io.BytesIO(), Never(), states=STATES)
-    counts = load_upload(io.BytesIO(b"\n\n"), Upload(), Never(), Never(), states=STATES)
+    load_facilities(io.BytesIO(ndjson(record())), Upload(), Bronze(), Never(), reference=REFERENCE)
+    never = Never()
+    counts = load_facilities(io.BytesIO(b"\n\n"), Upload(), never, never, reference=REFERENCE)
     assert counts.lines == 0
     zipped = Upload(key="landing/facilities/2026-11-01/none.json.gz")
-    assert load_upload(io.BytesIO(gzip.compress(b"")), zipped, Never(), Never(), states=STATES).lines == 0
+    empty = io.BytesIO(gzip.compress(b""))
+    assert load_facilities(empty, zipped, never, never, reference=REFERENCE).lines == 0
 
 
 class Calls(io.BytesIO):
@@ -216,8 +240,8 @@ class Calls(io.BytesIO):
 
 def test_each_write_gets_whole_lines_and_few_of_them_are_made() -> None:
     content = ndjson(*(record(n, facility_name="x" * 500) for n in range(5000)), *([1] * 5000))
-    bronze, quarantine = Calls(), Calls()
-    load_upload(io.BytesIO(content), Upload(), bronze, quarantine, states=STATES)
+    bronze, quarantine = Bronze(), Calls()
+    load_facilities(io.BytesIO(content), Upload(), bronze, quarantine, reference=REFERENCE)
     for calls in (bronze.calls, quarantine.calls):
         assert 1 < len(calls) < 10
         assert all(call.endswith(b"}\n") for call in calls)
@@ -264,7 +288,7 @@ def test_whatever_is_uploaded_every_line_is_valid_or_rejected(content: bytes, at
     try:
         loaded = load(content)
     except UnreadableUpload:
-        assert content.startswith(b"\x1f\x8b\x08")
+        assert content.startswith(b"\x1f\x8b")
         return
     counts = loaded.counts
     assert counts.lines == counts.valid + counts.rejected == len(loaded.bronze)
@@ -275,7 +299,7 @@ def test_whatever_is_uploaded_every_line_is_valid_or_rejected(content: bytes, at
     assert [line["record_number"] for line in rejected] == [
         line["record_number"] for line in loaded.bronze if line["reject_reason"]
     ]
-    assert len(loaded.quarantine) - len(rejected) == counts.accreditations_quarantined
+    assert len(loaded.quarantine) - len(rejected) == counts.measures["accreditations_quarantined"]
     assert [line["record_number"] for line in loaded.bronze] == list(range(1, counts.lines + 1))
     assert (
         bool(counts.lines) == bool(content.replace(b"\xef\xbb\xbf", b"").strip(b" \t\r\n\x0b\x0c"))

@@ -149,7 +149,7 @@ def test_an_unreadable_upload_is_named_and_leaves_nothing(
     (snapshot,) = summary["snapshots"]
     ((name, reason),) = snapshot["unreadable"].items()
     assert name.endswith("b.jsonl.gz")
-    assert reason.startswith("corrupt_gzip")
+    assert reason.startswith("corrupt_archive")
     assert (snapshot["lines"], snapshot["accepted"], snapshot["rejected"]) == (2, 2, 0)
     assert [row["facility_id"] for row in rows(tmp_path / "out" / "expiring_soon.csv")] == ["FAC1", "FAC9999"]
 
@@ -161,7 +161,7 @@ def test_an_unreadable_upload_is_named_and_leaves_nothing(
         (["--input", "undated.jsonl"], "--snapshot-date YYYY-MM-DD gives its snapshot"),
         (["--input", "empty"], "No upload found at empty"),
         (["--input", "undated.jsonl", "--expiry-window", "6 months"], "'6 months' is not a window"),
-        (["--input", "undated.jsonl", "--states", "undated.jsonl"], "must be a CSV"),
+        (["--input", "undated.jsonl", "--reference", "empty", "--snapshot-date", "2026-11-01"], "states.csv"),
     ],
 )
 def test_what_cannot_be_done_is_said(
