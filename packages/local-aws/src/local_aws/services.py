@@ -20,7 +20,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 
 from local_aws.athena.catalog import forget_versions
 from local_aws.http import Handler, Request, Response, query_parameters, wsgi
-from local_aws.s3 import S3
+from local_aws.s3.service import S3
 from local_aws.state import State, dumps, loads
 
 log = logging.getLogger("local_aws")
