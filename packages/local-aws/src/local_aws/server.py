@@ -32,8 +32,8 @@ from local_aws.athena.parser import parse_query
 from local_aws.http import HttpServer, Request, Response
 from local_aws.iam import Iam, for_caller
 from local_aws.objects import Bodies
-from local_aws.s3.service import S3
 from local_aws.s3.keys import install
+from local_aws.s3.service import S3
 from local_aws.services import Backends, Glue, Moto, region_of, service_of
 from local_aws.state import State
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -14,7 +14,7 @@ from moto.s3.models import FakeBucket
 from local_aws.http import Response
 from local_aws.s3.call import Call
 from local_aws.s3.errors import S3Error
-from local_aws.s3.keys import FileKey
+from local_aws.s3.keys import DeleteMarker, FileKey
 from local_aws.s3.store import Store, keys_of
 from local_aws.s3.wire import respond
 
@@ -66,24 +66,9 @@ def _page(
     limit, encode = _max_keys(c), _encoder(c)
     with store.lock(c.bucket.name):
         entries, truncated = _walk(c.bucket, prefix, delimiter, after, limit)
-    contents: list[dict[str, Any]] = []
-    prefixes: list[dict[str, Any]] = []
-    for name, found in entries:
-        if found is None:
-            prefixes.append({"Prefix": encode(name)})
-            continue
-        entry: dict[str, Any] = {
-            "Key": encode(name),
-            "LastModified": found.last_modified,
-            "ETag": found.etag,
-            "Size": found.size,
-            "StorageClass": found.storage_class,
-        }
-        if found.checksum_algorithm:
-            entry["ChecksumAlgorithm"] = [found.checksum_algorithm]
-        if owner:
-            entry["Owner"] = _OWNER
-        contents.append(entry)
+    # One entry at a time: a thousand dictionaries at once would set the garbage collector to work.
+    contents = (_entry(encode(name), found, owner=owner) for name, found in entries if found is not None)
+    prefixes = ({"Prefix": encode(name)} for name, found in entries if found is None)
     result = {
         "Name": c.bucket.name,
         "Prefix": encode(prefix),
@@ -95,6 +80,21 @@ def _page(
         "CommonPrefixes": prefixes,
     }
     return result, [name for name, _ in entries], truncated, encode
+
+
+def _entry(key: str, found: FileKey, *, owner: bool) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "Key": key,
+        "LastModified": found.last_modified,
+        "ETag": found.etag,
+        "Size": found.size,
+        "StorageClass": found.storage_class,
+    }
+    if found.checksum_algorithm:
+        entry["ChecksumAlgorithm"] = [found.checksum_algorithm]
+    if owner:
+        entry["Owner"] = _OWNER
+    return entry
 
 
 def _walk(
@@ -147,47 +147,43 @@ def list_object_versions(store: Store, c: Call) -> Response:
         "EncodingType": "url" if c.query.get("encoding-type") else None,
         "Delimiter": encode(delimiter) if delimiter else None,
     }
-    versions: list[dict[str, Any]] = []
-    markers: list[dict[str, Any]] = []
-    prefixes: list[dict[str, Any]] = []
-    truncated = False
-    last: tuple[str, str | None] = ("", None)
+    found: list[tuple[str, Any, bool]] = []
     with store.lock(c.bucket.name):
-        for name, version, latest in _versions(c.bucket, prefix, delimiter, marker, version_marker):
-            if len(versions) + len(markers) + len(prefixes) == limit:
-                truncated = True
+        for one in _versions(c.bucket, prefix, delimiter, marker, version_marker):
+            if len(found) > limit:
                 break
-            if version is None:
-                prefixes.append({"Prefix": encode(name)})
-                last = (name, None)
-                continue
-            last = (name, version.version_id)
-            entry: dict[str, Any] = {
-                "Key": encode(name),
-                "VersionId": version.version_id,
-                "IsLatest": latest,
-                "LastModified": version.last_modified,
-                "Owner": _OWNER,
-            }
-            if isinstance(version, FileKey):
-                entry |= {"ETag": version.etag, "Size": version.size, "StorageClass": version.storage_class}
-                versions.append(entry)
-            else:
-                markers.append(entry)
+            found.append(one)
+    page, truncated = found[:limit], len(found) > limit
+    last, last_version, _ = page[-1] if page else ("", None, False)
     result |= {
         "IsTruncated": truncated,
-        "NextKeyMarker": encode(last[0]) if truncated else None,
-        "NextVersionIdMarker": last[1] if truncated else None,
-        "Versions": versions,
-        "DeleteMarkers": markers,
-        "CommonPrefixes": prefixes,
+        "NextKeyMarker": encode(last) if truncated else None,
+        "NextVersionIdMarker": last_version.version_id if truncated and last_version is not None else None,
+        "Versions": (_version(encode(n), v, latest) for n, v, latest in page if isinstance(v, FileKey)),
+        "DeleteMarkers": (
+            _version(encode(n), v, latest) for n, v, latest in page if isinstance(v, DeleteMarker)
+        ),
+        "CommonPrefixes": ({"Prefix": encode(n)} for n, v, _ in page if v is None),
     }
     return respond("ListObjectVersions", result)
 
 
+def _version(key: str, version: Any, latest: bool) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "Key": key,
+        "VersionId": version.version_id,
+        "IsLatest": latest,
+        "LastModified": version.last_modified,
+        "Owner": _OWNER,
+    }
+    if isinstance(version, FileKey):
+        entry |= {"ETag": version.etag, "Size": version.size, "StorageClass": version.storage_class}
+    return entry
+
+
 def _versions(
     bucket: FakeBucket, prefix: str, delimiter: str, marker: str | None, version_marker: str | None
-) -> Any:
+) -> Iterator[tuple[str, Any, bool]]:
     """Names in order, each with its versions, newest first, and whether that is the latest; common prefixes
     with None."""
     keys = keys_of(bucket)
