@@ -10,7 +10,6 @@ from typing import Any
 from sqlglot import exp
 
 from local_aws.athena import functions as fn
-from local_aws.athena import library as _library  # noqa: F401 (registers functions)
 from local_aws.athena import types as ty
 from local_aws.athena.errors import not_supported
 from local_aws.athena.expressions import (
@@ -453,7 +452,7 @@ def _window(compiler: Compiler, node: exp.Window, scope: Scope) -> E:
     if spec is not None:
         parts.append(_frame(compiler, spec, scope))
     over = f" OVER ({' '.join(parts)})"
-    return fn.compile_call(compiler, node.this, scope, over=over, ordered=order is not None)
+    return fn.compile_call(compiler, node.this, scope, over=over)
 
 
 def _frame(compiler: Compiler, spec: exp.WindowSpec, scope: Scope) -> str:

@@ -1,0 +1,424 @@
+"""Aggregate functions (https://trino.io/docs/435/functions/aggregate.html)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from local_aws.athena import types as ty
+from local_aws.athena.errors import not_supported
+from local_aws.athena.expressions import E, cast, comparable, raise_text
+from local_aws.athena.functions.arithmetic import months, of_units, power_of_ten
+from local_aws.athena.functions.lambdas import reduce_agg
+from local_aws.athena.functions.registry import ANY, Call, Parameter, accept
+from local_aws.athena.plan import Compiler, Scope, direction
+from local_aws.athena.types import (
+    BIGINT,
+    BOOLEAN,
+    DOUBLE,
+    INTERVAL_DAY,
+    INTERVAL_YEAR,
+    REAL,
+    Type,
+    duckdb_type,
+)
+
+
+@dataclass(frozen=True)
+class Aggregation:
+    """What is collected, and what is made of it.
+
+    items: the SQL of the arguments. made: gets them in parentheses with all that follows, DISTINCT, ORDER BY, FILTER and
+    OVER, and gives SQL of the type.
+    """
+
+    items: list[str]
+    type: Type
+    made: Callable[[str], str]
+
+
+@dataclass(frozen=True)
+class AggregateCall(Call):
+    """star: count(*)."""
+
+    star: bool
+
+
+Aggregate = Callable[[AggregateCall], Aggregation]
+
+
+# ------------------------------------------------------------------------------------ of certain types
+
+
+def _plain(
+    function: str, parameters: tuple[Parameter, ...], result: Type, made: str = "{}", most: int | None = None
+) -> Aggregate:
+    """A function of arguments of certain types. made: over its result {}. most: how many arguments it may have."""
+
+    def compile_(c: AggregateCall) -> Aggregation:
+        args = c.args[: len(parameters)] if len(c.args) == most else c.args
+        if len(args) != len(parameters):
+            raise c.unexpected()
+        taken = [accept(a, p) for a, p in zip(args, parameters, strict=True)]
+        items = [t.sql for t in taken if t is not None]
+        if len(items) != len(args):
+            raise c.unexpected()
+        if len(args) == 2 and all(a.type.base in (*ty.INTEGERS, "decimal", "real") for a in args):
+            # There is a function of reals, too, and it is the nearer one.
+            return Aggregation(items, REAL, lambda over: f"CAST({made.format(function + over)} AS FLOAT)")
+        return Aggregation(items, result, lambda over: made.format(function + over))
+
+    return compile_
+
+
+def _of_doubles(function: str, count: int = 1, made: str = "{}") -> Aggregate:
+    return _plain(function, (DOUBLE,) * count, DOUBLE, made)
+
+
+_FINITE = "CASE WHEN isfinite({0}) THEN {0} END"
+
+
+# ---------------------------------------------------------------------------------------- sums and counts
+
+
+def _count(c: AggregateCall) -> Aggregation:
+    if len(c.args) > 1:
+        raise c.unexpected()
+    items = ["*"] if c.star or not c.args else [c.args[0].sql]
+    return Aggregation(items, BIGINT, lambda over: f"count{over}")
+
+
+def _summand(c: AggregateCall) -> E:
+    if len(c.args) != 1:
+        raise c.unexpected()
+    e = c.args[0]
+    if e.type.base == "unknown":
+        return cast(e, DOUBLE)
+    if e.type.base not in ty.NUMERIC and e.type not in (INTERVAL_DAY, INTERVAL_YEAR):
+        raise c.unexpected()
+    return e
+
+
+def _of_intervals(name: str, e: E) -> Aggregation:
+    if e.type == INTERVAL_DAY:
+        return Aggregation(
+            [f"epoch_ms({e.sql})"], e.type, lambda over: f"to_milliseconds(CAST({name}{over} AS BIGINT))"
+        )
+    return Aggregation([months(e.sql)], e.type, lambda over: f"to_months(CAST({name}{over} AS INTEGER))")
+
+
+def _sum(c: AggregateCall) -> Aggregation:
+    e = _summand(c)
+    t = e.type
+    if t.base.startswith("interval"):
+        return _of_intervals("sum", e)
+    if t.base in ty.INTEGERS:
+        return Aggregation([e.sql], BIGINT, lambda over: f"CAST(sum{over} AS BIGINT)")
+    if t.base != "decimal":
+        return Aggregation(
+            [e.sql], t, lambda over: f"CAST(sum{over} AS FLOAT)" if t.base == "real" else f"sum{over}"
+        )
+    p, s = t.digits
+    r = ty.decimal(38, s)
+    d = duckdb_type(r)
+    if p <= 28:
+        return Aggregation([e.sql], r, lambda over: f"CAST(sum{over} AS {d})")
+    most = f"CAST('{'9' * (38 - s) or '0'}.{'9' * s}' AS {d})"
+    # DuckDB keeps what has more digits than its type.
+    overflow = raise_text("GENERIC_INTERNAL_ERROR", "Decimal overflow", d)
+
+    def checked(over: str) -> str:
+        total = f"CAST(sum{over} AS {d})"
+        return f"CASE WHEN abs({total}) > {most} THEN {overflow} ELSE {total} END"
+
+    return Aggregation([e.sql], r, checked)
+
+
+def _avg(c: AggregateCall) -> Aggregation:
+    e = _summand(c)
+    t = e.type
+    if t.base.startswith("interval"):
+        return _of_intervals("avg", e)
+    if t.base == "decimal":
+        return Aggregation([e.sql], t, lambda over: _average(over, t))
+    if t.base == "real":
+        return Aggregation([e.sql], t, lambda over: f"CAST(avg{over} AS FLOAT)")
+    return Aggregation([e.sql], DOUBLE, lambda over: f"avg{over}")
+
+
+def _average(over: str, t: Type) -> str:
+    """The average of decimals, exactly: their sum divided by their count, halves away from zero."""
+    _, s = t.digits
+    total = f"CAST(CAST(sum{over} AS DECIMAL(38,{s})) * {power_of_ten(s)} AS HUGEINT)"
+    count = f"count{over}"
+    units = f"((2 * abs({total}) + {count}) // (2 * {count}) * (CASE WHEN {total} < 0 THEN -1 ELSE 1 END))"
+    return f"CASE WHEN {count} > 0 THEN {of_units(units, s, duckdb_type(t))} END"
+
+
+def _skewness(c: AggregateCall) -> Aggregation:
+    """Of the population, where DuckDB's is that of a sample."""
+    x = accept(c.args[0], DOUBLE) if len(c.args) == 1 else None
+    if x is None:
+        raise c.unexpected()
+
+    def made(over: str) -> str:
+        a = f"list{over}"
+        cubes = f"list_transform({a}, lambda λx: pow(λx - list_avg({a}), 3))"
+        squares = f"list_transform({a}, lambda λx: pow(λx - list_avg({a}), 2))"
+        formula = f"(sqrt(list_count({a})) * list_sum({cubes}) / pow(list_sum({squares}), 1.5))"
+        return f"CASE WHEN list_count({a}) >= 3 THEN {formula} END"
+
+    return Aggregation([x.sql], DOUBLE, made)
+
+
+# ------------------------------------------------------------------------------------------- the extremes
+
+
+def _ranked(sql: str) -> str:
+    """A floating point number as what has the order of Trino: NaN, the greatest to DuckDB, loses against every number."""
+    return f"CASE WHEN {sql} IS NOT NULL THEN {{'n': NOT isnan({sql}), 'x': {sql}}} END"
+
+
+def _min_max(c: AggregateCall) -> Aggregation:
+    if len(c.args) not in (1, 2):
+        raise c.unexpected()
+    e, t, name = c.args[0], c.args[0].type, c.name
+    comparable(c.compiler, t, "<", c.node)
+    with_nan = name == "max" and t.base in ("real", "double")
+    if len(c.args) == 2:
+        n = c.args[1].sql
+        if not with_nan:
+            return Aggregation([e.sql, n], ty.array(t), lambda over: f"{name}{over}")
+        return Aggregation(
+            [f"{e.sql} ORDER BY isnan({e.sql}), {e.sql} DESC"],
+            ty.array(t),
+            lambda over: f"list_slice(list_filter(list{over}, lambda λz: λz IS NOT NULL), 1, {n})",
+        )
+    if with_nan:
+        return Aggregation([_ranked(e.sql)], t, lambda over: f"struct_extract(max{over}, 'x')")
+    return Aggregation([e.sql], t, lambda over: f"{name}{over}")
+
+
+def _min_max_by(c: AggregateCall) -> Aggregation:
+    if len(c.args) not in (2, 3):
+        raise c.unexpected()
+    e, t, by = c.args[0], c.args[0].type, c.args[1].sql
+    if c.args[1].type.base in ("real", "double") and c.name == "max_by":
+        by = _ranked(by)
+    if len(c.args) == 2:
+        return Aggregation([e.sql, by], t, lambda over: f"arg_{c.name[:3]}_null{over}")
+    # Unlike DuckDB's own, with the NULLs among the values.
+    direction = "DESC" if c.name == "max_by" else "ASC"
+    count = c.args[2].sql
+
+    def made(over: str) -> str:
+        kept = f"list_slice(list_filter(list{over}, lambda λz: λz.y IS NOT NULL), 1, {count})"
+        return f"list_transform({kept}, lambda λz: λz.x)"
+
+    pair = f"{{'x': {e.sql}, 'y': {by}}} ORDER BY {by} {direction} NULLS LAST"
+    return Aggregation([pair], ty.array(t), made)
+
+
+def _percentile(c: AggregateCall) -> Aggregation:
+    """approx_percentile: the value at the floor of share * count, as Trino's digests give it for few values; DuckDB's is
+    one before where the product is whole."""
+    if len(c.args) != 2:
+        raise not_supported("approx_percentile with weights")
+    e, share = c.args
+    if share.type.base == "array":
+        shares = cast(share, ty.array(DOUBLE)).sql
+        at = f"list_transform({shares}, lambda λp: least(λp + 1e-12, 1))"
+        return Aggregation([e.sql, at], ty.array(e.type), lambda over: f"quantile_disc{over}")
+    at = f"least({cast(share, DOUBLE).sql} + 1e-12, 1)"
+    return Aggregation([e.sql, at], e.type, lambda over: f"quantile_disc{over}")
+
+
+# --------------------------------------------------------------------------------------- arrays and maps
+
+
+def _any_value(c: AggregateCall) -> Aggregation:
+    e = _first(c)
+    return Aggregation([e.sql], e.type, lambda over: f"any_value{over}")
+
+
+def _first(c: AggregateCall) -> E:
+    if not c.args:
+        raise c.unexpected()
+    return c.args[0]
+
+
+def _array_agg(c: AggregateCall) -> Aggregation:
+    e = _first(c)
+    return Aggregation([e.sql], ty.array(e.type), lambda over: f"list{over}")
+
+
+def _set_agg(c: AggregateCall) -> Aggregation:
+    e = _first(c)
+    return Aggregation([f"DISTINCT {e.sql}"], ty.array(e.type), lambda over: f"list{over}")
+
+
+def _map_agg(c: AggregateCall) -> Aggregation:
+    """multimap_agg(), too."""
+    if len(c.args) != 2:
+        raise c.unexpected()
+    k, v = c.args
+    # A key met twice keeps one value, any one: here the first.
+    macro, t = (
+        ("trino_map_of_entries", v.type)
+        if c.name == "map_agg"
+        else ("trino_multimap_of_entries", ty.array(v.type))
+    )
+
+    def made(over: str) -> str:
+        m = f"{macro}(list{over})"
+        return f"CASE WHEN cardinality({m}) > 0 THEN {m} END"
+
+    return Aggregation([f"{{'key': {k.sql}, 'value': {v.sql}}}"], ty.map_of(k.type, t), made)
+
+
+def _map_union(c: AggregateCall) -> Aggregation:
+    if len(c.args) != 1 or c.args[0].type.base != "map":
+        raise c.unexpected()
+    m = c.args[0]
+    return Aggregation(
+        [f"map_entries({m.sql})"], m.type, lambda over: f"trino_map_of_entries(flatten(list{over}))"
+    )
+
+
+def _histogram(c: AggregateCall) -> Aggregation:
+    e = _first(c)
+    d = f"MAP({duckdb_type(e.type)}, BIGINT)"
+    return Aggregation([e.sql], ty.map_of(e.type, BIGINT), lambda over: f"CAST(histogram{over} AS {d})")
+
+
+AGGREGATES: Mapping[str, Aggregate] = {
+    "any_value": _any_value,
+    "approx_distinct": _plain("approx_count_distinct", (ANY,), BIGINT, "CAST({} AS BIGINT)", most=2),
+    "approx_percentile": _percentile,
+    "arbitrary": _any_value,
+    "array_agg": _array_agg,
+    "avg": _avg,
+    "bitwise_and_agg": _plain("bit_and", (BIGINT,), BIGINT),
+    "bitwise_or_agg": _plain("bit_or", (BIGINT,), BIGINT),
+    "bitwise_xor_agg": _plain("bit_xor", (BIGINT,), BIGINT),
+    "bool_and": _plain("bool_and", (BOOLEAN,), BOOLEAN),
+    "bool_or": _plain("bool_or", (BOOLEAN,), BOOLEAN),
+    "corr": _of_doubles("corr", 2, _FINITE),
+    "count": _count,
+    "count_if": _plain("count_if", (BOOLEAN,), BIGINT, "coalesce(CAST({} AS BIGINT), 0)"),
+    "covar_pop": _of_doubles("covar_pop", 2),
+    "covar_samp": _of_doubles("covar_samp", 2),
+    "every": _plain("bool_and", (BOOLEAN,), BOOLEAN),
+    "geometric_mean": _of_doubles("geomean"),
+    "histogram": _histogram,
+    "kurtosis": _of_doubles("kurtosis"),
+    "map_agg": _map_agg,
+    "map_union": _map_union,
+    "max": _min_max,
+    "max_by": _min_max_by,
+    "min": _min_max,
+    "min_by": _min_max_by,
+    "multimap_agg": _map_agg,
+    "regr_intercept": _of_doubles("regr_intercept", 2, _FINITE),
+    "regr_slope": _of_doubles("regr_slope", 2, _FINITE),
+    "set_agg": _set_agg,
+    "skewness": _skewness,
+    "stddev": _of_doubles("stddev_samp"),
+    "stddev_pop": _of_doubles("stddev_pop"),
+    "stddev_samp": _of_doubles("stddev_samp"),
+    "sum": _sum,
+    "var_pop": _of_doubles("var_pop"),
+    "var_samp": _of_doubles("var_samp"),
+    "variance": _of_doubles("var_samp"),
+}
+# Those with a syntax of their own.
+_OTHERS = {"grouping", "listagg", "reduce_agg"}
+
+
+def is_aggregate(name: str) -> bool:
+    return name.lower() in AGGREGATES or name.lower() in _OTHERS
+
+
+# ------------------------------------------------------------------------------------------------- calls
+
+
+def aggregate(
+    c: Compiler,
+    name: str,
+    nodes: list[exp.Expression],
+    scope: Scope,
+    filter_node: exp.Expression | None,
+    over: str | None,
+    order_node: exp.Expression | None,
+    node: exp.Expression,
+) -> E:
+    """A call of an aggregate function, also as a window function: `over`."""
+    if c.in_aggregate and over is None:
+        raise c.fail("NESTED_AGGREGATION", f"Cannot nest aggregations inside aggregation '{name}'", node)
+    if name == "grouping":
+        args = [c.expr(n, scope) for n in nodes]
+        return E(f"grouping({', '.join(a.sql for a in args)})", BIGINT)
+    if name == "reduce_agg" and over is None and len(nodes) == 4:
+        return reduce_agg(c, nodes, scope, filter_node, node)
+    if name not in AGGREGATES:
+        raise not_supported(f"Aggregate function '{name}' of this form")
+    c.in_aggregate += over is None
+    try:
+        distinct, order, star = False, "", False
+        items: list[exp.Expression] = []
+        for n in nodes:
+            inner = n
+            if isinstance(n, exp.Order):
+                order = _order_by(c, n, scope)
+                inner = n.this
+            if isinstance(inner, exp.Distinct):
+                distinct = True
+                items += inner.expressions
+            elif isinstance(inner, exp.Star):
+                star = True
+            elif inner is not None:
+                items.append(inner)
+        if order_node is not None:
+            order = _order_by(c, order_node, scope)
+        saved, c.wants_truth = c.wants_truth, name == "count_if"
+        try:
+            args = [c.expr(n, scope) for n in items]
+        finally:
+            c.wants_truth = saved
+        condition = _filter(c, filter_node, scope)
+    finally:
+        c.in_aggregate -= over is None
+    made = AGGREGATES[name](AggregateCall(c, name, args, node, star))
+    inside = ("DISTINCT " if distinct else "") + ", ".join(made.items) + order
+    return E(made.made(f"({inside}){condition}{over or ''}"), made.type)
+
+
+def _filter(c: Compiler, node: exp.Expression | None, scope: Scope) -> str:
+    return f" FILTER (WHERE {c.boolean(node, scope, 'FILTER').sql})" if node is not None else ""
+
+
+def _order_by(c: Compiler, node: exp.Expression, scope: Scope) -> str:
+    return " ORDER BY " + ", ".join(c.expr(o.this, scope).sql + direction(o) for o in node.expressions)
+
+
+def listagg(c: Compiler, node: exp.GroupConcat, scope: Scope, filter_node: exp.Expression | None = None) -> E:
+    """LISTAGG(x, sep) WITHIN GROUP (ORDER BY ...)."""
+    inner = node.this
+    order = ""
+    distinct = ""
+    c.in_aggregate += 1
+    try:
+        if isinstance(inner, exp.Order):
+            order = _order_by(c, inner, scope)
+            inner = inner.this
+        if isinstance(inner, exp.Distinct):
+            distinct, inner = "DISTINCT ", inner.expressions[0]
+        e = c.expr(inner, scope)
+        separator = node.args.get("separator")
+        between = c.expr(separator, scope).sql if separator is not None else "''"
+        condition = _filter(c, filter_node, scope)
+    finally:
+        c.in_aggregate -= 1
+    return E(f"string_agg({distinct}{e.sql}, {between}{order}){condition}", ty.VARCHAR)

@@ -1,0 +1,59 @@
+"""Bytes: encodings and digests (https://trino.io/docs/435/functions/binary.html)."""
+
+from __future__ import annotations
+
+from local_aws.athena.functions.registry import Overload, Table
+from local_aws.athena.types import BIGINT, DOUBLE, INTEGER, REAL, VARBINARY, VARCHAR
+
+
+def _hmac(algorithm: str) -> list[Overload]:
+    def sql(data: str, key: str) -> str:
+        return f"py_hmac({data}, {key}, '{algorithm}')"
+
+    return [Overload((VARBINARY, VARBINARY), VARBINARY, sql)]
+
+
+FUNCTIONS: Table = {
+    "crc32": [Overload((VARBINARY,), BIGINT, "py_crc32")],
+    "from_base32": [Overload((VARCHAR,), VARBINARY, "py_from_base32")],
+    "from_base64": [Overload((VARCHAR,), VARBINARY, "from_base64")],
+    "from_base64url": [
+        Overload(
+            (VARCHAR,), VARBINARY, lambda text: f"from_base64(replace(replace({text}, '-', '+'), '_', '/'))"
+        )
+    ],
+    "from_big_endian_32": [
+        Overload((VARBINARY,), INTEGER, lambda data: f"CAST(py_unpack_integer({data}, '>i') AS INTEGER)")
+    ],
+    "from_big_endian_64": [Overload((VARBINARY,), BIGINT, lambda data: f"py_unpack_integer({data}, '>q')")],
+    "from_hex": [Overload((VARCHAR,), VARBINARY, "unhex")],
+    "from_ieee754_32": [
+        Overload((VARBINARY,), REAL, lambda data: f"CAST(py_unpack_float({data}, '>f') AS FLOAT)")
+    ],
+    "from_ieee754_64": [Overload((VARBINARY,), DOUBLE, lambda data: f"py_unpack_float({data}, '>d')")],
+    "from_utf8": [
+        Overload((VARBINARY,), VARCHAR, lambda data: f"py_from_utf8({data}, chr(65533))"),
+        Overload((VARBINARY, VARCHAR), VARCHAR, "py_from_utf8"),
+    ],
+    "hmac_md5": _hmac("md5"),
+    "hmac_sha1": _hmac("sha1"),
+    "hmac_sha256": _hmac("sha256"),
+    "hmac_sha512": _hmac("sha512"),
+    "md5": [Overload((VARBINARY,), VARBINARY, lambda data: f"unhex(md5({data}))")],
+    "sha1": [Overload((VARBINARY,), VARBINARY, lambda data: f"unhex(sha1({data}))")],
+    "sha256": [Overload((VARBINARY,), VARBINARY, lambda data: f"unhex(sha256({data}))")],
+    "sha512": [Overload((VARBINARY,), VARBINARY, lambda data: f"py_digest({data}, 'sha512')")],
+    "to_base32": [Overload((VARBINARY,), VARCHAR, "py_to_base32")],
+    "to_base64": [Overload((VARBINARY,), VARCHAR, "to_base64")],
+    "to_base64url": [
+        Overload(
+            (VARBINARY,), VARCHAR, lambda data: f"replace(replace(to_base64({data}), '+', '-'), '/', '_')"
+        )
+    ],
+    "to_big_endian_32": [Overload((INTEGER,), VARBINARY, lambda n: f"py_pack_integer({n}, '>i')")],
+    "to_big_endian_64": [Overload((BIGINT,), VARBINARY, lambda n: f"py_pack_integer({n}, '>q')")],
+    "to_hex": [Overload((VARBINARY,), VARCHAR, "hex")],
+    "to_ieee754_32": [Overload((REAL,), VARBINARY, lambda x: f"py_pack_float(CAST({x} AS DOUBLE), '>f')")],
+    "to_ieee754_64": [Overload((DOUBLE,), VARBINARY, lambda x: f"py_pack_float({x}, '>d')")],
+    "to_utf8": [Overload((VARCHAR,), VARBINARY, "encode")],
+}
