@@ -11,7 +11,7 @@ import pytest
 
 from medlaunch.accreditation import RejectReason
 from medlaunch.formats.content import Unreadable
-from medlaunch.lake import SetAside
+from medlaunch.lake import SkipReason
 from medlaunch.settings import PREFIX, Settings
 
 ROOT = Path(__file__).parents[2]
@@ -127,7 +127,7 @@ def test_every_rule_of_the_data_is_documented_in_its_order() -> None:
         row = next(line for line in lines.splitlines() if line.startswith(f"| `{reason}` |"))
         assert row.endswith("line rejected |") == reason.rejects_the_facility
     uploads = page.split("## Uploads")[1].split("\n## ")[0]
-    assert set(re.findall(r"^\| `(\w+)` \|", uploads, re.MULTILINE)) == {*SetAside, *Unreadable}
+    assert set(re.findall(r"^\| `(\w+)` \|", uploads, re.MULTILINE)) == {*SkipReason, *Unreadable}
 
 
 @pytest.mark.parametrize("folder", ["docs/decisions", "packages/local-aws/docs/decisions"])

@@ -67,7 +67,7 @@ class Limits(NamedTuple):
     """Bounds on what an upload may cost, in bytes.
 
     An archive may decompress to at most ``total_bytes``, and beyond ``ratio_from_bytes`` to at most ``ratio`` times
-    its own size (deflate ends near 1,030; facility records reach about 10). A zip archive may have ``zip_bytes`` and
+    its own size (deflate ends near 1,030; real records reach about 10). A zip archive may have ``zip_bytes`` and
     ``members`` data files. A record may have ``record_bytes``.
     """
 
