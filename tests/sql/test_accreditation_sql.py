@@ -176,9 +176,7 @@ def test_lines_are_counted_by_upload_and_outcome(athena: Athena) -> None:
 
 def test_results_are_counted(athena: Athena) -> None:
     rows = athena.run("check/count_results.sql", run=RUN, slices=DAYS)
-    assert {
-        (r["result"], r["slice"]): (int(r["result_rows"]), int(r["facilities"])) for r in rows
-    } == {
+    assert {(r["result"], r["slice"]): (int(r["result_rows"]), int(r["facilities"])) for r in rows} == {
         ("facility_metrics", "2026-10-01"): (1, 1),
         ("facility_metrics", "2026-11-01"): (4, 4),
         ("facility_rejects", "2026-11-01"): (1, 0),
