@@ -160,12 +160,12 @@ def test_errors_that_this_repository_prints_are_quoted_as_it_prints_them() -> No
         for file in (ROOT / folder).rglob("*.py")
     )
     for text in (
-        "counts do not agree, so nothing is published: ",
+        "Nothing is published, as ",
         "The run's params cannot be used",
         "does not exist; was the task that writes it cleared?",
         "Environment variables that cannot be used: ",
         "No include/sql folder near ",
-        "The task's process ended without a word",
+        "The task's process ended without an error",
         "the WHERE clause must contain only static equality conditions, and at least one such condition must be present.",
         "is not supported by local_aws",
         "cannot be used (",
