@@ -12,11 +12,13 @@ CLIENTS := .venv-clients
 LOCAL_AWS := packages/local-aws
 CLIENTS_FOLDER := $(LOCAL_AWS)/tests/clients
 ALONE := .venv-local-aws
+PEERS := .venv-peers
+PEERS_FOLDER := $(LOCAL_AWS)/tests/local_aws_tests/peers
 INFRA := .venv-infra
 TEMPLATES := build/cdk
 AUDIT := .venv-audit
 # Every lock of this repository: make audit looks up what is installed here, and nothing else.
-LOCKS := requirements.lock $(CLIENTS_FOLDER)/requirements.lock infra/requirements.lock tests/security/requirements.lock
+LOCKS := requirements.lock $(CLIENTS_FOLDER)/requirements.lock $(PEERS_FOLDER)/requirements.lock infra/requirements.lock tests/security/requirements.lock
 
 LOCAL_AWS_PORT ?= 4566
 AIRFLOW_PORT ?= 8080
@@ -146,6 +148,12 @@ test-clients: $(INSTALLED) $(CLIENTS)/installed.lock ## Run published Athena cli
 	@LOCAL_AWS_PYTHON="$(CURDIR)/$(PY)" $(CLIENTS)/bin/python -m pytest -p no:cacheprovider -W ignore \
 		--confcutdir=$(CLIENTS_FOLDER) $(CLIENTS_FOLDER) $(ARGS)
 
+.PHONY: test-peers
+test-peers: $(INSTALLED) $(PEERS)/installed.lock ## Run clients' own suites: PYATHENA_TESTS=DIR AWSWRANGLER_TESTS= DBT_ATHENA_TESTS=
+	@PYTHONPATH="$(CURDIR)/$(LOCAL_AWS)/tests:$$PYTHONPATH" PEERS_PYTHON="$(CURDIR)/$(PEERS)/bin/python" \
+		PYATHENA_TESTS="$(PYATHENA_TESTS)" AWSWRANGLER_TESTS="$(AWSWRANGLER_TESTS)" DBT_ATHENA_TESTS="$(DBT_ATHENA_TESTS)" \
+		$(PY) -m local_aws_tests.peers --numprocesses $(TEST_PROCESSES) $(ARGS)
+
 .PHONY: test-permissions
 test-permissions: $(INSTALLED) ## Remove each permission and see the step fail that needs it
 	@$(PY) -m pytest -p no:cacheprovider -m slow tests/security/test_each_permission.py $(ARGS)
@@ -198,6 +206,7 @@ docs: $(INSTALLED) ## Write the generated pages of docs/
 lock: $(INSTALLED) ## Resolve the dependencies of pyproject.toml and packages/ anew
 	$(VENV)/bin/uv pip compile pyproject.toml $(LOCAL_AWS)/pyproject.toml --group local --group dev --universal --python-version 3.11 --generate-hashes --no-header -o requirements.lock -q
 	$(VENV)/bin/uv pip compile $(CLIENTS_FOLDER)/requirements.in --universal --python-version 3.11 --generate-hashes --no-header -o $(CLIENTS_FOLDER)/requirements.lock -q
+	$(VENV)/bin/uv pip compile $(PEERS_FOLDER)/requirements.in --universal --python-version 3.11 --generate-hashes --no-header -o $(PEERS_FOLDER)/requirements.lock -q
 	$(VENV)/bin/uv pip compile infra/requirements.in --universal --python-version 3.11 --generate-hashes --no-header -o infra/requirements.lock -q
 	$(VENV)/bin/uv pip compile tests/security/requirements.in --universal --python-version 3.11 --generate-hashes --no-header -o tests/security/requirements.lock -q
 	$(VENV)/bin/uv pip compile pyproject.toml --no-deps --no-strip-extras --no-annotate --python-version 3.12 --custom-compile-command "make lock" -o requirements.txt -q
@@ -215,6 +224,9 @@ $(INSTALLED): requirements.lock
 # Tools that few need, or that need other versions than Airflow does, have environments of their own.
 $(CLIENTS)/installed.lock: $(CLIENTS_FOLDER)/requirements.lock $(INSTALLED)
 	@bin/environment $(CLIENTS) $<
+
+$(PEERS)/installed.lock: $(PEERS_FOLDER)/requirements.lock $(INSTALLED)
+	@bin/environment $(PEERS) $<
 
 $(AUDIT)/installed.lock: tests/security/requirements.lock $(INSTALLED)
 	@bin/environment $(AUDIT) $<

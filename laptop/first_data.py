@@ -14,13 +14,12 @@ from typing import Any
 import boto3
 
 from laptop import account, uploads
-from medlaunch.aws.objects import CLIENT_CONFIG
 from medlaunch.lake import ARCHIVE, LANDING
-from medlaunch.pipelines import FACILITY_ACCREDITATION
+from medlaunch.objects import CLIENT_CONFIG
 from medlaunch.settings import settings
 from sample_data import facilities
 
-DATASET = FACILITY_ACCREDITATION.datasets[0]
+DATASET = "facilities"
 
 
 def main() -> int:
@@ -28,7 +27,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m laptop.first_data", description=(__doc__ or "").split("\n")[0]
     )
-    parser.add_argument("--records", type=int, default=1_000, help="sample records per snapshot; 0 for none")
+    parser.add_argument("--records", type=int, default=1_000, help="sample records a snapshot; 0 for none")
     options = parser.parse_args()
     config = settings()
     account.create(_client, config)

@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 
 from deploy import environment as deployment
-from medlaunch import lake, permissions
-from medlaunch.permissions import EnvironmentArns
-from medlaunch.publish import partitions
+from medlaunch import lake, permissions, publish
+from medlaunch.permissions import Place
 from medlaunch.settings import Settings
 from tests.infra.templates import ACCOUNT, FOLDER, REGION, ROOT, of_type, template, text
 
@@ -136,7 +135,7 @@ def test_lifecycle(name: str) -> None:
         # Published files go when they carry the tag that publishing gives them, and only then.
         "superseded-versions": {
             "Prefix": f"{lake.PROD}/",
-            "TagFilters": [partitions.SUPERSEDED_TAG],
+            "TagFilters": [publish.SUPERSEDED_TAG],
             "ExpirationInDays": 30 if prod else 7,
         },
         "noncurrent": {
@@ -309,7 +308,7 @@ def test_the_role_has_the_permissions_that_the_tests_use(name: str) -> None:
         one["Properties"]["TopicName"].rsplit("-", 1)[1]: f"<{id_}>"
         for id_, one in of_type(found, "AWS::SNS::Topic").items()
     }
-    place = EnvironmentArns.of(
+    place = Place.of(
         region=REGION,
         account=ACCOUNT,
         bucket="x",
@@ -317,7 +316,7 @@ def test_the_role_has_the_permissions_that_the_tests_use(name: str) -> None:
         workgroup=f"medlaunch-{name}",
         alerts_topic=topics["alerts"],
         success_topic=topics["notifications"],
-        uploads_queues=text(queue),
+        uploads_queue=text(queue),
         key=f"<{key_id}.Arn>",
     )
     policies = of_type(found, "AWS::IAM::ManagedPolicy").values()
@@ -576,16 +575,16 @@ def test_what_cdk_nag_finds_stops_the_synthesis(name: str, tmp_path: Any) -> Non
         json.loads((FOLDER / f"medlaunch-{name}-{stack}.metadata.json").read_text(encoding="utf-8"))
         for stack in ("lake", "mwaa")
     ]
-    archived = [
+    acknowledged = [
         pair
         for entry in walk(metadata)
-        if entry["type"] == "aws:cdk:archived-rules"
+        if entry["type"] == "aws:cdk:acknowledged-rules"
         for pair in entry["data"].items()
         # What CDK says of its own subnets and flow logs.
         if pair[0] not in {f"CloudFormation-Validate::{rule}" for rule in ("W3010", "F3002", "F3003")}
     ]
-    assert archived
-    for rule, reason in archived:
+    assert acknowledged
+    for rule, reason in acknowledged:
         assert rule.startswith("AwsSolutions::AwsSolutions-IAM5[Resource::")
         assert rule.endswith("*]")
         assert len(reason) > 20

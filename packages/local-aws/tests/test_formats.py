@@ -13,9 +13,12 @@ from typing import Any
 
 import fastavro
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pyarrow import orc
 
+from local_aws.athena import grok
+from local_aws.athena.errors import QueryError
 from local_aws_tests.harness import Athena
 
 Put = Callable[..., None]
@@ -190,3 +193,125 @@ def test_text_in_full(athena: Athena, put: Put, client: Client) -> None:
         f"CREATE EXTERNAL TABLE c (x string, y string, z string) ROW FORMAT SERDE 'org.apache.hadoop.hive.serde2.OpenCSVSerde' LOCATION 's3://{athena.bucket}/c/'"
     )
     assert athena("SELECT * FROM c").data == [["a", 'b"c', 'd"e'], ["\\", "f", "g,h"]]
+
+
+@pytest.mark.supports(
+    "Formats", "Parquet as Athena writes it: INT96 timestamps, elements named array_element"
+)
+def test_parquet_as_athena_writes_it(athena: Athena, client: Client) -> None:
+    athena(f"UNLOAD ({ROW}) TO 's3://{athena.bucket}/p/' WITH (format = 'PARQUET', compression = 'ZSTD')")
+    with pq.ParquetFile(io.BytesIO(body(client, athena, "p/")[1])) as file:
+        columns = {c.path: c.physical_type for c in map(file.schema.column, range(len(file.schema)))}
+        group = file.metadata.row_group(0)
+        codecs = {group.column(i).compression for i in range(group.num_columns)}
+    assert columns["ts"] == "INT96"
+    assert {"tags.list.array_element", "o.r.list.array_element.s"} <= columns.keys()
+    assert codecs == {"ZSTD"}
+    athena(
+        f"CREATE EXTERNAL TABLE p (ts timestamp, tags array<string>) STORED AS PARQUET LOCATION 's3://{athena.bucket}/p/'"
+    )
+    assert athena("SELECT * FROM p").data == [["2026-11-01 01:02:03.456", "[x, null]"]]
+
+
+@pytest.mark.supports(
+    "Formats", "Ion: text and binary, every type, path extractors, compressed; CTAS and INSERT"
+)
+@pytest.mark.parametrize("encoding", ["BINARY", "TEXT"])
+def test_ion(athena: Athena, client: Client, encoding: str) -> None:
+    athena(
+        f"CREATE TABLE t WITH (format = 'ION', ion_encoding = '{encoding}', write_compression = 'ZSTD', "
+        f"external_location = 's3://{athena.bucket}/t/') AS {ROW}"
+    )
+    name, content = body(client, athena, "t/")
+    assert name.endswith(".zst")
+    text = pa.input_stream(io.BytesIO(content), compression="zstd").read()
+    assert text.startswith(b"$ion_1_0" if encoding == "TEXT" else b"\xe0\x01\x00\xea")
+    assert athena("SELECT * FROM t").data == [SHOWN]
+    athena("INSERT INTO t SELECT * FROM t")
+    assert athena("SELECT count(*), max(o.r[1].s) FROM t").data == [["2", "p"]]
+
+
+@pytest.mark.parametrize(
+    ("line", "column"),
+    [("{a: 300}", "a tinyint"), ('{a: "x"}', "a int"), ("{a: [1]}", "a struct<b:int>"), ("{a: ", "a int")],
+)
+def test_ion_that_does_not_fit(athena: Athena, put: Put, line: str, column: str) -> None:
+    put("i/1.ion", line)
+    athena(f"CREATE EXTERNAL TABLE i ({column}) STORED AS ION LOCATION 's3://{athena.bucket}/i/'")
+    assert athena.fails("SELECT a FROM i").startswith(
+        f"HIVE_BAD_DATA: Cannot read Ion file s3://{athena.bucket}/i/1.ion: "
+    )
+
+
+@pytest.mark.supports("Formats", "Grok: the built-in patterns, custom ones, unmatched lines")
+def test_grok(athena: Athena, put: Put) -> None:
+    put("g/1.log", '10.0.0.1 - ann [10/Oct/2000:13:55:36 -0700] "GET /a HTTP/1.0" 200 2326\nnothing\n')
+    athena(
+        "CREATE EXTERNAL TABLE g (clientip string, verb string, response int, bytes bigint, absent string) "
+        "ROW FORMAT SERDE 'com.amazonaws.glue.serde.GrokSerDe' WITH SERDEPROPERTIES ('input.format'='%{COMMONAPACHELOG}') "
+        f"LOCATION 's3://{athena.bucket}/g/'"
+    )
+    assert athena("SELECT * FROM g").data == [["10.0.0.1", "GET", "200", "2326", None], [None] * 5]
+
+
+def test_every_grok_pattern_is_a_regular_expression() -> None:
+    for name in grok.built_in():
+        grok.splitter(f"%{{{name}}}", "", [name.lower()])
+    with pytest.raises(QueryError, match="No definition for key 'NOPE' found"):
+        grok.splitter("%{NOPE}", "", [])
+
+
+@pytest.mark.parametrize("codec", ["DEFLATE", "SNAPPY", "BZIP2", "ZSTD"])
+def test_avro_codecs(athena: Athena, client: Client, codec: str) -> None:
+    athena(f"CREATE TABLE t WITH (format = 'AVRO', write_compression = '{codec}', external_location = 's3://{athena.bucket}/t/') AS SELECT 'x' AS a")  # fmt: skip
+    assert fastavro.reader(io.BytesIO(body(client, athena, "t/")[1])).codec == {"ZSTD": "zstandard"}.get(codec, codec.lower())  # fmt: skip
+    assert athena("SELECT a FROM t").data == [["x"]]
+
+
+def test_symlinks_name_their_files(athena: Athena, put: Put) -> None:
+    put("data/1.csv", "1\n")
+    put("data/2.csv", "2\n")
+    put("links/day=x/symlink.txt", f"s3://{athena.bucket}/data/2.csv\n")
+    athena(
+        "CREATE EXTERNAL TABLE s (a int) PARTITIONED BY (day string) ROW FORMAT DELIMITED FIELDS TERMINATED BY ',' "
+        "STORED AS INPUTFORMAT 'org.apache.hadoop.hive.ql.io.SymlinkTextInputFormat' "
+        "OUTPUTFORMAT 'org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat' "
+        f"LOCATION 's3://{athena.bucket}/links/'"
+    )
+    athena("MSCK REPAIR TABLE s")
+    result = athena('SELECT a, day, "$path" FROM s')
+    assert (result.data, result.scanned) == ([["2", "x", f"s3://{athena.bucket}/data/2.csv"]], 2)
+    put("links/day=x/symlink.txt", f"s3://{athena.bucket}/data/3.csv\n")
+    assert athena.fails("SELECT a FROM s").startswith(f"HIVE_FILE_NOT_FOUND: s3://{athena.bucket}/data/3.csv")
+
+
+def test_unknown_input_formats(athena: Athena, client: Client) -> None:
+    ddl = "CREATE EXTERNAL TABLE u (a int) STORED AS INPUTFORMAT 'x.y.Z' OUTPUTFORMAT 'x.y.O' "
+    assert (
+        athena.fails(f"{ddl} LOCATION 's3://{athena.bucket}/u/'")
+        == "FAILED: SemanticException Cannot find class 'x.y.Z'"
+    )
+    storage = {
+        "Columns": [{"Name": "a", "Type": "int"}],
+        "Location": f"s3://{athena.bucket}/u/",
+        "InputFormat": "x.y.Z",
+    }
+    client("glue").create_table(
+        DatabaseName=athena.database, TableInput={"Name": "u", "StorageDescriptor": storage}
+    )
+    assert athena.fails("SELECT a FROM u") == "HIVE_UNSUPPORTED_FORMAT: Unable to create input format x.y.Z"
+
+
+@pytest.mark.supports("Formats", "Buckets: equality on their columns reads the files that can have the rows")
+def test_bucket_pruning(athena: Athena) -> None:
+    athena(
+        "CREATE TABLE t WITH (format = 'TEXTFILE', write_compression = 'NONE', bucketed_by = ARRAY['k', 's'], bucket_count = 8) AS "
+        "SELECT x AS k, chr(97 + CAST(x % 3 AS integer)) AS s FROM UNNEST(sequence(1, 99)) AS t(x)"
+    )
+    whole = athena("SELECT count(*) FROM t").scanned
+    for k in (1, 50, 99):
+        one = athena(f"SELECT k, s FROM t WHERE k = {k} AND s = '{'abc'[k % 3]}'")
+        assert one.data == [[str(k), "abc"[k % 3]]]
+        assert one.scanned < whole / 4
+    assert athena("SELECT count(*) FROM t WHERE k IN (1, 2, 3) AND s IN ('a', 'b', 'c')").data == [["3"]]
+    assert athena("SELECT k FROM t WHERE k = 5 OR s = 'zz'").scanned == whole

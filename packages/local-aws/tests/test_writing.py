@@ -143,8 +143,8 @@ def test_unload_partitioned(athena: Athena, client: Client) -> None:
             "INVALID_UNLOAD_PROPERTY: Unload format 'CSV' is not one of",
         ),
         (
-            "UNLOAD (SELECT 1 AS a) TO 's3://{b}/out/' WITH (format = 'AVRO', compression = 'SNAPPY')",
-            "NOT_SUPPORTED: Compression 'SNAPPY' of AVRO is not supported by local_aws",
+            "UNLOAD (SELECT 1 AS a) TO 's3://{b}/out/' WITH (format = 'AVRO', compression = 'LZ4')",
+            "INVALID_UNLOAD_PROPERTY: Compression 'LZ4' is not supported for AVRO; there are ",
         ),
         (
             "UNLOAD (SELECT 1 AS a) TO 's3://{b}/out/' WITH (compression = 'GZIP', compression_level = 5)",

@@ -603,8 +603,8 @@ def _matches(name: str, pattern: str | None) -> bool:
 
 
 _SERDES = (
-    *tb.JSON_SERDES[:2], tb.CSV_SERDE, tb.LAZY_SERDE, tb.PARQUET_SERDE, tb.ORC_SERDE, tb.AVRO_SERDE,
-    *tb.REGEX_SERDES,
+    *tb.JSON_SERDES, tb.CSV_SERDE, tb.LAZY_SERDE, tb.PARQUET_SERDE, tb.ORC_SERDE, tb.AVRO_SERDE,
+    *tb.REGEX_SERDES, tb.GROK_SERDE, tb.ION_SERDE,
 )  # fmt: skip
 
 
@@ -622,6 +622,9 @@ def table_input(s: st.CreateTable) -> dict[str, Any]:
             # The formats that go with the SerDe.
             formats = (f[1:] for f in tb.STORAGE_FORMATS.values() if f[0] == serde)
             input_format, output_format = next(formats, (input_format, output_format))
+    known = tb.INPUT_FORMATS | tb.UNSUPPORTED_INPUT_FORMATS.keys()
+    if s.input_format is not None and s.input_format not in known:
+        raise QueryError("", f"{_FAILED}Cannot find class '{s.input_format}'")
     properties = dict(s.serde_properties)
     if s.delimited is not None:
         properties.update(s.delimited)

@@ -29,6 +29,8 @@ class Session:
         self._define = define
         self._cancelled = threading.Event()
         self._functions: list[str] = []
+        # What the SerDe whose files are read says of a line that is no JSON.
+        self.json_failure = "Row is not a valid JSON Object - JSONException"
 
     def execute(self, sql: str) -> duckdb.DuckDBPyConnection:
         """Runs SQL. Raises Cancelled after cancel(), QueryError for what DuckDB refuses.
@@ -44,7 +46,7 @@ class Session:
         except duckdb.Error as e:
             if self._cancelled.is_set():
                 raise Cancelled from e
-            raise translate(e) from e
+            raise translate(e, self.json_failure) from e
 
     def function(self, name: str, apply: Callable[..., Any], parameter: str, returns: str) -> None:
         """Makes a function of one parameter, which is given Arrow arrays, for this session's SQL."""
@@ -143,9 +145,9 @@ def default_memory() -> str:
 _TRINO_FAILURE = re.compile(f"{MARK}([A-Z_]+){MARK}(.*?){MARK}", re.S)
 
 
-def translate(e: duckdb.Error) -> QueryError:
-    """DuckDB's failure in Trino's words."""
-    text = str(e)
+def translate(e: duckdb.Error, json_failure: str = "") -> QueryError:
+    """DuckDB's failure in Trino's words, without the paths of files here."""
+    text = re.sub(r' (?:in file )?"?/[^"\s]+"?,?', "", str(e))
     m = _TRINO_FAILURE.search(text)
     if m is not None:
         return QueryError(m.group(1), m.group(2))
@@ -158,8 +160,10 @@ def translate(e: duckdb.Error) -> QueryError:
         )
     if "maximum_object_size" in text:
         return QueryError("HIVE_BAD_DATA", f"A JSON value is longer than local_aws reads (16 MB): {first}")
-    if "JSON transform error" in text or "Malformed JSON in file" in text:
+    if "JSON transform error" in text or "Malformed JSON in file" in str(e):
         first = first.split("\nTry setting")[0]
+        if "Malformed JSON" in text or "has duplicate key" in text:
+            return QueryError("HIVE_CURSOR_ERROR", f"{json_failure}: {first}")
         return QueryError("HIVE_BAD_DATA", f"Error parsing JSON: {first}")
     if "Malformed JSON" in text:
         return QueryError("INVALID_FUNCTION_ARGUMENT", f"Cannot convert value to JSON: {first}")

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import bz2
 import datetime as dt
+import itertools
+import json
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import zstandard
 
 from local_aws.athena.errors import QueryError
 from local_aws.athena.types import Type
@@ -66,13 +70,15 @@ class _Blocks:
 
 
 def compressor(codec: str) -> Compressor:
-    """A streaming compressor of gzip, deflate, bzip2, snappy or lz4."""
+    """A streaming compressor of gzip, deflate, bzip2, zstd, snappy or lz4."""
     if codec == "gzip":
         return zlib.compressobj(level=1, wbits=31)
     if codec == "deflate":
         return zlib.compressobj(level=1)
     if codec == "bzip2":
         return bz2.BZ2Compressor()
+    if codec == "zstd":
+        return zstandard.ZstdCompressor().compressobj()
     return _Blocks({"snappy": "snappy", "lz4": "lz4_raw"}[codec])
 
 
@@ -177,12 +183,56 @@ def parquet_to_orc(source: Path, target: Path, compression: str) -> None:
             writer.write(file.schema_arrow.empty_table())
 
 
+# -------------------------------------------------------------------------------------------- Parquet
+
+
+def as_athena_writes(path: Path, compression: str, level: int | None) -> None:
+    """Gives a Parquet file the types of those that Athena writes: timestamps are INT96, and an array's elements are
+    named array_element. DuckDB writes neither."""
+    with pq.ParquetFile(path) as file:
+        schema = pa.schema([pa.field(f.name, _athena_type(f.type)) for f in file.schema_arrow])
+        if not any(_differs(f.type) for f in schema):
+            return
+        target = path.with_name(f"{path.name}-rewritten")
+        with pq.ParquetWriter(
+            target,
+            schema,
+            compression="none" if compression == "uncompressed" else compression,
+            compression_level=level,
+            use_deprecated_int96_timestamps=True,
+            use_compliant_nested_type=False,
+            store_schema=False,
+        ) as writer:
+            for group in range(file.num_row_groups):
+                writer.write_table(file.read_row_group(group).cast(schema))
+    target.replace(path)
+
+
+def _athena_type(t: pa.DataType) -> pa.DataType:
+    if pa.types.is_list(t):
+        return pa.list_(pa.field("array_element", _athena_type(t.value_type)))
+    if pa.types.is_map(t):
+        return pa.map_(_athena_type(t.key_type), _athena_type(t.item_type))
+    if pa.types.is_struct(t):
+        return pa.struct([pa.field(f.name, _athena_type(f.type)) for f in t])
+    return t
+
+
+def _differs(t: pa.DataType) -> bool:
+    """Whether a type has a timestamp or an array in it."""
+    if pa.types.is_timestamp(t) or pa.types.is_list(t):
+        return True
+    return any(_differs(t.field(i).type) for i in range(t.num_fields))
+
+
 # ----------------------------------------------------------------------------------------------- Avro
 
 AVRO_CODECS = {
     "DEFLATE": "deflate",
     "GZIP": "deflate",
     "BZIP2": "bzip2",
+    "SNAPPY": "snappy",
+    "ZSTD": "zstandard",
     "NONE": "null",
     "UNCOMPRESSED": "null",
 }
@@ -215,26 +265,36 @@ def arrow(t: Type) -> pa.DataType:
 
 def avro_to_parquet(path: str, url: str, target: Path, columns: list[tuple[str, Type]]) -> None:
     """The columns of an Avro file as Parquet, found by name; those that it does not have are NULL."""
-    import fastavro
-
-    schema = pa.schema([pa.field(n, arrow(t)) for n, t in columns] or [pa.field("$row", pa.bool_())])
     try:
-        with (
-            Path(path).open("rb") as source,
-            pq.ParquetWriter(target, schema, compression="none") as writer,
-        ):
-            rows: list[dict[str, Any]] = []
-            for record in fastavro.reader(source):
-                if not isinstance(record, dict):
-                    raise ValueError("its schema is no record")  # noqa: TRY004
-                lower = {k.lower(): v for k, v in record.items()}
-                rows.append({n: _from_avro(lower.get(n), t) for n, t in columns} or {"$row": None})
-                if len(rows) == BATCH:
-                    writer.write_table(pa.Table.from_pylist(rows, schema))
-                    rows = []
-            writer.write_table(pa.Table.from_pylist(rows, schema))
+        with Path(path).open("rb") as source:
+            rows_to_parquet(target, columns, _avro_rows(source, columns))
     except (pa.ArrowInvalid, pa.ArrowTypeError, OSError, ValueError, EOFError, struct.error) as e:
         raise QueryError("HIVE_BAD_DATA", f"Cannot read Avro file {url}: {str(e).splitlines()[0]}") from e
+
+
+def _avro_rows(source: IO[bytes], columns: list[tuple[str, Type]]) -> Iterator[dict[str, Any]]:
+    import fastavro
+
+    for record in fastavro.reader(source):
+        if not isinstance(record, dict):
+            raise ValueError("its schema is no record")  # noqa: TRY004
+        lower = {k.lower(): v for k, v in record.items()}
+        yield {n: _from_avro(lower.get(n), t) for n, t in columns}
+
+
+def rows_to_parquet(target: Path, columns: list[tuple[str, Type]], rows: Iterable[dict[str, Any]]) -> None:
+    """Rows as a Parquet file. Without columns they are still counted."""
+    schema = pa.schema([pa.field(n, arrow(t)) for n, t in columns] or [pa.field("$row", pa.bool_())])
+    with pq.ParquetWriter(target, schema, compression="none") as writer:
+        for batch in batched(rows, BATCH):
+            writer.write_table(pa.Table.from_pylist([r or {"$row": None} for r in batch], schema))
+
+
+def batched(rows: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    """Lists of up to `size` rows (itertools.batched, which Python 3.11 does not have)."""
+    source = iter(rows)
+    while batch := list(itertools.islice(source, size)):
+        yield batch
 
 
 def _from_avro(value: Any, t: Type) -> Any:
@@ -374,25 +434,64 @@ def escaped_fields(line: str, separator: str, escape: str) -> list[tuple[str, st
     return [*fields, (raw, value)]
 
 
-def in_lower_case(value: Any, t: Type, url: str) -> Any:
-    """A JSON value with the names of the type's fields in lower case; the keys of maps stay."""
-    if t.base == "row" and isinstance(value, dict):
-        types = dict(zip(t.names, t.args, strict=True))
-        out: dict[str, Any] = {}
-        for k, v in value.items():
-            name = k.lower() if k.lower() in types else k
-            if name in out:
-                raise QueryError(
-                    "HIVE_CURSOR_ERROR",
-                    f'Row is not a valid JSON Object - JSONException: Duplicate key "{name}" in {url}',
-                )
-            out[name] = in_lower_case(v, types[name], url) if name in types else v
-        return out
-    if t.base == "array" and isinstance(value, list):
-        return [in_lower_case(v, t.args[0], url) for v in value]
-    if t.base == "map" and isinstance(value, dict):
-        return {k: in_lower_case(v, t.args[1], url) for k, v in value.items()}
-    return value
+@dataclass(frozen=True)
+class JsonKeys:
+    """How the JSON SerDe finds the key of a field, at every level
+    (https://docs.aws.amazon.com/athena/latest/ug/openx-json-serde.html).
+
+    mapping: keys by field (mapping.*). dots: a dot in a key is an underscore (dots.in.keys). exact: upper and lower
+    case differ (case.insensitive = FALSE).
+    """
+
+    mapping: Mapping[str, str] = field(default_factory=dict)
+    dots: bool = False
+    exact: bool = False
+
+    def normal(self, key: str) -> str:
+        key = key.replace(".", "_") if self.dots else key
+        return key if self.exact else key.lower()
+
+    def named(self, value: Any, t: Type, url: str) -> Any:
+        """A JSON value with the type's names of its fields; the keys of maps stay. Raises for a key that is there
+        twice."""
+        if t.base == "row" and isinstance(value, dict):
+            types = dict(zip(t.names, t.args, strict=True))
+            names = {self.normal(self.mapping.get(n or "", n or "")): n for n in types}
+            out: dict[str, Any] = {}
+            for key, v in value.items():
+                name = names.get(self.normal(key))
+                if name in out:
+                    raise QueryError(
+                        "HIVE_CURSOR_ERROR",
+                        f'Row is not a valid JSON Object - JSONException: Duplicate key "{name}" in {url}',
+                    )
+                if name is not None:
+                    out[name] = self.named(v, types[name], url)
+            return out
+        if t.base == "array" and isinstance(value, list):
+            return [self.named(v, t.args[0], url) for v in value]
+        if t.base == "map" and isinstance(value, dict):
+            return {k: self.named(v, t.args[1], url) for k, v in value.items()}
+        return value
+
+
+def json_keys(properties: Mapping[str, str]) -> JsonKeys:
+    """What a table's SerDe properties say of its keys."""
+    mapping = {k[len("mapping.") :].lower(): v for k, v in properties.items() if k.startswith("mapping.")}
+    dots = properties.get("dots.in.keys", "").lower() == "true"
+    return JsonKeys(mapping, dots, properties.get("case.insensitive", "").lower() == "false")
+
+
+def cloudtrail_lines(source: IO[str], t: Type, url: str) -> Iterator[str]:
+    """The records of a CloudTrail file, which is one JSON object, as lines
+    (https://docs.aws.amazon.com/athena/latest/ug/create-cloudtrail-table.html)."""
+    try:
+        records = json.load(source).get("Records") or []
+    except (ValueError, AttributeError) as e:
+        raise QueryError("HIVE_CURSOR_ERROR", f"{url} is no CloudTrail log: {e}") from e
+    keys = JsonKeys()
+    for record in records:
+        yield json.dumps(keys.named(record, t, url), ensure_ascii=False, separators=(",", ":")) + "\n"
 
 
 def quoted_line(fields: list[str | None], null: str) -> str:

@@ -1,4 +1,4 @@
-"""What a query's conditions say about partition columns, from which its scans leave partitions and files out."""
+"""What a query's conditions say about partition and bucket columns, from which its scans leave out partitions and files."""
 
 from __future__ import annotations
 
@@ -44,12 +44,19 @@ def constrain(compiler: Compiler, node: exp.Expression, scope: Scope, only: set[
                     _bound(compiler, node, scope, scan)
                 finally:
                     compiler.partition_scan = None
+            elif all(any(s is scan and c in _bucketed(scan) for s, c in f.origins) for f in references):
+                _bound(compiler, node, scope, scan)
     finally:
         compiler.references, compiler.free, compiler.windows = saved
 
 
+def _bucketed(scan: Scan) -> set[str]:
+    """The columns that tell in which files of a table a row is."""
+    return {str(c).lower() for c in scan.table.storage.get("BucketColumns") or []}
+
+
 def _bound(compiler: Compiler, node: exp.Expression, scope: Scope, scan: Scan) -> None:
-    """Equalities and ranges, from which injected and projected partitions are enumerated."""
+    """Equalities and ranges, from which injected and projected partitions, and buckets, are enumerated."""
 
     def column(e: exp.Expression) -> tuple[str, Type] | None:
         while isinstance(e, exp.Paren):

@@ -575,6 +575,7 @@ class Runner:
                 "INVALID_TABLE_PROPERTY", f"field_delimiter is for format = 'TEXTFILE', not {kind}", (1, 1)
             )
         set_delimiter(target, options.get("field_delimiter"))
+        target.ion_encoding = _ion_encoding(options.get("ion_encoding"))
         return target
 
     def _insert(self, sql: str) -> Outcome:
@@ -671,6 +672,7 @@ class Runner:
                 compression = compression_of(kind, table.parameters[key])
                 break
         target = Target(table.location, kind, compression, [n for n, _ in table.partition_keys])
+        target.ion_encoding = _ion_encoding(table.serde_parameters.get("ion.encoding"))
         if table.serde == CSV_SERDE:
             p = table.serde_parameters
             quotation = p.get("quoteChar", '"')
@@ -696,12 +698,21 @@ class Runner:
 _CTAS_PROPERTIES = {
     "format", "external_location", "partitioned_by", "bucketed_by", "bucket_count", "write_compression",
     "parquet_compression", "orc_compression", "compression_level", "field_delimiter", "table_type",
-    "is_external",
+    "is_external", "ion_encoding",
 }  # fmt: skip
 # What INSERT writes into tables of a format.
 _INSERTABLE = {
     "parquet": "PARQUET", "orc": "ORC", "avro": "AVRO", "json": "JSON", "text": "TEXTFILE", "csv": "TEXTFILE",
+    "ion": "ION",
 }  # fmt: skip
+
+
+def _ion_encoding(given: Any) -> str:
+    """https://docs.aws.amazon.com/athena/latest/ug/ion-serde-using-ctas-and-insert-into-to-create-ion-tables.html"""
+    name = str(given or "BINARY").upper()
+    if name not in ("BINARY", "TEXT"):
+        raise QueryError("INVALID_TABLE_PROPERTY", f"ion_encoding '{given}' is not BINARY or TEXT", (1, 1))
+    return name
 
 
 def check_syntax(sql: str) -> None:

@@ -11,7 +11,7 @@ import os
 import re
 import struct
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,14 +21,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from local_aws.athena import formats
+from local_aws.athena import formats, grok
 from local_aws.athena import types as ty
+from local_aws.athena.buckets import bucket_of, wanted_buckets
 from local_aws.athena.catalog import Catalog
 from local_aws.athena.engine import Session
 from local_aws.athena.errors import Cancelled, QueryError, not_supported
 from local_aws.athena.expressions import _convert, raise_sql, raise_text, whole_number
 from local_aws.athena.plan import Bound, Scan
-from local_aws.athena.tables import DEFAULT_PARTITION, Partition, Table, split_location
+from local_aws.athena.tables import (
+    CLOUDTRAIL_INPUT,
+    DEFAULT_PARTITION,
+    HIVE_JSON_SERDE,
+    SYMLINK_INPUT,
+    Partition,
+    Table,
+    split_location,
+)
 from local_aws.athena.types import Type, duckdb_type, hive_type, quote, text
 from local_aws.objects import NoSuchBucket, ObjectInfo, ObjectStore
 
@@ -76,6 +85,11 @@ class Rewritten(File):
 
 
 @dataclass
+class Renamed(Rewritten):
+    """JSON whose keys are the names of the table's fields."""
+
+
+@dataclass
 class Quoted(Rewritten):
     """Text of whose lines DuckDB's CSV reader could not make the same fields, as plain CSV."""
 
@@ -113,11 +127,17 @@ class Reader:
             from local_aws.athena.iceberg import inspect
 
             return inspect.relation(self.scratch, scan)
+        table.require_known_input_format()
         partitions = self.partitions(table, scan)
+        buckets = wanted_buckets(table, scan, self.session)
         keys = table.partition_keys
         groups: list[tuple[Partition, list[File]]] = []
         for p in partitions:
             found = self.files(p.location)
+            if table.input_format == SYMLINK_INPUT:
+                found = [linked for manifest in found for linked in self._linked(manifest)]
+            if buckets is not None and all(bucket_of(f.url) is not None for f in found):
+                found = [f for f in found if bucket_of(f.url) in buckets]
             if found:
                 groups.append((p, [self._readable(table, f, scan.used) for f in found]))
         used = [(n, t) for n, t in table.columns if n in scan.used]
@@ -139,10 +159,12 @@ class Reader:
             "json": self._json,
             "csv": self._csv,
             "text": self._text,
-            "regex": self._regex,
+            "regex": self._split,
+            "grok": self._split,
             "parquet": self._parquet,
             "orc": self._parquet,
             "avro": self._parquet,
+            "ion": self._parquet,
         }
         read = reads.get(table.format)
         if read is None:
@@ -201,12 +223,26 @@ class Reader:
         if table.format != "parquet" and f.compression not in formats.NATIVE:
             formats.decompress(f.path, f.url, f.compression, copy)
             f = Rewritten(str(copy), f.url, f.size)
+        if table.format == "ion":
+            from local_aws.athena.ion import ion_to_parquet
+
+            rows = self.scratch / f"read-{uuid.uuid4().hex}"
+            with _open_bytes(f) as source:
+                ion_to_parquet(
+                    source, f.url, rows, [c for c in table.columns if c[0] in used], table.serde_parameters
+                )
+            return Rewritten(str(rows), f.url, f.size)
         if table.format == "regex":
             return self._matched(table, f)
+        if table.format == "grok":
+            return self._grokked(table, f)
         if table.format == "csv":
             return self._with_escape(table, f)
-        if table.format == "json" and table.serde_parameters.get("case.insensitive", "").lower() != "false":
-            f = self._in_lower_case(table, f)
+        if table.input_format == CLOUDTRAIL_INPUT:
+            with _open_text(f) as lines:
+                return self._renamed(f, formats.cloudtrail_lines(lines, ty.row(*table.columns), f.url))
+        if table.format == "json":
+            f = self._with_names(table, f)
         if table.format == "text":
             return self._unescaped(table, f)
         return self._cleaned(f) if _lenient(table) else f
@@ -214,19 +250,13 @@ class Reader:
     def _quoted(self, f: File, split: Callable[[str], list[str | None]]) -> Quoted:
         """A copy in which each line's fields are what `split` makes of it."""
         path = self.scratch / f"quoted-{uuid.uuid4().hex}"
-        compression = None if f.compression == "uncompressed" else f.compression
-        with (
-            io.TextIOWrapper(
-                pa.input_stream(f.path, compression=compression), "utf-8", newline="\n"
-            ) as source,
-            path.open("w", encoding="utf-8", newline="\n") as out,
-        ):
+        with _open_text(f) as source, path.open("w", encoding="utf-8", newline="\n") as out:
             for line in source:
                 out.write(formats.quoted_line(split(line.removesuffix("\n").removesuffix("\r")), NO_VALUE))
         return Quoted(str(path), f.url, f.size)
 
     def _matched(self, table: Table, f: File) -> Quoted:
-        """Lines as RegexSerDe reads them: a group a column, NULLs where the line does not match.
+        """Lines as RegexSerDe reads them: a group for each column, NULL where there is none or the line does not match.
 
         https://docs.aws.amazon.com/athena/latest/ug/regex-serde.html
         """
@@ -242,17 +272,38 @@ class Reader:
         except re.error as e:
             raise not_supported(f"The regular expression of '{table.database}.{table.name}' ({e})") from e
         width = len(table.columns)
-        if compiled.groups != width:
-            raise QueryError(
-                "HIVE_CURSOR_ERROR",
-                f"Number of matching groups doesn't match the number of columns: {compiled.groups} in input.regex, {width} in {table.database}.{table.name}",
-            )
 
         def split(line: str) -> list[str | None]:
             m = compiled.fullmatch(line)
-            return list(m.groups()) if m else [None] * width
+            found = list(m.groups()) if m else []
+            return [*found, *[None] * width][:width]
 
         return self._quoted(f, split)
+
+    def _grokked(self, table: Table, f: File) -> Quoted:
+        """https://docs.aws.amazon.com/athena/latest/ug/grok-serde.html"""
+        p = table.serde_parameters
+        if "input.format" not in p:
+            raise QueryError(
+                "HIVE_CURSOR_ERROR",
+                f"Table {table.database}.{table.name} has no grok pattern: SerDe property input.format",
+            )
+        names = [n for n, _ in table.columns]
+        return self._quoted(f, grok.splitter(p["input.format"], p.get("input.grokCustomPatterns", ""), names))
+
+    def _linked(self, manifest: File) -> list[File]:
+        """The files whose locations a symlink file lists, one in a line."""
+        found = []
+        with _open_text(manifest) as lines:
+            for location in filter(None, map(str.strip, lines)):
+                bucket, _, key = location.removeprefix("s3://").partition("/")
+                info = self.store.get(bucket, key) if location.startswith("s3://") else None
+                if info is None:
+                    raise QueryError(
+                        "HIVE_FILE_NOT_FOUND", f"{location}, which {manifest.url} lists, does not exist"
+                    )
+                found.append(File(info.path, location, info.size))
+        return found
 
     def files(self, location: str) -> list[File]:
         """Data files below a location; those that Hive hides (names that begin with _ or .) left out."""
@@ -498,17 +549,19 @@ class Reader:
     ) -> list[str]:
         """https://docs.aws.amazon.com/athena/latest/ug/json-serde.html"""
         parameters = table.serde_parameters
-        keys: dict[str, str] = {}
-        for k, v in parameters.items():
-            if k.startswith("mapping."):
-                keys[k[len("mapping.") :].lower()] = v
         unknown = [k for k in parameters if k.lower() not in _KNOWN_JSON and not k.startswith("mapping.")]
         if unknown:
             raise not_supported(f"JSON SerDe property '{unknown[0]}'")
+        keys = formats.json_keys(parameters)
+        self.session.json_failure = (
+            "JsonParseException"
+            if table.serde == HIVE_JSON_SERDE
+            else "Row is not a valid JSON Object - JSONException"
+        )
         # Without any column the rows still have to be counted.
         columns = used or [(table.columns[0][0], ty.VARCHAR)]
         row = ty.row(*columns)
-        exact = parameters.get("case.insensitive", "").lower() == "false"
+        positions = {n: i for i, (n, _) in enumerate(table.columns)}
         options = "format='newline_delimited', records=true, auto_detect=false"
         if by_file:
             options += ", filename=true"
@@ -517,13 +570,18 @@ class Reader:
         for compression, group in _by_compression(files):
             spellings: dict[str, tuple[Spelling, list[File]]] = {}
             for f in group:
-                spelling = {} if exact else self._spelling(f, compression, row)
-                spellings.setdefault(repr(spelling), (spelling, []))[1].append(f)
+                renamed = isinstance(f, Renamed)
+                spelling = {} if renamed or keys.exact else self._spelling(f, compression, row)
+                spellings.setdefault(repr((renamed, spelling)), (spelling, []))[1].append(f)
             for spelling, same in spellings.values():
-                names = {n: keys.get(n) or spelling.get(n, (n, {}))[0] for n, _ in columns}
+                mapping = {} if isinstance(same[0], Renamed) else keys.mapping
+                names = {n: mapping.get(n) or spelling.get(n, (n, {}))[0] for n, _ in columns}
                 inner = {n: spelling.get(n, (n, {}))[1] for n, _ in columns}
                 read = ", ".join(f"{text(names[n])}: {text(_json_type(t, inner[n]))}" for n, t in columns)
-                items = [f"{_json_value(quote(names[n]), t, inner[n])} AS {quote(n)}" for n, t in columns]
+                items = [
+                    f"{_json_value(quote(names[n]), t, inner[n], positions[n])} AS {quote(n)}"
+                    for n, t in columns
+                ]
                 if by_file:
                     items.append("filename")
                 out.append(
@@ -531,32 +589,39 @@ class Reader:
                 )
         return out
 
-    def _in_lower_case(self, table: Table, f: File) -> File:
-        """A copy with the fields' names in lower case, of a file that spells one of them in several ways."""
-        try:
-            self._spelling(f, f.compression, ty.row(*table.columns))
-        except SeveralSpellingsError:
-            pass
-        else:
-            return f
-        path = self.scratch / f"lower-{uuid.uuid4().hex}"
-        row = ty.row(*table.columns)
-        compression = None if f.compression == "uncompressed" else f.compression
-        with (
-            io.TextIOWrapper(
-                pa.input_stream(f.path, compression=compression), "utf-8", newline="\n"
-            ) as source,
-            path.open("w", encoding="utf-8", newline="\n") as out,
-        ):
+    def _with_names(self, table: Table, f: File) -> File:
+        """A copy with the fields' names as keys, where DuckDB could not find them: of a file that spells one of them
+        in several ways, or if the SerDe properties say more than the keys of the table's columns."""
+        keys, row = formats.json_keys(table.serde_parameters), ty.row(*table.columns)
+        nested = keys.mapping.keys() - dict(table.columns).keys()
+        if not (keys.dots or nested or (keys.mapping and keys.exact)):
+            if keys.exact:
+                return f
+            try:
+                self._spelling(f, f.compression, row)
+            except SeveralSpellingsError:
+                pass
+            else:
+                return f
+
+        def lines(source: Iterable[str]) -> Iterator[str]:
             for line in source:
                 try:
-                    value = formats.in_lower_case(json.loads(line), row, f.url)
+                    value = keys.named(json.loads(line), row, f.url)
                 except ValueError:
                     # Whoever reads it will say what is wrong.
-                    out.write(line)
+                    yield line
                     continue
-                out.write(json.dumps(value, ensure_ascii=False) + "\n")
-        return Rewritten(str(path), f.url, f.size)
+                yield json.dumps(value, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+        with _open_text(f) as source:
+            return self._renamed(f, lines(source))
+
+    def _renamed(self, f: File, lines: Iterable[str]) -> Renamed:
+        path = self.scratch / f"named-{uuid.uuid4().hex}"
+        with path.open("w", encoding="utf-8", newline="\n") as out:
+            out.writelines(lines)
+        return Renamed(str(path), f.url, f.size)
 
     def _cleaned(self, f: File) -> File:
         """With ignore.malformed.json a malformed line is a row of NULLs. DuckDB's own ignore_errors may lose
@@ -569,7 +634,11 @@ class Reader:
             f"COPY (SELECT CASE WHEN json_valid(line) THEN line ELSE '{{}}' END FROM {lines}) "
             f"TO {text(str(path))} (FORMAT csv, HEADER false, QUOTE '', ESCAPE '', DELIMITER '\x01\x02\x03')"
         )
-        return Rewritten(str(path), f.url, f.size)
+        return (
+            type(f)(str(path), f.url, f.size)
+            if isinstance(f, Renamed)
+            else Rewritten(str(path), f.url, f.size)
+        )
 
     def _spelling(self, f: File, compression: str, row: Type) -> Spelling:
         """How a file spells the keys of the table's columns, where it does so otherwise than in lower case.
@@ -610,6 +679,7 @@ class Reader:
         """https://docs.aws.amazon.com/athena/latest/ug/csv-serde.html"""
         p = table.serde_parameters
         separator, quotation = p.get("separatorChar", ","), p.get("quoteChar", '"')
+        positions = {n: i for i, (n, _) in enumerate(table.columns)}
         out = []
         self.read(sum(f.size for f in files))
         for compression, group in _by_compression(files):
@@ -621,7 +691,8 @@ class Reader:
                     source = self._read_csv(
                         table, same, separator, quotation, mark or quotation, None, compression, by_file
                     )
-                items = [f"{_csv_value(quote(n), t)} AS {quote(n)}" for n, t in used] or ["1 AS one"]
+                items = [f"{_csv_value(quote(n), t, positions[n])} AS {quote(n)}" for n, t in used]
+                items = items or ["1 AS one"]
                 out.append(
                     f"(SELECT {', '.join([*items, *(['filename'] if by_file else [])])} FROM {source})"
                 )
@@ -632,11 +703,15 @@ class Reader:
         p = table.serde_parameters
         separator, quotation = p.get("separatorChar", ","), p.get("quoteChar", '"')
         escape = p.get("escapeChar", "\\")
-        if escape == quotation or not self._contains(f, f.compression, escape):
-            return replace(f, escape=quotation)
-        if not self._contains(f, f.compression, quotation * 2):
-            return replace(f, escape=escape)
-        return self._quoted(f, lambda line: [*formats.opencsv_fields(line, separator, quotation, escape)])
+        if not _has_blank_lines(f):
+            if escape == quotation or not self._contains(f, f.compression, escape):
+                return replace(f, escape=quotation)
+            if not self._contains(f, f.compression, quotation * 2):
+                return replace(f, escape=escape)
+        # OpenCSV finds no fields in an empty line, not even an empty one.
+        return self._quoted(
+            f, lambda line: [*formats.opencsv_fields(line, separator, quotation, escape)] if line else [None]
+        )
 
     def _unescaped(self, table: Table, f: File) -> File:
         """Delimited text whose fields hold escaped characters."""
@@ -646,7 +721,9 @@ class Reader:
             table.serde_parameters.get("escape.delim"),
         )
         if not escape or not self._contains(f, f.compression, escape):
-            return f
+            if not _has_blank_lines(f):
+                return f
+            return self._quoted(f, lambda line: [None if v == null else v for v in line.split(separator)])
         nested = [i for i, (_, t) in enumerate(table.columns) if t.args]
 
         def split(line: str) -> list[str | None]:
@@ -708,7 +785,7 @@ class Reader:
             ]
         return out
 
-    def _regex(
+    def _split(
         self, table: Table, used: list[tuple[str, Type]], files: list[File], by_file: bool
     ) -> list[str]:
         self.read(sum(f.size for f in files))
@@ -870,6 +947,7 @@ _UPPER_CASE_KEY = r'(?:[A-Z]|\\u00[45])[^"]*"\s*:'
 _BLOCK = 8 << 20
 # What was found, by body; bodies never change.
 _upper_case: dict[tuple[int, ...], bool] = {}
+_blank: dict[tuple[int, ...], bool] = {}
 _structures: dict[str, Any] = {}
 
 
@@ -896,6 +974,31 @@ def _blocks(path: str, compression: str) -> Iterator[bytes]:
             else:
                 rest += block
     yield rest
+
+
+def _open_bytes(f: File) -> Any:
+    """A file's content, decompressed."""
+    return pa.input_stream(f.path, compression=None if f.compression == "uncompressed" else f.compression)
+
+
+def _open_text(f: File) -> io.TextIOWrapper:
+    return io.TextIOWrapper(_open_bytes(f), "utf-8", newline="\n")
+
+
+def _has_blank_lines(f: File) -> bool:
+    """Whether a text has a line without a character, which DuckDB would leave out."""
+    body = _body(f.path)
+    if body not in _blank:
+        found, last = False, b"\n"
+        with _open_bytes(f) as stream:
+            while not found and (block := stream.read(_BLOCK)):
+                joined = last + block
+                found = b"\n\n" in joined or b"\n\r\n" in joined
+                last = joined[-2:]
+        if len(_blank) > 100_000:
+            _blank.clear()
+        _blank[body] = found
+    return _blank[body]
 
 
 def _mentions_upper_case_key(block: bytes) -> bool:
@@ -961,7 +1064,17 @@ def _long_decimal(t: Type) -> bool:
 DOUBLE_DIGITS = 15
 
 
-def _json_value(sql: str, t: Type, names: Spelling) -> str:
+def _unparsable(sql: str, duckdb: str, position: int | None) -> str:
+    """SQL that fails as Hive's readers do for a value that is none of the column's type."""
+    where = "" if position is None else f" for field {position}"
+    return raise_sql(
+        "HIVE_BAD_DATA",
+        f"'Error parsing field value ''' || {sql} || '''{where}: For input string: \"' || {sql} || '\"'",
+        duckdb,
+    )
+
+
+def _json_value(sql: str, t: Type, names: Spelling, position: int | None = None) -> str:
     if _long_decimal(t):
         value = f"({sql} ->> '$')"
         digits = f"length(ltrim(regexp_replace(split_part(lower({value}), 'e', 1), '[^0-9]', '', 'g'), '0'))"
@@ -972,17 +1085,10 @@ def _json_value(sql: str, t: Type, names: Spelling) -> str:
             duckdb_type(t),
         )
         d = duckdb_type(t)
-        bad = raise_sql(
-            "HIVE_BAD_DATA", f"'Error parsing field value: For input string: \"' || {value} || '\"'", d
-        )
+        bad = _unparsable(value, d, position)
         return f"CASE WHEN {value} IS NULL THEN NULL WHEN TRY_CAST({value} AS {d}) IS NULL THEN {bad} WHEN {exact} THEN CAST({value} AS {d}) ELSE {lost} END"
     if t.base in ty.INTEGERS:
-        bad = raise_sql(
-            "HIVE_BAD_DATA",
-            f"'Error parsing field value: For input string: \"' || {sql} || '\"'",
-            duckdb_type(t),
-        )
-        return whole_number(sql, duckdb_type(t), bad)
+        return whole_number(sql, duckdb_type(t), _unparsable(sql, duckdb_type(t), position))
     if t.base == "varbinary":
         return f"from_base64({sql})"
     if t.base == "varchar" and t.p is not None:
@@ -1005,7 +1111,7 @@ def _json_value(sql: str, t: Type, names: Spelling) -> str:
     return sql
 
 
-def _csv_value(sql: str, t: Type) -> str:
+def _csv_value(sql: str, t: Type, position: int) -> str:
     if t.base in ("varchar", "char"):
         # The SerDe reads line by line: https://docs.aws.amazon.com/athena/latest/ug/csv-serde.html
         bad = raise_text(
@@ -1015,11 +1121,7 @@ def _csv_value(sql: str, t: Type) -> str:
         )
         return f"CASE WHEN contains({sql}, chr(10)) THEN {bad} ELSE {sql} END"
     d = duckdb_type(t)
-    bad = raise_sql(
-        "HIVE_BAD_DATA",
-        f"'Error parsing field value ''' || {sql} || ''' for field: For input string: \"' || {sql} || '\"'",
-        d,
-    )
+    bad = _unparsable(sql, d, position)
     if t.base in ty.INTEGERS:
         return whole_number(sql, d, bad)
     if t.base in ("double", "real", "decimal"):

@@ -8,18 +8,18 @@ import re
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from local_aws.athena.errors import QueryError
+from local_aws.athena.errors import QueryError, not_supported
 from local_aws.athena.types import Type, parse_hive_type
 
 CATALOG = "awsdatacatalog"
 # https://docs.aws.amazon.com/athena/latest/ug/tables-databases-columns-names.html
 DEFAULT_LOCATION_PREFIX = "hdfs://"
 
-JSON_SERDES = (
-    "org.openx.data.jsonserde.JsonSerDe",
-    "org.apache.hive.hcatalog.data.JsonSerDe",
-    "com.amazon.ionhiveserde.IonHiveSerDe",
-)
+HIVE_JSON_SERDE = "org.apache.hive.hcatalog.data.JsonSerDe"
+CLOUDTRAIL_SERDE = "com.amazon.emr.hive.serde.CloudTrailSerde"
+JSON_SERDES = ("org.openx.data.jsonserde.JsonSerDe", HIVE_JSON_SERDE, CLOUDTRAIL_SERDE)
+GROK_SERDE = "com.amazonaws.glue.serde.GrokSerDe"
+ION_SERDE = "com.amazon.ionhiveserde.IonHiveSerDe"
 CSV_SERDE = "org.apache.hadoop.hive.serde2.OpenCSVSerde"
 LAZY_SERDE = "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe"
 PARQUET_SERDE = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
@@ -37,13 +37,29 @@ ORC_INPUT = "org.apache.hadoop.hive.ql.io.orc.OrcInputFormat"
 ORC_OUTPUT = "org.apache.hadoop.hive.ql.io.orc.OrcOutputFormat"
 AVRO_INPUT = "org.apache.hadoop.hive.ql.io.avro.AvroContainerInputFormat"
 AVRO_OUTPUT = "org.apache.hadoop.hive.ql.io.avro.AvroContainerOutputFormat"
+ION_INPUT = "com.amazon.ionhiveserde.formats.IonInputFormat"
+ION_OUTPUT = "com.amazon.ionhiveserde.formats.IonOutputFormat"
+CLOUDTRAIL_INPUT = "com.amazon.emr.cloudtrail.CloudTrailInputFormat"
+SYMLINK_INPUT = "org.apache.hadoop.hive.ql.io.SymlinkTextInputFormat"
+INPUT_FORMATS = {
+    TEXT_INPUT, PARQUET_INPUT, ORC_INPUT, AVRO_INPUT, ION_INPUT, CLOUDTRAIL_INPUT, SYMLINK_INPUT,
+}  # fmt: skip
+# Athena reads them, local_aws does not.
+UNSUPPORTED_INPUT_FORMATS = {
+    "org.apache.hudi.hadoop.HoodieParquetInputFormat": "Hudi tables",
+    "org.apache.hudi.hadoop.realtime.HoodieParquetRealtimeInputFormat": "Hudi tables",
+    "com.hadoop.mapred.DeprecatedLzoTextInputFormat": "LZO compression",
+    "org.apache.hadoop.mapred.SequenceFileInputFormat": "SequenceFiles",
+    "org.apache.hadoop.hive.ql.io.RCFileInputFormat": "RCFiles",
+}
 # STORED AS and CTAS' format: SerDe, input format, output format.
 STORAGE_FORMATS = {
     "PARQUET": (PARQUET_SERDE, PARQUET_INPUT, PARQUET_OUTPUT),
     "ORC": (ORC_SERDE, ORC_INPUT, ORC_OUTPUT),
     "AVRO": (AVRO_SERDE, AVRO_INPUT, AVRO_OUTPUT),
     "TEXTFILE": (LAZY_SERDE, TEXT_INPUT, TEXT_OUTPUT),
-    "JSON": (JSON_SERDES[1], TEXT_INPUT, TEXT_OUTPUT),
+    "JSON": (HIVE_JSON_SERDE, TEXT_INPUT, TEXT_OUTPUT),
+    "ION": (ION_SERDE, ION_INPUT, ION_OUTPUT),
 }
 
 
@@ -113,11 +129,15 @@ class Table:
 
     @property
     def format(self) -> str:
-        """parquet, orc, avro, json, csv, text, regex or iceberg; the SerDe's name if it is another."""
+        """parquet, orc, avro, ion, json, csv, text, regex, grok or iceberg; the SerDe's name if it is another."""
         if self.parameters.get("table_type", "").upper() == "ICEBERG":
             return "iceberg"
-        if self.serde in JSON_SERDES[:2]:
+        if self.serde in JSON_SERDES:
             return "json"
+        if self.serde == GROK_SERDE:
+            return "grok"
+        if self.serde == ION_SERDE:
+            return "ion"
         if self.serde == CSV_SERDE:
             return "csv"
         if self.serde == PARQUET_SERDE or "parquet" in (self.storage.get("InputFormat") or "").lower():
@@ -131,6 +151,20 @@ class Table:
         if self.serde in (LAZY_SERDE, ""):
             return "text"
         return self.serde
+
+    @property
+    def input_format(self) -> str:
+        return self.storage.get("InputFormat") or ""
+
+    def require_known_input_format(self) -> None:
+        """Raises for files that need an input format which Athena or local_aws does not have."""
+        name = self.input_format
+        if name in UNSUPPORTED_INPUT_FORMATS:
+            raise not_supported(
+                f"Reading {UNSUPPORTED_INPUT_FORMATS[name]} ('{self.database}.{self.name}', {name})"
+            )
+        if name and name not in INPUT_FORMATS:
+            raise QueryError("HIVE_UNSUPPORTED_FORMAT", f"Unable to create input format {name}")
 
 
 @dataclass

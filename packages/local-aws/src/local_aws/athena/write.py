@@ -16,6 +16,7 @@ from urllib.parse import unquote
 
 from local_aws.athena import formats
 from local_aws.athena import types as ty
+from local_aws.athena.buckets import bucket_number
 from local_aws.athena.ddl import escape_path
 from local_aws.athena.engine import Session
 from local_aws.athena.errors import Cancelled, QueryError, not_supported
@@ -147,7 +148,7 @@ def parse_options(sql: str, ts: list[tuple[str, str, int, int]], i: int) -> tupl
 
 @dataclass
 class Target:
-    """How to write: format PARQUET, ORC, AVRO, JSON or TEXTFILE, its compression, and the folders.
+    """How to write: format PARQUET, ORC, AVRO, JSON, TEXTFILE or ION, its compression, and the folders.
 
     bucketed_by, bucket_count: a file for each bucket of Hive's. delimiters, null, escape: of TEXTFILE (see
     scan.delimiters). csv: separator, quote and escape of an OpenCSVSerde table. place: where a partition's
@@ -165,6 +166,7 @@ class Target:
     null: str = "\\N"
     escape: str = ""
     csv: dict[str, str] | None = None
+    ion_encoding: str = "BINARY"
     place: Callable[[tuple[str | None, ...]], str] | None = None
 
 
@@ -197,10 +199,12 @@ _CODECS = {
     "AVRO": ("DEFLATE", formats.AVRO_CODECS),
     "JSON": ("GZIP", _TEXT_CODECS),
     "TEXTFILE": ("GZIP", _TEXT_CODECS),
+    "ION": ("GZIP", _TEXT_CODECS),
 }
 _EXTENSIONS = {codec: ending for ending, codec in reversed(formats.EXTENSIONS.items())}
-# Formats that hold columns: written as Parquet first.
-_COLUMNAR = ("PARQUET", "ORC", "AVRO")
+# Formats that compress within their files, and those that are written as Parquet first.
+_SELF_COMPRESSED = ("PARQUET", "ORC", "AVRO")
+_VIA_PARQUET = (*_SELF_COMPRESSED, "ION")
 
 
 def unload_target(u: Unload) -> Target:
@@ -223,7 +227,7 @@ def unload_target(u: Unload) -> Target:
             "INVALID_UNLOAD_PROPERTY",
             "Unload format 'CSV' is not one of ORC, PARQUET, AVRO, JSON, TEXTFILE; use TEXTFILE with field_delimiter = ','",
         )
-    if kind not in _CODECS:
+    if kind not in _CODECS or kind == "ION":
         raise QueryError(
             "INVALID_UNLOAD_PROPERTY",
             f"Unload format '{kind}' is not one of ORC, PARQUET, AVRO, JSON, TEXTFILE",
@@ -256,8 +260,6 @@ def compression_of(kind: str, given: Any) -> str:
     """The codec of the name given, or the format's default."""
     default, codecs = _CODECS[kind]
     name = str(given or default).upper()
-    if kind == "AVRO" and name in ("SNAPPY", "ZSTD"):
-        raise not_supported(f"Compression '{name}' of AVRO")
     if name not in codecs:
         raise QueryError(
             "INVALID_UNLOAD_PROPERTY",
@@ -329,7 +331,15 @@ class Writer:
             rows = self._copy(sql, columns, target, folder, ordered)
             if target.format in ("ORC", "AVRO"):
                 self._convert(folder, [c for c in columns if c[0] not in keys], target)
-            elif target.format != "PARQUET" and _packed_here(target):
+            elif target.format == "ION":
+                self._convert(folder, [c for c in columns if c[0] not in keys], target)
+                if target.compression != "uncompressed":
+                    # In one piece: Ion has no lines.
+                    self._compress(folder, target.compression, ordered=True)
+            elif target.format == "PARQUET":
+                for f in [p for p in folder.rglob("*") if p.is_file()]:
+                    formats.as_athena_writes(f, target.compression, target.level)
+            elif _packed_here(target):
                 self._compress(folder, target.compression, ordered)
             return self._publish(
                 folder,
@@ -361,7 +371,7 @@ class Writer:
         if target.bucketed_by:
             types = {n: (f'q."c{i}"', t) for i, (n, t) in enumerate(columns)}
             items.append(
-                f'{_bucket([types[n] for n in target.bucketed_by], target.bucket_count)} AS "{BUCKET}"'
+                f'{bucket_number([types[n] for n in target.bucketed_by], target.bucket_count)} AS "{BUCKET}"'
             )
             folders.append(BUCKET)
         options = []
@@ -369,7 +379,7 @@ class Writer:
         if target.format == "PARQUET":
             level = f", COMPRESSION_LEVEL {target.level}" if target.level is not None else ""
             options.append(f"FORMAT parquet, COMPRESSION {target.compression}{level}")
-        elif target.format in _COLUMNAR:
+        elif target.format in _VIA_PARQUET:
             options.append("FORMAT parquet, COMPRESSION uncompressed")
         elif target.format == "JSON":
             options.append(
@@ -389,7 +399,7 @@ class Writer:
             names = ", ".join(quote(k) for k in folders)
             options.append(f"PARTITION_BY ({names}), FILENAME_PATTERN '{{uuid}}'")
             path = folder
-        elif not ordered and target.format not in _COLUMNAR and target.compression != "uncompressed":
+        elif not ordered and target.format not in _VIA_PARQUET and target.compression != "uncompressed":
             # Compression is what takes the time, so there should be a file for each processor.
             options.append("PER_THREAD_OUTPUT true, FILENAME_PATTERN '{uuid}'")
             path = folder / "parts"
@@ -398,11 +408,15 @@ class Writer:
         return int(self.session.rows(f"COPY {source} TO {text(str(path))} ({', '.join(options)})")[0][0])
 
     def _convert(self, folder: Path, columns: list[tuple[str, Type]], target: Target) -> None:
-        """Makes ORC or Avro of the Parquet files, in their place."""
+        """Makes ORC, Avro or Ion of the Parquet files, in their place."""
         for f in [p for p in folder.rglob("*") if p.is_file()]:
             made = f.with_name(f"{f.name}-converted")
             if target.format == "ORC":
                 formats.parquet_to_orc(f, made, target.compression)
+            elif target.format == "ION":
+                from local_aws.athena.ion import parquet_to_ion
+
+                parquet_to_ion(f, made, columns, target.ion_encoding == "BINARY")
             else:
                 formats.parquet_to_avro(f, made, columns, target.compression)
             f.unlink()
@@ -436,7 +450,7 @@ class Writer:
             f.unlink()
 
     def _publish(self, folder: Path, target: Target, rows: int, *, in_lower_case: bool) -> Written:
-        extension = _EXTENSIONS.get(target.compression, "") if target.format not in _COLUMNAR else ""
+        extension = "" if target.format in _SELF_COMPRESSED else _EXTENSIONS.get(target.compression, "")
         found = sorted(p for p in folder.rglob("*") if p.is_file())
         partitions: dict[tuple[str | None, ...], str] = {}
         if not rows:
@@ -500,27 +514,7 @@ def hive_folders(target: Target) -> Callable[[tuple[str | None, ...]], str]:
 
 def _packed_here(target: Target) -> bool:
     """Whether the text is compressed afterwards (see Writer._compress), and not by DuckDB."""
-    return target.format not in _COLUMNAR and target.compression not in ("uncompressed", "zstd")
-
-
-def _bucket(columns: list[tuple[str, Type]], count: int) -> str:
-    """The number of a row's bucket: Hive's first bucketing function, as Trino's HiveBucketingV1 has it."""
-    h = "0"
-    for sql, t in columns:
-        if t.base in ("tinyint", "smallint", "integer"):
-            one = f"CAST({sql} AS BIGINT)"
-        elif t.base == "bigint":
-            one = f"xor({sql} & 4294967295, ({sql} >> 32) & 4294967295)"
-        elif t.base == "date":
-            one = f"CAST({sql} - DATE '1970-01-01' AS BIGINT)"
-        elif t.base == "boolean":
-            one = f"CAST({sql} AS BIGINT)"
-        elif t.base in ("varchar", "char"):
-            one = f"hive_bytes_hash(hex(encode({sql})))"
-        else:
-            raise not_supported(f"bucketed_by a column of type {t}")
-        h = f"((({h}) * 31 + coalesce({one}, 0)) & 4294967295)"
-    return f"(({h}) & 2147483647) % {count}"
+    return target.format not in _VIA_PARQUET and target.compression not in ("uncompressed", "zstd")
 
 
 # Bytes of text in one gzipped file, about.
@@ -553,7 +547,7 @@ def missing_bucket(bucket: str) -> QueryError:
 
 
 def _stored(sql: str, t: Type, target: Target) -> str:
-    if target.format in _COLUMNAR:
+    if target.format in _VIA_PARQUET:
         _writable(t)
         return _parquet(sql, t)
     if target.format == "JSON":

@@ -1,0 +1,32 @@
+-- One row a run that processed uploads. Seconds of a step, or a query's cost: CROSS JOIN UNNEST(steps), UNNEST(queries).
+CREATE OR REPLACE VIEW run_reports AS
+SELECT
+    pipeline,
+    environment,
+    run_id,
+    run,
+    outcome,
+    CAST(from_iso8601_timestamp(started_at) AS timestamp) AS started_at,
+    CAST(from_iso8601_timestamp(finished_at) AS timestamp) AS finished_at,
+    CAST(as_of AS date) AS as_of,
+    expiry_window,
+    files.claimed AS files_claimed,
+    files.loaded AS files_loaded,
+    files.set_aside AS files_set_aside,
+    files.left_for_next_run AS files_left_for_next_run,
+    files.bytes_read AS bytes_read,
+    lines.read AS lines_read,
+    lines.accepted AS lines_accepted,
+    lines.superseded AS lines_superseded,
+    lines.rejected AS lines_rejected,
+    lines.rejected_by_reason AS rejected_by_reason,
+    set_aside,
+    withdrawn,
+    snapshots,
+    queries,
+    bytes_scanned,
+    steps,
+    versions.medlaunch AS medlaunch_version,
+    versions.airflow AS airflow_version,
+    versions.python AS python_version
+FROM run_report_documents

@@ -1,0 +1,91 @@
+"""What the permissions of several DAGs have in common."""
+
+from __future__ import annotations
+
+from medlaunch import lake
+from medlaunch.permissions import Statement
+
+#: The tables that facility_accreditation publishes.
+TABLES = (
+    "facility_metrics",
+    "facility_rejects",
+    "accredited_facilities_by_state",
+    "expiring_accreditations",
+    "expiring_facilities",
+)
+#: The files of its results.
+RESULTS = tuple(
+    f"{{bucket}}/{lake.PROD}/{name}/*"
+    for name in (*TABLES, "accredited_facilities_by_state_csv", "expiring_soon")
+)
+
+
+def below(prefix: str) -> str:
+    """All objects below a prefix of the lake."""
+    return f"{{bucket}}/{prefix}*"
+
+
+def catalog(*tables: str) -> tuple[str, ...]:
+    """Tables and their ancestors, for each of which Glue wants the permission."""
+    return ("{catalog}", "{database}", *(f"{{tables}}{one}" for one in tables))
+
+
+def list_lake(*steps: str) -> Statement:
+    return Statement(
+        sid="ListLake",
+        actions=("s3:ListBucket",),
+        resources=("{bucket}",),
+        steps=steps,
+        why="Finding uploads and a run's own files. Without a condition on the prefix: with one, S3 answers 403 "
+        "instead of 404 for a manifest that does not exist yet.",
+    )
+
+
+def write_reports(dag_id: str) -> Statement:
+    return Statement(
+        sid="WriteReports",
+        actions=("s3:PutObject",),
+        resources=(below(f"{lake.REPORTS}/{dag_id}/"),),
+        steps=("write_report",),
+        why="The account of the run.",
+    )
+
+
+def publish_alerts() -> Statement:
+    return Statement(
+        sid="PublishAlerts",
+        actions=("sns:Publish",),
+        resources=("{alerts_topic}",),
+        steps=("alert", "dag processor: callback of a failed run"),
+        why="One alert a failed run.",
+    )
+
+
+def use_key(
+    name: str, service: str, actions: tuple[str, ...], why: str, *steps: str, only_with: tuple[str, ...] = ()
+) -> Statement:
+    """Using the lake's key, and only through a service of AWS."""
+    return Statement(
+        sid=f"UseKeyFor{name}",
+        actions=actions,
+        resources=("{key}",),
+        steps=steps,
+        why=f"{why} Through {service.upper() if len(service) == 3 else service.capitalize()} only.",
+        condition={"StringEquals": {"kms:ViaService": (f"{service}.{{region}}.amazonaws.com",)}},
+        only_with=only_with,
+    )
+
+
+def use_key_for_objects(*steps: str) -> Statement:
+    why = "All objects of the lake are encrypted with its key."
+    return use_key("Objects", "s3", ("kms:Decrypt", "kms:GenerateDataKey"), why, *steps)
+
+
+def use_key_for_catalog(*steps: str) -> Statement:
+    actions = ("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey")
+    return use_key("Catalog", "glue", actions, "The Glue catalog is encrypted with it.", *steps)
+
+
+def use_key_for_alerts() -> Statement:
+    actions = ("kms:Decrypt", "kms:GenerateDataKey")
+    return use_key("Alerts", "sns", actions, "The alerts topic is encrypted with it.", "alert")
