@@ -249,7 +249,7 @@ def decode_only(path: str) -> Any:
 
 def from_s3(url: str, key: str) -> Any:
     """The task: a stream from S3, canonical lines as a stream to S3."""
-    from medlaunch.objects import CLIENT_CONFIG, ObjectWriter, open_object
+    from medlaunch.aws.objects import CLIENT_CONFIG, ObjectWriter, open_object
 
     client = boto3.client("s3", endpoint_url=url, config=CLIENT_CONFIG)
     with (
@@ -262,7 +262,7 @@ def from_s3(url: str, key: str) -> Any:
 
 def read_s3(url: str, key: str) -> Any:
     """The limit of that: the same stream, read and forgotten."""
-    from medlaunch.objects import CLIENT_CONFIG, open_object
+    from medlaunch.aws.objects import CLIENT_CONFIG, open_object
 
     client = boto3.client("s3", endpoint_url=url, config=CLIENT_CONFIG)
     size = 0

@@ -29,15 +29,17 @@ import duckdb
 import local_aws
 from benchmarks.harness import AS_OF, FACILITY_SNAPSHOT, ROOT, OneSlice, environment, facilities_file
 from benchmarks.lake import BUCKET, Lake, timed
-from medlaunch import lake, sql
+from medlaunch import lake
 from medlaunch.accreditation.bronze import load
-from medlaunch.exports import states
+from medlaunch.athena import statements
+from medlaunch.pipelines.facility_accreditation_tasks import states
 
 RECORDS = 1_000_000
 ROUNDS = 5
 STARTS = 5
 QUERIES = 200
 DAG, DATABASE = "facility_accreditation", "medlaunch"
+WINDOW_END = "2027-05-20"
 UPLOAD = "0123456789abcdef01234567"
 SNAPSHOT = date.fromisoformat(FACILITY_SNAPSHOT)
 
@@ -70,7 +72,7 @@ class Statement:
 
 STATEMENTS = [
     Statement(
-        "extract_facilities",
+        "extract/facilities",
         "facilities",
         f"""COPY (
             SELECT facility_id, facility_name, employee_count, location, services, labs, accreditations,
@@ -81,7 +83,7 @@ STATEMENTS = [
         ) TO $out (FORMAT json, COMPRESSION gzip)""",
     ),
     Statement(
-        "extract_rejects",
+        "extract/facility_rejects",
         "facility_rejects",
         f"""COPY (
             SELECT facility_id, facility_name, location.state, reject_reason, reject_reasons, source_key, line_number,
@@ -90,7 +92,7 @@ STATEMENTS = [
         ) TO $out {_PARQUET}""",
     ),
     Statement(
-        "extract_metrics",
+        "extract/facility_metrics",
         "facility_metrics",
         f"""COPY (
             SELECT facility_id, facility_name, employee_count, number_of_offered_services,
@@ -101,7 +103,7 @@ STATEMENTS = [
         "facilities",
     ),
     Statement(
-        "count_by_state",
+        "extract/accredited_facilities_by_state",
         "accredited_facilities_by_state",
         f"""COPY (
             SELECT state_code, state_name,
@@ -114,18 +116,33 @@ STATEMENTS = [
         "facilities",
     ),
     Statement(
-        "count_lines",
+        "extract/expiring_accreditations",
+        "expiring_accreditations",
+        f"""COPY (
+            SELECT facility_id, facility_name, location.address, location.city, location.state, location.zip,
+                employee_count, a.accreditation_body, a.accreditation_id, CAST(a.valid_until AS DATE) AS valid_until,
+                date_diff('day', DATE '{AS_OF}', CAST(a.valid_until AS DATE)), DATE '{AS_OF}', {_SNAPSHOT}
+            FROM (SELECT *, unnest(accreditations) AS a {_FROM})
+            WHERE CAST(a.valid_until AS DATE) BETWEEN DATE '{AS_OF}' AND DATE '{WINDOW_END}'
+        ) TO $out {_PARQUET}""",  # noqa: S608 - our own constants
+        "facilities",
+    ),
+    Statement(
+        "check/count_lines",
         None,
         f"""SELECT upload_id, coalesce(reject_reason, 'valid'), count(*)
             {_FROM} JOIN {_UPLOADS} USING (upload_id) GROUP BY ALL
             UNION ALL SELECT upload_id, 'accepted', count(*) {_FROM.replace("$files", "$facilities")} GROUP BY ALL""",
     ),
     Statement(
-        "count_results",
+        "check/count_results",
         None,
         """SELECT count(*), count(DISTINCT facility_id) FROM read_parquet($facility_metrics)
             UNION ALL SELECT count(*), count(DISTINCT facility_id) FROM read_parquet($facility_rejects)
-            UNION ALL SELECT count(*), sum(facilities) FROM read_parquet($accredited_facilities_by_state)""",
+            UNION ALL SELECT count(*), sum(facilities) FROM read_parquet($accredited_facilities_by_state)
+            UNION ALL SELECT count(*), count(DISTINCT facility_id) FROM read_parquet($expiring_accreditations)
+            UNION ALL SELECT count(DISTINCT facility_id), count(DISTINCT facility_id)
+            FROM read_parquet($expiring_accreditations)""",
     ),
 ]
 
@@ -138,8 +155,8 @@ class _Lake(Lake):
         return [[one.get("VarCharValue") for one in row["Data"]] for row in rows[1:]]
 
     def render(self, name: str, **values: Any) -> str:
-        common = {"s3": partial(lake.s3_uri, BUCKET), "database": sql.Identifier(DATABASE)}
-        return sql.render(name, common | values)
+        common = {"s3": partial(lake.s3_uri, BUCKET), "database": statements.Identifier(DATABASE)}
+        return statements.render(name, common | values)
 
 
 def _bronze(folder: Path) -> Path:
@@ -178,18 +195,18 @@ def accreditation() -> list[dict[str, Any]]:
     cpu: dict[str, list[tuple[float, float]]] = {}
     with tempfile.TemporaryDirectory() as temporary, local_aws.serve() as server:
         folder, there = Path(temporary), _Lake(server.url, DATABASE)
-        there.run(there.render(f"{DAG}/database.sql"))
-        for name in sql.statements(f"{DAG}/tables"):
+        there.run(there.render("common/database/database.sql"))
+        for name in [*statements.statements("common/tables"), *statements.statements(f"{DAG}/tables")]:
             there.run(there.render(name))
         bronze = _bronze(folder)
         uploads = folder / "uploads.jsonl"
         uploads.write_text(
-            json.dumps({"snapshot_date": FACILITY_SNAPSHOT, "upload_id": UPLOAD, "upload_order": 1}) + "\n"
+            json.dumps({"slice": FACILITY_SNAPSHOT, "upload_id": UPLOAD, "upload_order": 1}) + "\n"
         )
         for number in range(ROUNDS + 1):
             run = f"bench__{number}"
             # Anew, as each run reads what was loaded for it: nothing is known of these bytes.
-            key = f"{lake.bronze_prefix('facilities', SNAPSHOT)}bench.jsonl"
+            key = lake.bronze_key("facilities", "snapshot_date", FACILITY_SNAPSHOT, "bench", 0)
             there.s3.upload_file(str(bronze), BUCKET, key)
             staging = lake.staging_prefix(DAG, run)
             there.s3.upload_file(str(uploads), BUCKET, f"{staging}uploads/uploads.jsonl")
@@ -197,8 +214,9 @@ def accreditation() -> list[dict[str, Any]]:
             for one in STATEMENTS:
                 values: dict[str, Any] = {
                     "run": run,
-                    "snapshots": [FACILITY_SNAPSHOT],
+                    "slices": [FACILITY_SNAPSHOT],
                     "as_of": AS_OF,
+                    "window_end": WINDOW_END,
                     "states": states(),
                 }
                 if one.writes:
@@ -211,15 +229,15 @@ def accreditation() -> list[dict[str, Any]]:
                 alone = Template(one.alone).substitute(
                     files,
                     files=files[one.reads],
-                    states=sql.literal(states()),
-                    out=sql.literal(str(out)),
+                    states=statements.literal(states()),
+                    out=statements.literal(str(out)),
                 )
                 theirs = timed(lambda alone=alone: duckdb.execute(alone).fetchall())  # type: ignore[misc]
                 _check(one, there, ours[2], theirs[2], out, files)
                 if number:
                     clock.setdefault(one.name, []).append((theirs[0], ours[0]))
                     cpu.setdefault(one.name, []).append((theirs[1], ours[1]))
-            for path in [*files["facilities"], *files["facility_metrics"]]:
+            for path in [one for name in ("facilities", "facility_metrics") for one in files[name]]:
                 Path(path).unlink()
     rows = []
     for name, pairs in cpu.items():

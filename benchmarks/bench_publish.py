@@ -15,7 +15,7 @@ from typing import Any
 
 import boto3
 
-from medlaunch.objects import CLIENT_CONFIG, Copy, copy_object, copy_objects
+from medlaunch.aws.objects import CLIENT_CONFIG, Copy, copy_object, copy_objects
 
 REPLY_SECONDS = 0.030
 OBJECTS = 1000

@@ -382,7 +382,7 @@ class LakeStack(Stack):
             ),
             max_session_duration=Duration.hours(12),
         )
-        place = permissions.Place(
+        place = permissions.EnvironmentArns(
             region=Aws.REGION,
             bucket=self.bucket.bucket_arn,
             catalog=self._glue_arn("catalog"),
@@ -393,7 +393,7 @@ class LakeStack(Stack):
             ),
             alerts_topic=self.alerts.topic_arn,
             success_topic=self.notifications.topic_arn,
-            uploads_queue=self.queue.queue_arn,
+            uploads_queues=self.queue.queue_arn,
             key=self.key.key_arn,
         )
         for dag_id in permissions.dag_ids():

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from medlaunch.lake import ATHENA_RESULTS, LANDING
-from medlaunch.objects import error_code
+from medlaunch.aws.objects import error_code
+from medlaunch.lake import ATHENA_RESULTS, landing_prefix
+from medlaunch.pipelines import PIPELINES
 from medlaunch.settings import Settings
 
 ALERTS_QUEUE = "medlaunch-alerts"
@@ -21,7 +22,7 @@ def create(client: Callable[[str], Any], config: Settings) -> None:
 
     Args:
         client: makes a boto3 client of a service of the account.
-        config: names of the things; an uploads queue is made, and told of uploads, if one is named.
+        config: names of the things; queues of uploads are made, and receive their events, if a URL is set.
     """
     s3 = client("s3")
     try:
@@ -43,8 +44,13 @@ def create(client: Callable[[str], Any], config: Settings) -> None:
     _topic(client("sns"), client("sqs"), config.alerts_topic_arn, ALERTS_QUEUE)
     if config.success_topic_arn:
         _topic(client("sns"), client("sqs"), config.success_topic_arn, SUCCESSES_QUEUE)
-    if config.uploads_queue_url:
-        _notify_of_uploads(s3, client("sqs"), config.bucket, config.uploads_queue_url.rsplit("/", 1)[1])
+    queues = {
+        pipeline.dag_id: url
+        for pipeline in PIPELINES.values()
+        if (url := config.uploads_queue(pipeline.dag_id)) is not None
+    }
+    if queues:
+        _notify_of_uploads(s3, client("sqs"), config.bucket, queues)
     _workgroup(client("athena"), config)
 
 
@@ -56,21 +62,26 @@ def _topic(sns: Any, sqs: Any, arn: str, queue_name: str) -> None:
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue)
 
 
-def _notify_of_uploads(s3: Any, sqs: Any, bucket: str, name: str) -> None:
-    """A queue that receives a message for each object that is put into landing."""
-    queue = _queue(sqs, name, sender="s3.amazonaws.com", source=f"arn:aws:s3:::{bucket}")
-    s3.put_bucket_notification_configuration(
-        Bucket=bucket,
-        NotificationConfiguration={
-            "QueueConfigurations": [
+def _notify_of_uploads(s3: Any, sqs: Any, bucket: str, queues: Mapping[str, str]) -> None:
+    """A queue per pipeline, that receives a message for each object that is put into one of its landing prefixes.
+
+    ``queues``: URLs by the id of the pipeline's DAG.
+    """
+    notifications = []
+    for dag_id, url in queues.items():
+        queue = _queue(sqs, url.rsplit("/", 1)[1], sender="s3.amazonaws.com", source=f"arn:aws:s3:::{bucket}")
+        for dataset in PIPELINES[dag_id].datasets:
+            rule = {"Name": "prefix", "Value": landing_prefix(dataset.name)}
+            notifications.append(
                 {
-                    "Id": "uploads",
+                    "Id": f"{dag_id}-{dataset.name.replace('/', '-')}",
                     "QueueArn": queue,
                     "Events": ["s3:ObjectCreated:*"],
-                    "Filter": {"Key": {"FilterRules": [{"Name": "prefix", "Value": f"{LANDING}/"}]}},
+                    "Filter": {"Key": {"FilterRules": [rule]}},
                 }
-            ]
-        },
+            )
+    s3.put_bucket_notification_configuration(
+        Bucket=bucket, NotificationConfiguration={"QueueConfigurations": notifications}
     )
 
 

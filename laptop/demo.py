@@ -18,14 +18,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from laptop import airflow_stack, aws, lifecycle, processes, report, uploads
+from laptop import airflow_stack, aws, facility_accreditation, lifecycle, processes, report, uploads
 from laptop.mirror import mirror
 from laptop.stack import ROOT, Stack
 from medlaunch.lake import PROD, QUARANTINE, REPORTS, report_key, run_key
+from medlaunch.pipelines import FACILITY_ACCREDITATION
 from sample_data import facilities
 
-DAG_ID = "facility_accreditation"
-DATASET = "facilities"
+PIPELINE = FACILITY_ACCREDITATION
+DAG_ID, DATASET = PIPELINE.dag_id, PIPELINE.datasets[0]
 SAMPLE_RECORDS = 3_000
 BUILD = ROOT / "build"
 
@@ -62,11 +63,11 @@ def run(
         shutil.rmtree(work, ignore_errors=True)
         closing.callback(shutil.rmtree, work, ignore_errors=True)
         stack = _private_stack(work)
-        with log.open("wb") as chatter:
+        with log.open("wb") as airflow_log:
             _say(console, "Starting local AWS and loading Airflow")
-            closing.enter_context(_child(_aws_command(stack), stack, chatter))
+            closing.enter_context(_child(_aws_command(stack), stack, airflow_log))
             airflow_stack.prepare(stack)
-            dag = closing.enter_context(_DagRun(stack, chatter, log))
+            dag = closing.enter_context(_DagRun(stack, airflow_log, log))
             folder = own_uploads or _sample(console, work / "uploads")
             processes.wait_until(lambda: aws.answers(stack), "local AWS", seconds=_START_SECONDS)
             aws.bootstrap(stack)
@@ -110,7 +111,7 @@ def _private_stack(work: Path) -> Stack:
             "MEDLAUNCH_ATHENA_POLL_SECONDS": "0.05",
             "MEDLAUNCH_RETRY_DELAY_SECONDS": "1",
             "MEDLAUNCH_ENVIRONMENT": "demo",
-            # dag.test() has no triggerer's patience: the files are there before the sensor looks.
+            # dag.test() ignores deferral timeouts: the files are there before the sensor looks.
             "MEDLAUNCH_SENSOR_POKE_SECONDS": "1",
         },
     )
@@ -134,7 +135,7 @@ def _alone(build: Path) -> Iterator[None]:
 
 @contextmanager
 def _child(
-    command: list[str], stack: Stack, chatter: IO[bytes], **options: Any
+    command: list[str], stack: Stack, airflow_log: IO[bytes], **options: Any
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A process that ends with this block, and with this process however that one ends."""
     child = subprocess.Popen(  # noqa: S603  # our own commands
@@ -142,7 +143,7 @@ def _child(
         env=stack.environment(),
         cwd=ROOT,
         stdin=subprocess.PIPE,
-        stdout=chatter,
+        stdout=airflow_log,
         stderr=subprocess.STDOUT,
         start_new_session=True,  # Ctrl-C is ours to handle
         **options,
@@ -161,13 +162,15 @@ def _child(
 class _DagRun:
     """The process that runs the DAG; it loads Airflow while everything else is prepared."""
 
-    def __init__(self, stack: Stack, chatter: IO[bytes], log: Path):
+    def __init__(self, stack: Stack, airflow_log: IO[bytes], log: Path):
         self._closing = ExitStack()
         self._log = log
         read, write = os.pipe()
         try:
             command = [sys.executable, "-m", "laptop.demo_run", DAG_ID, str(write)]
-            self._process = self._closing.enter_context(_child(command, stack, chatter, pass_fds=(write,)))
+            self._process = self._closing.enter_context(
+                _child(command, stack, airflow_log, pass_fds=(write,))
+            )
         finally:
             os.close(write)
         self._events = self._closing.enter_context(os.fdopen(read, encoding="utf-8"))
@@ -262,18 +265,18 @@ def _upload(console: Console, stack: Stack, folder: Path) -> None:
 def _show(console: Console, stack: Stack, account: dict[str, Any], paths: dict[str, Path], key: str) -> None:
     console.print()
     console.print(report.what_was_read(account))
-    if account["set_aside"]:
-        console.print(report.set_aside(account))
-    if account["snapshots"]:
-        console.print(report.accredited_by_state(account, lambda sql: aws.select(stack, sql)))
-        console.print(report.expiring(account))
+    if account["skipped"]:
+        console.print(report.skipped(account))
+    if account["slices"]:
+        for table in facility_accreditation.results(account, lambda sql: aws.select(stack, sql)):
+            console.print(table)
     else:
         console.print("There was nothing to publish.")
     short = {
         one: path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
         for one, path in paths.items()
     }
-    console.print(report.where_results_lie(account, short, key), soft_wrap=True)
+    console.print(report.where_results_are(account, short, key), soft_wrap=True)
     console.print()
 
 

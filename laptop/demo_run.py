@@ -1,9 +1,8 @@
 """The process in which the demonstration runs its DAG: ``python -m laptop.demo_run DAG_ID FD``.
 
 It loads Airflow at once, waits for a line with the run's conf (JSON) on its standard input, runs the DAG with
-``dag.test()``, and tells what happens as JSON lines on the file descriptor
-``FD``. Its standard output is Airflow's
-chatter. It ends when its standard input does, that is, with whoever started it.
+``dag.test()``, and writes what happens as JSON lines to the file descriptor
+``FD``. Its standard output is Airflow's log. It ends when its standard input does, that is, with its parent.
 """
 
 from __future__ import annotations
@@ -21,35 +20,35 @@ from airflow.listeners import hookimpl
 from airflow.sdk.listener import get_listener_manager
 
 
-def tell(**event: Any) -> None:
+def send(**event: Any) -> None:
     """Write one event."""
     os.write(int(sys.argv[2]), json.dumps(event).encode() + b"\n")
 
 
 class Progress:
-    """Airflow listener: tells when tasks start and end."""
+    """Airflow listener: sends when tasks start and end."""
 
     @hookimpl
     def on_task_instance_running(self, task_instance: Any) -> None:
-        _tell_of(task_instance, "running")
+        _send_task(task_instance, "running")
 
     @hookimpl
     def on_task_instance_success(self, task_instance: Any) -> None:
-        _tell_of(task_instance, "success")
+        _send_task(task_instance, "success")
 
     @hookimpl
     def on_task_instance_skipped(self, task_instance: Any) -> None:
-        _tell_of(task_instance, "skipped")
+        _send_task(task_instance, "skipped")
 
     @hookimpl
     def on_task_instance_failed(self, task_instance: Any, error: Any) -> None:
         again = str(task_instance.state) == "up_for_retry"
-        _tell_of(task_instance, "up_for_retry" if again else "failed", error=str(error))
+        _send_task(task_instance, "up_for_retry" if again else "failed", error=str(error))
 
 
-def _tell_of(task_instance: Any, state: str, **more: str) -> None:
+def _send_task(task_instance: Any, state: str, **more: str) -> None:
     label = getattr(task_instance, "rendered_map_index", None)
-    tell(
+    send(
         event="task",
         task=task_instance.task_id,
         map_index=task_instance.map_index,
@@ -69,18 +68,18 @@ def main() -> int:
     bag = DagBag(Path(conf.get("core", "dags_folder")))
     if bag.import_errors or dag_id not in bag.dags:
         errors = "\n".join(f"{file}: {error}" for file, error in bag.import_errors.items())
-        tell(event="error", text=errors or f"There is no DAG {dag_id} in {conf.get('core', 'dags_folder')}")
+        send(event="error", text=errors or f"There is no DAG {dag_id} in {conf.get('core', 'dags_folder')}")
         return 2
     dag = bag.dags[dag_id]
     order = [task.task_id for task in dag.topological_sort()]
-    tell(event="ready", tasks=order)
+    send(event="ready", tasks=order)
     run_conf = json.loads(sys.stdin.readline() or "null")
     if run_conf is None:
         return 1
     threading.Thread(target=_end_with_standard_input, daemon=True).start()
     get_listener_manager().add_listener(Progress())
     run = dag.test(run_conf=run_conf)
-    tell(event="run", state=str(run.state), run_id=run.run_id)
+    send(event="run", state=str(run.state), run_id=run.run_id)
     return 0
 
 

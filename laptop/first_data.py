@@ -14,12 +14,13 @@ from typing import Any
 import boto3
 
 from laptop import account, uploads
+from medlaunch.aws.objects import CLIENT_CONFIG
 from medlaunch.lake import ARCHIVE, LANDING
-from medlaunch.objects import CLIENT_CONFIG
+from medlaunch.pipelines import FACILITY_ACCREDITATION
 from medlaunch.settings import settings
 from sample_data import facilities
 
-DATASET = "facilities"
+DATASET = FACILITY_ACCREDITATION.datasets[0]
 
 
 def main() -> int:
@@ -27,7 +28,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m laptop.first_data", description=(__doc__ or "").split("\n")[0]
     )
-    parser.add_argument("--records", type=int, default=1_000, help="sample records a snapshot; 0 for none")
+    parser.add_argument("--records", type=int, default=1_000, help="sample records per snapshot; 0 for none")
     options = parser.parse_args()
     config = settings()
     account.create(_client, config)

@@ -110,16 +110,16 @@ def up(stack: Stack, say: Say = lambda _: None) -> None:
         tell(f"Local AWS answers on {stack.aws_url}; bucket, topic, queue and workgroup are there")
         _wait_for_airflow(stack, started, tell)
     except BaseException:
-        processes.stop(started, patience_seconds=5)
+        processes.stop(started, timeout_seconds=5)
         _record(stack).unlink(missing_ok=True)
         raise
     tell(f"Airflow is healthy on {stack.airflow_url}")
 
 
-def down(stack: Stack, patience_seconds: float = 15.0) -> int:
+def down(stack: Stack, timeout_seconds: float = 15.0) -> int:
     """Stop everything that belongs to the stack; its state is kept. Returns how many processes there were.
 
-    Tasks that run get ``patience_seconds`` to end.
+    Tasks that run get ``timeout_seconds`` to end.
 
     Raises:
         processes.StillThere: if something would not end.
@@ -130,7 +130,7 @@ def down(stack: Stack, patience_seconds: float = 15.0) -> int:
     ended = 0
     for wave in range(3):
         members = [one for one in started if last.get(one.name, 0) == wave]
-        ended += processes.stop(members, patience_seconds)
+        ended += processes.stop(members, timeout_seconds)
     _record(stack).unlink(missing_ok=True)
     return ended
 
@@ -153,7 +153,7 @@ def stack_running(stack: Stack, say: Say = lambda _: None) -> Iterator[Airflow]:
         with Airflow(stack) as airflow:
             yield airflow
     finally:
-        down(stack, patience_seconds=1)
+        down(stack, timeout_seconds=1)
 
 
 def _start(stack: Stack, started: list[Process], name: str, command: list[str]) -> None:

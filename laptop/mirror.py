@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from medlaunch.objects import list_objects
+from medlaunch.aws.objects import list_objects
 
 #: Where objects go whose keys cannot be paths beside the others.
 ODD_KEYS = "_odd_keys"

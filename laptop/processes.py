@@ -105,11 +105,11 @@ def start(
     return Process(name, popen.pid, psutil.Process(popen.pid).create_time(), str(log))
 
 
-def stop(processes: Iterable[Process], patience_seconds: float = 15.0) -> int:
+def stop(processes: Iterable[Process], timeout_seconds: float = 15.0) -> int:
     """End processes with all that came from them; returns how many there were.
 
     The leaders are asked first, so that they can put things away and end their children; after
-    ``patience_seconds`` nobody is asked any more.
+    ``timeout_seconds`` nobody is asked any more.
 
     Raises:
         StillThere: naming what could not be ended.
@@ -119,14 +119,14 @@ def stop(processes: Iterable[Process], patience_seconds: float = 15.0) -> int:
     for process in processes:
         if process.is_running():
             os.kill(process.pid, signal.SIGTERM)
-    _wait_until_gone([psutil.Process(p.pid) for p in processes if p.is_running()], patience_seconds)
+    _wait_until_gone([psutil.Process(p.pid) for p in processes if p.is_running()], timeout_seconds)
     for send in (signal.SIGTERM, signal.SIGKILL):
         family |= {one.pid: one for process in processes for one in process.family()}
         rest = [one for one in family.values() if _is_alive(one)]
         for one in rest:
             with _gone_is_fine():
                 one.send_signal(send)
-        _wait_until_gone(rest, min(patience_seconds, 5) if send is signal.SIGTERM else 5)
+        _wait_until_gone(rest, min(timeout_seconds, 5) if send is signal.SIGTERM else 5)
     left = [one for one in family.values() if _is_alive(one)]
     if left:
         raise StillThere(f"Processes that would not end: {', '.join(str(one.pid) for one in left)}")

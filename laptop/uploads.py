@@ -12,7 +12,8 @@ from typing import Any
 
 from boto3.s3.transfer import TransferConfig
 
-from medlaunch.lake import LandingKey, landing_key, landing_prefix, parse_date, parse_landing_key
+from medlaunch.declaration import Dataset
+from medlaunch.lake import LandingKey, landing_key, landing_prefix, parse_landing_key
 
 Put = Callable[["LocalFile"], None]
 Clock = Callable[[], float]
@@ -30,26 +31,26 @@ class LocalFile:
     """A file to upload: ``mtime_ns`` is its modification time, ``size`` in bytes."""
 
     path: Path
+    dataset: Dataset
     key: str
     mtime_ns: int
     size: int
 
     @property
-    def snapshot(self) -> str:
-        """The folder it lies in, below the dataset's prefix."""
-        return self.key.split("/", 3)[2]
+    def folder(self) -> str:
+        """The folder it is in, below the dataset's prefix."""
+        return self.key.removeprefix(landing_prefix(self.dataset.name)).split("/", 1)[0]
 
     @cached_property
     def is_data(self) -> bool:
         """Whether the pipeline will read it."""
-        return isinstance(parse_landing_key(self.key, self.size), LandingKey)
+        return isinstance(parse_landing_key(self.dataset, self.key, self.size), LandingKey)
 
 
-def find_files(folder: Path, dataset: str) -> list[LocalFile]:
+def find_files(folder: Path, dataset: Dataset) -> list[LocalFile]:
     """All files below ``folder``, in the order in which they are to be uploaded.
 
-    Each keeps its path as its key, ``<YYYY-MM-DD>/<any file>`` and whatever else lies there: what is no
-    data is the pipeline's to say.
+    Each keeps its path as its key, ``<YYYY-MM-DD>/<any file>`` and whatever else is there: the pipeline decides what is data.
 
     Raises:
         CannotUpload: if there is no file, or one whose name cannot be a key.
@@ -61,28 +62,29 @@ def find_files(folder: Path, dataset: str) -> list[LocalFile]:
         for name in names:
             path = Path(parent, name)
             status = path.stat()
-            key = landing_prefix(dataset) + path.relative_to(folder).as_posix()
-            files.append(LocalFile(path, _checked(key, path), status.st_mtime_ns, status.st_size))
+            key = landing_prefix(dataset.name) + path.relative_to(folder).as_posix()
+            files.append(LocalFile(path, dataset, _checked(key, path), status.st_mtime_ns, status.st_size))
     if not files:
         raise CannotUpload(f"There is no file in {folder}. It should hold <YYYY-MM-DD>/<files>.")
     return in_order(files)
 
 
-def one_file(path: Path, dataset: str, snapshot: str, name: str | None = None) -> LocalFile:
-    """One file as an upload for a snapshot, under its own or another name.
+def one_file(path: Path, dataset: Dataset, folder: str, name: str | None = None) -> LocalFile:
+    """One file as an upload into a folder, under its own or another name.
 
     Raises:
-        CannotUpload: if it is no file, or the snapshot is no date.
+        CannotUpload: if it is no file, or the folder is no slice.
     """
     try:
-        day = parse_date(snapshot)
+        if dataset.slice_of_folder is not None:
+            dataset.slice_of_folder(folder)
     except ValueError as error:
         raise CannotUpload(f"SNAPSHOT: {error}. Write it as in 2026-11-01.") from error
     if not path.is_file():
         raise CannotUpload(f"FILE={str(path)!r} is not a file.")
     status = path.stat()
-    key = landing_key(dataset, day, name or path.name)
-    return LocalFile(path, _checked(key, path), status.st_mtime_ns, status.st_size)
+    key = landing_key(dataset.name, f"{folder}/{name or path.name}")
+    return LocalFile(path, dataset, _checked(key, path), status.st_mtime_ns, status.st_size)
 
 
 def _checked(key: str, path: Path) -> str:
@@ -111,7 +113,7 @@ def must_wait(file: LocalFile, same_second: Iterable[LocalFile]) -> bool:
     So an older file with a greater key would win over this one. Among files that are not data nothing wins.
     """
     return file.is_data and any(
-        earlier.snapshot == file.snapshot
+        earlier.folder == file.folder
         and earlier.key > file.key
         and earlier.mtime_ns != file.mtime_ns
         and earlier.is_data
@@ -124,8 +126,8 @@ def upload(
 ) -> Iterator[LocalFile]:
     """Upload files one after the other, in the given order; yields each when it is there.
 
-    Where a file has to wait for the next second, those of other snapshots go before it: order means
-    something within a snapshot only.
+    Where a file has to wait for the next second, those of other folders go before it: order means
+    something within a folder only.
 
     ``clock`` is S3's clock in seconds, of which S3 keeps whole ones; ``wait_until`` waits for a time of it.
     """
@@ -138,10 +140,10 @@ def upload(
             same_second = []
         held: set[str] = set()
         for file in waiting:
-            if file.snapshot not in held:
+            if file.folder not in held:
                 if not must_wait(file, same_second):
                     break
-                held.add(file.snapshot)
+                held.add(file.folder)
         else:
             wait(second + 1)
             continue

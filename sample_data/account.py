@@ -38,14 +38,14 @@ class FileAccount:
     """One file. ``lines == accepted + superseded + rejected``; blank lines are not lines.
 
     ``bytes`` is the size on disk, ``content_bytes`` the size uncompressed. ``mtime`` in seconds (UTC).
-    ``set_aside`` says why the file is not data; such a file has no lines.
+    ``skipped`` says why the file is not data; such a file has no lines.
     """
 
     snapshot: str
     file: str
     mtime: int
     format: str
-    set_aside: str | None = None
+    skipped: str | None = None
     bytes: int = 0
     content_bytes: int = 0
     lines: int = 0
@@ -68,7 +68,7 @@ class FileAccount:
 
 
 @dataclass(slots=True)
-class SnapshotAccount:
+class SliceReconciliation:
     """The results of one snapshot, after duplicates: one record a facility, the one uploaded last.
 
     ``facilities_by_state`` and ``accredited_by_state`` are keyed by state code; a state without a facility
@@ -93,19 +93,17 @@ class Account:
     as_of: str
     window_end: str
     files: list[FileAccount] = field(default_factory=list)
-    snapshots: dict[str, SnapshotAccount] = field(default_factory=dict)
+    snapshots: dict[str, SliceReconciliation] = field(default_factory=dict)
 
     @property
     def data_files(self) -> list[FileAccount]:
         """The files that are data, in the order of upload."""
-        return [file for file in self.files if file.set_aside is None]
+        return [file for file in self.files if file.skipped is None]
 
     @property
-    def set_aside(self) -> dict[str, str]:
+    def skipped(self) -> dict[str, str]:
         """``<snapshot>/<file>`` -> why it is not data."""
-        return {
-            f"{one.snapshot}/{one.file}": one.set_aside for one in self.files if one.set_aside is not None
-        }
+        return {f"{one.snapshot}/{one.file}": one.skipped for one in self.files if one.skipped is not None}
 
     def total(self, figure: str, snapshot: str | None = None) -> int:
         """The sum of one of the files' figures (``"lines"``, ``"superseded"``...), of one snapshot or all."""
@@ -153,7 +151,7 @@ class Account:
         path.write_text(text + "\n", encoding="utf-8")
 
 
-def _plain(account: FileAccount | SnapshotAccount) -> dict[str, Any]:
+def _plain(account: FileAccount | SliceReconciliation) -> dict[str, Any]:
     plain: dict[str, Any] = {}
     for one in fields(account):
         value = getattr(account, one.name)

@@ -16,7 +16,7 @@ from itertools import accumulate, cycle, islice
 from pathlib import Path
 from time import perf_counter
 
-from sample_data.account import Account, DirtyLine, FileAccount, SnapshotAccount
+from sample_data.account import Account, DirtyLine, FileAccount, SliceReconciliation
 from sample_data.facility_dirt import ALL_DIRT, BAD_DIRT, Dirt, Line, corrected, truncated_last_line
 from sample_data.facility_records import Facility, Horizon, facilities
 from sample_data.randomness import Stream, several, stream
@@ -188,7 +188,7 @@ class _Results:
     """Counts what is published of a snapshot."""
 
     def __init__(self, snapshot: date, horizon: Horizon):
-        self.account = SnapshotAccount(snapshot.isoformat())
+        self.account = SliceReconciliation(snapshot.isoformat())
         self._as_of = horizon.as_of.toordinal()
         self._window_end = horizon.window_end.toordinal()
 
@@ -273,7 +273,7 @@ def _may_be_no_object(writer: ValueWriter) -> bool:
 _Delivery = tuple[_File, Line]
 
 
-def _write_snapshot(plan: _Plan) -> tuple[SnapshotAccount, list[FileAccount]]:
+def _write_snapshot(plan: _Plan) -> tuple[SliceReconciliation, list[FileAccount]]:
     plan.folder.mkdir(parents=True, exist_ok=True)
     for name in plan.names:
         # An earlier call may have written a file that gets no record this time.
@@ -374,7 +374,7 @@ def _write_whole_files(plan: _Plan) -> list[FileAccount]:
     accounts = []
     for name, (content, reason) in contents.items():
         write_bytes(plan.folder / name, content)
-        account = FileAccount(plan.snapshot.isoformat(), name, plan.mtime(name), "none", set_aside=reason)
+        account = FileAccount(plan.snapshot.isoformat(), name, plan.mtime(name), "none", skipped=reason)
         account.bytes = account.content_bytes = len(content)
         accounts.append(account)
     # No record is said in it, but it is data: it was read, and there was nothing.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
-class Place(NamedTuple):
+class EnvironmentArns(NamedTuple):
     """One ZIP code of a city."""
 
     city: str
@@ -78,12 +78,12 @@ WY Cheyenne 82001|WY Casper 82601
 """
 
 
-def _read(cities: str) -> tuple[Place, ...]:
+def _read(cities: str) -> tuple[EnvironmentArns, ...]:
     places = []
     for entry in cities.strip().replace("\n", "|").split("|"):
         state, *words = entry.split()
         city = " ".join(word for word in words if not word.isdigit())
-        places += [Place(city, state, word) for word in words if word.isdigit()]
+        places += [EnvironmentArns(city, state, word) for word in words if word.isdigit()]
     return tuple(places)
 
 

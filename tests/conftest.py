@@ -36,7 +36,7 @@ os.environ |= {
 }
 
 from local_aws import Server  # noqa: E402  # after the environment is clean
-from medlaunch.objects import CLIENT_CONFIG  # noqa: E402
+from medlaunch.aws.objects import CLIENT_CONFIG  # noqa: E402
 
 pytest_plugins = ["local_aws.fixtures"]
 

@@ -20,7 +20,7 @@ from unittest.mock import patch
 
 from botocore.loaders import JSONFileLoader
 
-from medlaunch.objects import list_objects
+from medlaunch.aws.objects import list_objects
 from medlaunch.settings import settings
 
 ROOT = Path(__file__).parents[1]
@@ -34,10 +34,11 @@ def _migrated_database() -> None:
 
 def _forget() -> None:
     """Make the product read its environment anew, as a new process would."""
-    from medlaunch.athena import s3_client
+    from medlaunch.aws import clients
 
     settings.cache_clear()
-    s3_client.cache_clear()
+    for client in (clients.s3_client, clients.glue_client, clients.athena_client):
+        client.cache_clear()
 
 
 # The hooks of each task make clients of their own, and each reads AWS's descriptions again: megabytes of
@@ -68,6 +69,10 @@ class Pipeline:
             Configuration={"ResultConfiguration": {"OutputLocation": f"s3://{self.bucket}/athena-results/"}},
         )
         self.topic = aws("sns").create_topic(Name=f"alerts-{name}")["TopicArn"]
+        self._sqs = aws("sqs")
+        self._alerts = self._sqs.create_queue(QueueName=f"alerts-{name}")["QueueUrl"]
+        queue = self._sqs.get_queue_attributes(QueueUrl=self._alerts, AttributeNames=["QueueArn"])
+        aws("sns").subscribe(TopicArn=self.topic, Protocol="sqs", Endpoint=queue["Attributes"]["QueueArn"])
 
     def _new_bucket(self) -> None:
         buckets = {one["Name"] for one in self.s3.list_buckets()["Buckets"]}
@@ -133,6 +138,17 @@ class Pipeline:
 
         return json.loads(self.read(lake.report_key(dag_id, lake.run_key(run.run_id))))
 
+    def alerts(self) -> list[dict[str, Any]]:
+        """What was published to the alerts topic since the last look."""
+        bodies = []
+        while found := self._sqs.receive_message(QueueUrl=self._alerts, MaxNumberOfMessages=10).get(
+            "Messages"
+        ):
+            for one in found:
+                bodies.append(json.loads(json.loads(one["Body"])["Message"]))
+                self._sqs.delete_message(QueueUrl=self._alerts, ReceiptHandle=one["ReceiptHandle"])
+        return bodies
+
     # --- what a reader sees
 
     def keys(self, prefix: str) -> list[str]:
@@ -155,7 +171,7 @@ class Pipeline:
         return list(csv.DictReader(io.StringIO(self.read(key).decode())))
 
     def manifest(self, snapshot: str | date) -> dict[str, Any]:
-        return json.loads(self.read(f"prod/manifests/{DAG_ID}/snapshot_date={snapshot}.json"))
+        return json.loads(self.read(f"prod/manifests/{DAG_ID}/{snapshot}.json"))
 
     def published(self, snapshot: str | date, result: str) -> bytes:
         """The content of a result's only file in the version that is published now."""

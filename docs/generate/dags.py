@@ -11,7 +11,7 @@ from airflow.sdk import DAG, Asset, TriggerRule
 from docs.generate.markdown import code, page, table
 
 _INTRODUCTION = """
-Made from the DAG objects. What stands here, and more, is in the Airflow UI: the DAG's and each task's
+Made from the DAG objects. This and more is in the Airflow UI: the DAG's and each task's
 documentation, the params form, and the graph.
 """
 
@@ -31,7 +31,7 @@ def _describe(dag: DAG) -> str:
         "### Graph",
         _graph(tasks),
         "### Tasks",
-        "In the order in which they can run. A trigger rule stands where it is another one than `all_success`.",
+        "In the order in which they can run. A trigger rule is given where it is not `all_success`.",
         table(
             ["Task", "What it does", "How"], ([code(one.task_id), _words(one), _how(one)] for one in tasks)
         ),
@@ -40,7 +40,7 @@ def _describe(dag: DAG) -> str:
     if assets:
         blocks += [
             "### Assets",
-            "Each event carries the rows, the snapshots and the run.",
+            "Each event carries the rows, the slices and the run.",
             table(
                 ["Asset", "URI", "Updated by"],
                 ([code(asset.name), code(asset.uri), code(task.task_id)] for asset, task in assets),
@@ -106,9 +106,9 @@ def _words(task: Any) -> str:
 def _how(task: Any) -> str:
     parts = ["Python" if task.operator_name.startswith("@task") else code(task.operator_name)]
     if task.is_mapped:
-        parts.append("mapped, one task a group")
-    elif getattr(task, "stages", None):
-        parts.append("all of `tables/` and `views/`")
+        parts.append("mapped, one task per group")
+    elif folders := getattr(task, "folders", None):
+        parts.append("all of " + ", ".join(code(f"{folder}/") for group in folders for folder in group))
     elif file := getattr(task, "sql", None):
         parts.append(f"[`{file.rsplit('/', 1)[-1]}`](../../include/sql/{file})")
     if getattr(task, "deferrable", False):
@@ -119,7 +119,7 @@ def _how(task: Any) -> str:
 
 
 def _graph(tasks: list[Any]) -> str:
-    """The graph for Mermaid, which GitHub draws; an arrow from or to all of a group stands for the single ones."""
+    """The graph for Mermaid, which GitHub draws; an arrow from or to all of a group replaces the single ones."""
     groups: dict[str, list[Any]] = {}
     for task in tasks:
         groups.setdefault(_group(task), []).append(task)

@@ -20,29 +20,31 @@ from sqlglot.optimizer.annotate_types import annotate_types
 from sqlglot.optimizer.qualify import qualify
 
 from docs.generate.markdown import code, page, table
-from medlaunch import lake, sql
+from medlaunch import lake
+from medlaunch.athena import statements
 
 _DIALECT = "athena"
 _UNLOAD = re.compile(r"^UNLOAD\s*\((.+)\)\s*TO\s", re.DOTALL | re.MULTILINE)
 _INTRODUCTION = """
-Made from the `CREATE` statements below `include/sql`. The tables lie in the Glue database
+Made from the `CREATE` statements below `include/sql`. The tables are in the Glue database
 `MEDLAUNCH_DATABASE` (`medlaunch` by default), their files in the bucket `MEDLAUNCH_BUCKET`, here `<bucket>`.
 
-- **Published** tables are what readers use. Each partition points at one version of its snapshot; the pointer
+- **Published** tables are what readers use. Each partition points at one version of its slice; the pointer
   moves only after every check of a run has passed.
 - **Views** give the published tables their types, or their newest snapshot.
-- **Records** say what the pipelines did: what was published and rolled back when, and the account of each run.
+- **Records** say what the pipelines did: what was published and rolled back when, and the report of each run.
 - **Working** tables belong to the pipeline: bronze keeps every line that was ever read, staging what one run
   has not published yet. They have no partitions in the catalog; a query must name the values of the injected
   columns (`= '...'` or `IN (...)`).
 """
-# Written by Python tasks, which do not say so in a form that can be read from the DAG.
+# Written by Python tasks, which do not say so in a form that can be read from the DAG: by prefix of the lake.
 _WRITTEN_BY_PYTHON = {
-    "bronze_facilities": "load_bronze",
-    "staging_uploads": "plan_snapshots",
-    "publications": "publish_results",
-    "run_report_documents": "write_report",
+    lake.BRONZE: "load_bronze",
+    f"{lake.STAGING}/${{pipeline}}/run=${{run}}/uploads": "plan_slices",
+    lake.PUBLICATIONS: "publish_results",
+    lake.REPORTS: "write_report",
 }
+_COMMON = "common"
 
 
 @dataclass
@@ -80,13 +82,19 @@ class Relation:
 def tables(dags: Mapping[str, DAG]) -> str:
     """The page, as Markdown, for the pipelines ``dags`` by their ids."""
     blocks = [_INTRODUCTION]
-    for dag_id, dag in sorted(dags.items()):
-        created = {one.name: one for one in _created(dag_id)}
-        if not created:
-            continue
-        _describe_views(created)
-        readers = _readers(dag_id)
-        blocks.append(f"## {dag.dag_display_name}")
+    pipelines = {dag_id: dag for dag_id, dag in sorted(dags.items()) if list(_created(dag_id))}
+    common = {one.name: one for one in _created(_COMMON)}
+    _describe_views(common)
+    # What is common to all pipelines is written by the same tasks of each.
+    example = next(iter(pipelines.values()))
+    for folder, dag in {_COMMON: example, **pipelines}.items():
+        created = dict(common)
+        if folder != _COMMON:
+            own = {one.name: one for one in _created(folder)}
+            _describe_views(common | own)
+            created = own
+        readers = _readers(folder)
+        blocks.append(f"## {'All pipelines' if folder == _COMMON else dag.dag_display_name}")
         for title, chosen in (
             ("Published", [one for one in created.values() if not one.is_view and _is_published(one)]),
             ("Views", [one for one in created.values() if one.is_view]),
@@ -97,14 +105,15 @@ def tables(dags: Mapping[str, DAG]) -> str:
                 continue
             blocks.append(f"### {title}")
             blocks += [
-                _describe(one, dag, readers[one.name]) for one in sorted(chosen, key=lambda one: one.name)
+                _describe(one, dag, folder, readers[one.name])
+                for one in sorted(chosen, key=lambda one: one.name)
             ]
     return page("Tables and views", *blocks)
 
 
-def _created(dag_id: str) -> Iterator[Relation]:
-    for folder in ("tables", "views"):
-        for file in sql.statements(f"{dag_id}/{folder}"):
+def _created(folder: str) -> Iterator[Relation]:
+    for kind in ("tables", "views"):
+        for file in statements.statements(f"{folder}/{kind}"):
             yield _parse(file)
 
 
@@ -137,16 +146,16 @@ def _rendered(file: str) -> str:
     stand_ins = defaultdict[str, Any](
         lambda: "...",
         s3=lambda key: lake.s3_uri("<bucket>", key),
-        database=sql.Identifier("medlaunch"),
-        snapshots=["2026-11-01"],
+        database=statements.Identifier("medlaunch"),
+        slices=["2026-11-01"],
         as_of="2026-11-20",
         states=[("MI", "Michigan")],
     )
-    return sql.render(file, {name: stand_ins[name] for name in _values(file)})
+    return statements.render(file, {name: stand_ins[name] for name in _values(file)})
 
 
 def _values(file: str) -> set[str]:
-    text = (sql.settings().include_dir / "sql" / file).read_text(encoding="utf-8")
+    text = (statements.settings().include_dir / "sql" / file).read_text(encoding="utf-8")
     return set(re.findall(r"\{\{\s*([a-z_][a-z0-9_]*)", text))
 
 
@@ -166,9 +175,9 @@ def _describe_views(created: dict[str, Relation]) -> None:
     schema: dict[str, Any] = {
         one.name: {column.name: column.type for column in one.columns}
         for one in created.values()
-        if not one.is_view
+        if one.columns
     }
-    views = {one.name: one for one in created.values() if one.is_view}
+    views = {one.name: one for one in created.values() if not one.columns}
     while views:
         ready = [one for one in views.values() if _sources(one.statement.expression) <= schema.keys()]
         if not ready:
@@ -199,11 +208,11 @@ def _sources(query: Any) -> set[str]:
     return {one.name for one in query.find_all(exp.Table)} - inner
 
 
-def _readers(dag_id: str) -> dict[str, list[str]]:
+def _readers(folder: str) -> dict[str, list[str]]:
     """Table or view -> the statements that read it."""
     found: dict[str, list[str]] = defaultdict(list)
-    for folder in ("", "/views"):
-        for file in sql.statements(f"{dag_id}{folder}"):
+    for kind in ("extract", "check", "views"):
+        for file in statements.statements(f"{folder}/{kind}"):
             text = _rendered(file)
             # sqlglot does not know UNLOAD; the query in it is what reads.
             if unload := _UNLOAD.search(text):
@@ -219,7 +228,7 @@ def _is_published(relation: Relation) -> bool:
 
 
 def _is_record(relation: Relation) -> bool:
-    return f"/{lake.REPORTS}/" in _location(relation)
+    return any(f"/{prefix}/" in _location(relation) for prefix in (lake.REPORTS, lake.PUBLICATIONS))
 
 
 def _is_working(relation: Relation) -> bool:
@@ -233,8 +242,9 @@ def _location(relation: Relation) -> str:
 
 def _writer(relation: Relation, dag: DAG) -> str:
     """The task that writes the rows of a table."""
-    if relation.name in _WRITTEN_BY_PYTHON:
-        return dag.get_task(_WRITTEN_BY_PYTHON[relation.name]).task_id
+    for prefix, task_id in _WRITTEN_BY_PYTHON.items():
+        if f"<bucket>/{prefix}/" in _location(relation):
+            return dag.get_task(task_id).task_id
     for task in dag.topological_sort():
         if relation.name in {getattr(asset, "name", None) for asset in getattr(task, "outlets", ())}:
             return task.task_id
@@ -250,12 +260,12 @@ def _format(relation: Relation) -> str:
     serde = relation.statement.find(exp.RowFormatSerdeProperty)
     if serde is not None:
         name = serde.this.name.rsplit(".", 1)[-1]
-        return {"JsonSerDe": "JSON, one object a line", "OpenCSVSerde": "CSV with a header line"}[name]
+        return {"JsonSerDe": "JSON, one object per line", "OpenCSVSerde": "CSV with a header line"}[name]
     stored = relation.statement.find(exp.FileFormatProperty)
     return f"{stored.this.name.capitalize()}" if stored else ""
 
 
-def _describe(relation: Relation, dag: DAG, readers: list[str]) -> str:
+def _describe(relation: Relation, dag: DAG, folder: str, readers: list[str]) -> str:
     facts = [("Defined in", f"[`{relation.file}`](../../include/sql/{relation.file})")]
     if not relation.is_view:
         partitions = ", ".join(code(one.name) for one in relation.columns if one.note)
@@ -267,7 +277,7 @@ def _describe(relation: Relation, dag: DAG, readers: list[str]) -> str:
             *facts,
         ]
     if readers:
-        facts.append(("Read by", ", ".join(code(one.removeprefix(f"{dag.dag_id}/")) for one in readers)))
+        facts.append(("Read by", ", ".join(code(one.removeprefix(f"{folder}/")) for one in readers)))
     columns: list[list[object]] = [
         [code(one.name) + (f" ({one.note})" if one.note else ""), code(one.type), one.comment]
         for one in relation.columns

@@ -6,10 +6,10 @@ tools, the documentation and the demo are derived from it; generic code names no
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol, TypeAlias
+from typing import Any, BinaryIO, Protocol, TypeAlias
 
 import msgspec
 
@@ -135,13 +135,16 @@ class PartitionedResult:
 
 @dataclass(frozen=True, kw_only=True)
 class IcebergResult:
-    """Rows by key in an Iceberg table; publishing a slice is one MERGE.
+    """Rows by key in an Iceberg table; publishing the slices of a run is one MERGE.
+
+    The MERGE reads the run's staged rows, and leaves each slice of the run with exactly these: it also deletes
+    what the slice no longer has. Its guards let a second MERGE of the same rows commit nothing.
 
     Attributes:
-        name: of the result.
+        name: of the result, whose staged files are below ``staging/<dag_id>/run=<run>/<name>/``.
         table: the Iceberg table.
-        merge: the SQL file of the MERGE, below ``include/sql/<dag_id>/``.
-        keys: columns that name a row.
+        merge: the statement below ``include/sql/<dag_id>/``; gets ``run`` and ``slices``.
+        keys: columns that name a row within its slice.
         slice_column: the column whose value is the row's slice.
     """
 
@@ -153,3 +156,102 @@ class IcebergResult:
 
 
 Result: TypeAlias = PartitionedResult | IcebergResult
+
+
+class Lines(msgspec.Struct, kw_only=True):
+    """What became of lines: ``read == accepted + superseded + rejected``, always."""
+
+    read: int = 0
+    accepted: int = 0
+    superseded: int = 0
+    rejected: int = 0
+    rejected_by_reason: dict[str, int] = {}
+
+    def add(self, other: Lines) -> None:
+        self.read += other.read
+        self.accepted += other.accepted
+        self.superseded += other.superseded
+        self.rejected += other.rejected
+        for reason, count in other.rejected_by_reason.items():
+            self.rejected_by_reason[reason] = self.rejected_by_reason.get(reason, 0) + count
+
+
+#: A sentence that says which counts do not match, or which bound a slice is out of.
+Mismatch: TypeAlias = str
+Row: TypeAlias = Mapping[str, str]
+
+
+class SliceCounts(Protocol):
+    """What a check may know of a slice of the run: its lines now, and in the version that is published."""
+
+    @property
+    def slice(self) -> str: ...
+
+    @property
+    def lines(self) -> Lines: ...
+
+    @property
+    def rows(self) -> Mapping[str, int]: ...
+
+    @property
+    def previous_accepted(self) -> int: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckContext:
+    """What a pipeline's own checks look at, after the generic ones.
+
+    Attributes:
+        params: of the run, validated.
+        slices: what was reconciled of each slice.
+        rows: what the statements of ``include/sql/<dag_id>/check/`` returned, by their file's name without ``.sql``.
+        document: reads a document of the run, by its name and type.
+    """
+
+    params: Mapping[str, str]
+    slices: Sequence[SliceCounts]
+    rows: Mapping[str, Sequence[Row]]
+    document: Callable[[str, type[Any]], Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pipeline:
+    """One pipeline.
+
+    Attributes:
+        dag_id: its DAG, and its folder in ``include/sql``.
+        title: its name for people.
+        datasets: the uploads it takes.
+        slice_column: the partition column of its tables; its values are the slices.
+        slice_name: one slice, for people: ``snapshot``, ``quarter``.
+        record_name: one accepted line, and several, for people: ``("facility", "facilities")``.
+        results: what it publishes of each slice.
+        tags: of its DAG, beside ``medlaunch``.
+        read_params: validates the params of a run; returns them as text, for the statements and the documents.
+            ValueError fails the run at once.
+        checks: yields what does not match; the run then fails before it publishes.
+        summarise: what the results of a run say, in one sentence for its note; empty if nothing needs saying.
+        recompute: a slice is computed from all uploads it is made of; False: a run merges only its own uploads.
+    """
+
+    dag_id: str
+    title: str
+    datasets: tuple[Dataset, ...]
+    slice_column: str
+    slice_name: str
+    record_name: tuple[str, str]
+    results: tuple[Result, ...]
+    read_params: Callable[[Mapping[str, Any]], dict[str, str]]
+    checks: Callable[[CheckContext], Iterator[Mismatch]]
+    summarise: Callable[[Mapping[str, str], Sequence[SliceCounts]], str]
+    tags: tuple[str, ...] = ()
+    recompute: bool = True
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The tables that change when a slice is published or rolled back."""
+        return tuple(result.table for result in self.results if result.table)
+
+    def dataset(self, name: str) -> Dataset:
+        """The dataset of a name; KeyError if the pipeline has none."""
+        return {one.name: one for one in self.datasets}[name]

@@ -1,19 +1,20 @@
 """The S3 layout: which prefix holds what, and how keys are built and parsed.
 
-One bucket per environment; the first part of a key says what may be done there::
+One bucket per environment; the first part of a key says what may be done there. A slice is the unit of publication:
+one value of a pipeline's slice column (``2026-11-01``, ``2024Q2``, ``all``)::
 
-    landing/<dataset>/<snapshot>/<file>                  uploads; a key here is work to do
-    archive/<dataset>/<snapshot>/<file>                  the upload as it came, after it was processed
-    bronze/<dataset>/snapshot_date=<d>/<upload>-<n>.jsonl  canonical lines of one version of one upload
+    landing/<dataset>/<folder>/<file>                    uploads; a key here is work to do
+    archive/<dataset>/<folder>/<file>                    the upload as it came, after it was processed
+    bronze/<dataset>/<slice column>=<s>/<upload>-<n>.jsonl  canonical lines of one version of one upload
     staging/<dag_id>/run=<run>/...                       private to one run
-    prod/<table>/snapshot_date=<d>/version=<v>/...       what readers see
-    prod/manifests/<dag_id>/snapshot_date=<d>.json       what is published, written last
-    prod/publications/<dag_id>/<d>.<v>.json              the manifest of each version that ever was
-    quarantine/<dataset>/<snapshot>/<file>_rejects.jsonl rejected lines, each with its reason
-    quarantine/<dataset>/set_aside/<rest of the key>     objects that are not data
-    reports/<dag_id>/run=<run>.json                      the run's account of every line
-    reports/publications/<dag_id>/<d>.<publication>.json one record of each publication and rollback
-    reports/freshness/<dag_id>.json                      whether somebody was alerted that nothing comes
+    prod/<result>/<slice column>=<s>/version=<v>/...     what readers see
+    prod/manifests/<dag_id>/<s>.json                     what is published of a slice, written last
+    prod/publications/<dag_id>/<s>.<v>.json              the manifest of each version that ever was
+    quarantine/<dataset>/<folder>/<file>_rejects.jsonl   rejected lines, each with its reason
+    quarantine/<dataset>/skipped/<rest of the key>       objects that are not data, or cannot be read
+    reports/<dag_id>/run=<run>.json                      what became of every line of a run; what a tool did
+    publications/<dag_id>/<s>.<publication>.json         one record of each publication and rollback
+    freshness/<dag_id>.json                              whether an alert was sent that nothing was published
     athena-results/                                      the workgroup's scratch
 """
 
@@ -24,6 +25,10 @@ import re
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from medlaunch.declaration import Dataset
 
 LANDING = "landing"
 ARCHIVE = "archive"
@@ -32,21 +37,25 @@ STAGING = "staging"
 PROD = "prod"
 QUARANTINE = "quarantine"
 REPORTS = "reports"
+PUBLICATIONS = "publications"
+FRESHNESS = "freshness"
 ATHENA_RESULTS = "athena-results"
 
 REJECTS_SUFFIX = "_rejects.jsonl"
-DATA_EXTENSIONS = (".jsonl", ".ndjson", ".json")
 
+# Longest object key of S3, in bytes of UTF-8.
+_KEY_BYTES = 1024
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_SLICE = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
-class SetAside(StrEnum):
+class SkipReason(StrEnum):
     """Why an object under ``landing/`` is not data."""
 
     FOLDER_MARKER = "folder_marker"
-    NOT_IN_A_SNAPSHOT_FOLDER = "not_in_a_snapshot_folder"
-    SNAPSHOT_IS_NOT_A_DATE = "snapshot_folder_is_not_a_date"
+    NOT_IN_A_FOLDER = "not_in_a_folder"
+    FOLDER_IS_NO_SLICE = "folder_is_no_slice"
     HIDDEN_FILE = "hidden_file"
     ZERO_BYTES = "zero_bytes"
     UNKNOWN_EXTENSION = "unknown_extension"
@@ -55,11 +64,10 @@ class SetAside(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LandingKey:
-    """A data upload's place: ``landing/<dataset>/<snapshot>/<file>``; ``file`` may hold slashes."""
+    """A data upload's place: ``landing/<dataset>/<rest>``; ``slice`` if the first folder of the rest says it."""
 
-    dataset: str
-    snapshot: date
-    file: str
+    slice: str | None
+    rest: str
 
 
 def parse_date(text: str) -> date:
@@ -76,38 +84,64 @@ def parse_date(text: str) -> date:
         raise ValueError(f"{text!r} is not a day of the calendar: {error}") from error
 
 
+def date_slice(folder: str) -> str:
+    """A folder that is a calendar date, as the slice it names.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    return parse_date(folder).isoformat()
+
+
+def check_slice(text: str) -> str:
+    """A slice that can be a part of keys and partitions: letters, digits, hyphens and underscores.
+
+    Raises:
+        ValueError: naming the text, for anything else.
+    """
+    if not _SLICE.fullmatch(text):
+        raise ValueError(f"{text!r} is no slice: use 1 to 64 letters, digits, - and _")
+    return text
+
+
 def landing_prefix(dataset: str) -> str:
     return f"{LANDING}/{dataset}/"
 
 
-def parse_landing_key(key: str, size: int) -> LandingKey | SetAside:
+def parse_landing_key(dataset: Dataset, key: str, size: int) -> LandingKey | SkipReason:
     """Tell what an object under ``landing/<dataset>/`` is, from its key and size in bytes.
 
-    Returns the parsed key of a data file, or the reason why it is set aside.
+    Returns the parsed key of a data file, or the reason why it is skipped.
     """
-    _, dataset, rest = key.split("/", 2)
-    if key.endswith("/"):
-        return SetAside.FOLDER_MARKER
-    folder, slash, file = rest.partition("/")
-    if not slash:
-        return SetAside.HIDDEN_FILE if rest.startswith(".") else SetAside.NOT_IN_A_SNAPSHOT_FOLDER
-    if file.rsplit("/", 1)[-1].startswith("."):
-        return SetAside.HIDDEN_FILE
-    try:
-        snapshot = parse_date(folder)
-    except ValueError:
-        return SetAside.SNAPSHOT_IS_NOT_A_DATE
+    rest = key.removeprefix(landing_prefix(dataset.name))
+    if rest.endswith("/") or not rest:
+        return SkipReason.FOLDER_MARKER
+    if rest.rsplit("/", 1)[-1].startswith("."):
+        return SkipReason.HIDDEN_FILE
+    slice_ = None
+    if dataset.slice_of_folder is not None:
+        folder, slash, _ = rest.partition("/")
+        if not slash:
+            return SkipReason.NOT_IN_A_FOLDER
+        try:
+            slice_ = dataset.slice_of_folder(folder)
+        except ValueError:
+            return SkipReason.FOLDER_IS_NO_SLICE
     if size == 0:
-        return SetAside.ZERO_BYTES
-    if not file.lower().removesuffix(".gz").endswith(DATA_EXTENSIONS):
-        return SetAside.UNKNOWN_EXTENSION
-    if len(rejects_key(dataset, snapshot, file).encode()) > 1024:
-        return SetAside.KEY_TOO_LONG
-    return LandingKey(dataset, snapshot, file)
+        return SkipReason.ZERO_BYTES
+    if not rest.lower().removesuffix(".gz").endswith(dataset.extensions):
+        return SkipReason.UNKNOWN_EXTENSION
+    if len(rejects_key(dataset.name, rest).encode()) > _KEY_BYTES:
+        return SkipReason.KEY_TOO_LONG
+    return LandingKey(slice_, rest)
 
 
-def landing_key(dataset: str, snapshot: date, file: str) -> str:
-    return f"{LANDING}/{dataset}/{snapshot}/{file}"
+def landing_key(dataset: str, rest: str) -> str:
+    return f"{landing_prefix(dataset)}{rest}"
+
+
+def archive_prefix(dataset: str) -> str:
+    return f"{ARCHIVE}/{dataset}/"
 
 
 def archive_key(landing: str) -> str:
@@ -120,19 +154,24 @@ def landing_key_of(archived: str) -> str:
     return LANDING + archived.removeprefix(ARCHIVE)
 
 
-def set_aside_key(landing: str) -> str:
-    """Where an object that is not data is kept."""
-    _, dataset, rest = landing.split("/", 2)
-    # S3 allows keys of 1,024 bytes, and this place is named longer than landing/.
-    return f"{QUARANTINE}/{dataset}/set_aside/{rest}".encode()[:1024].decode(errors="ignore")
+def quarantine_prefix(dataset: str) -> str:
+    return f"{QUARANTINE}/{dataset}/"
 
 
-def rejects_prefix(dataset: str, snapshot: date) -> str:
-    return f"{QUARANTINE}/{dataset}/{snapshot}/"
+def skipped_prefix(dataset: str) -> str:
+    return f"{quarantine_prefix(dataset)}skipped/"
 
 
-def rejects_key(dataset: str, snapshot: date, file: str) -> str:
-    return f"{rejects_prefix(dataset, snapshot)}{file}{REJECTS_SUFFIX}"
+def skipped_key(dataset: str, landing: str) -> str:
+    """Where an object that was skipped is kept."""
+    rest = landing.removeprefix(landing_prefix(dataset))
+    # This place has a longer name than landing/.
+    return f"{skipped_prefix(dataset)}{rest}".encode()[:_KEY_BYTES].decode(errors="ignore")
+
+
+def rejects_key(dataset: str, rest: str) -> str:
+    """Where the rejected lines of an upload are kept; ``rest`` is its key below ``landing/<dataset>/``."""
+    return f"{quarantine_prefix(dataset)}{rest}{REJECTS_SUFFIX}"
 
 
 def upload_id(key: str, etag: str, last_modified: datetime) -> str:
@@ -141,12 +180,13 @@ def upload_id(key: str, etag: str, last_modified: datetime) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]
 
 
-def bronze_prefix(dataset: str, snapshot: date) -> str:
-    return f"{BRONZE}/{dataset}/snapshot_date={snapshot}/"
+def partition(column: str, slice_: str) -> str:
+    """The folder of a slice, as Hive names partitions."""
+    return f"{column}={slice_}/"
 
 
-def bronze_key(dataset: str, snapshot: date, upload: str, part: int) -> str:
-    return f"{bronze_prefix(dataset, snapshot)}{upload}-{part:05d}.jsonl"
+def bronze_key(dataset: str, column: str, slice_: str, upload: str, part: int) -> str:
+    return f"{BRONZE}/{dataset}/{partition(column, slice_)}{upload}-{part:05d}.jsonl"
 
 
 def run_key(run_id: str) -> str:
@@ -161,40 +201,48 @@ def staging_prefix(dag_id: str, run: str) -> str:
     return f"{STAGING}/{dag_id}/run={run}/"
 
 
-def versions_prefix(table: str, snapshot: date) -> str:
-    return f"{PROD}/{table}/snapshot_date={snapshot}/"
+def versions_prefix(result: str, column: str, slice_: str) -> str:
+    return f"{PROD}/{result}/{partition(column, slice_)}"
 
 
-def version_prefix(table: str, snapshot: date, version: str) -> str:
-    return f"{versions_prefix(table, snapshot)}version={version}/"
+def version_prefix(result: str, column: str, slice_: str, version: str) -> str:
+    return f"{versions_prefix(result, column, slice_)}version={version}/"
 
 
-def manifest_key(dag_id: str, snapshot: date) -> str:
-    return f"{PROD}/manifests/{dag_id}/snapshot_date={snapshot}.json"
+def manifests_prefix(dag_id: str) -> str:
+    return f"{PROD}/manifests/{dag_id}/"
+
+
+def manifest_key(dag_id: str, slice_: str) -> str:
+    return f"{manifests_prefix(dag_id)}{slice_}.json"
 
 
 def version_manifests_prefix(dag_id: str) -> str:
     return f"{PROD}/publications/{dag_id}/"
 
 
-def version_manifest_key(dag_id: str, snapshot: date, version: str) -> str:
-    return f"{version_manifests_prefix(dag_id)}{snapshot}.{version}.json"
+def version_manifest_key(dag_id: str, slice_: str, version: str) -> str:
+    return f"{version_manifests_prefix(dag_id)}{slice_}.{version}.json"
 
 
 def publication_prefix(dag_id: str) -> str:
-    return f"{REPORTS}/publications/{dag_id}/"
+    return f"{PUBLICATIONS}/{dag_id}/"
 
 
-def publication_key(dag_id: str, snapshot: date, publication: str) -> str:
-    return f"{publication_prefix(dag_id)}{snapshot}.{publication}.json"
+def publication_key(dag_id: str, slice_: str, publication: str) -> str:
+    return f"{publication_prefix(dag_id)}{slice_}.{publication}.json"
+
+
+def reports_prefix(dag_id: str) -> str:
+    return f"{REPORTS}/{dag_id}/"
 
 
 def report_key(dag_id: str, run: str) -> str:
-    return f"{REPORTS}/{dag_id}/run={run}.json"
+    return f"{reports_prefix(dag_id)}run={run}.json"
 
 
 def freshness_key(dag_id: str) -> str:
-    return f"{REPORTS}/freshness/{dag_id}.json"
+    return f"{FRESHNESS}/{dag_id}.json"
 
 
 def s3_uri(bucket: str, key: str) -> str:

@@ -43,7 +43,7 @@ class Settings(BaseModel):
         str, Field(pattern=r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_.-]+$")
     ] = Field(
         "arn:aws:sns:us-east-1:123456789012:medlaunch-alerts",
-        description="SNS topic that receives one message per failed run.",
+        description="SNS topic that receives one message per failed run, and one per run that skipped data.",
     )
     success_topic_arn: str | None = Field(
         None,
@@ -52,9 +52,10 @@ class Settings(BaseModel):
     )
     uploads_queue_url: str | None = Field(
         None,
-        pattern=r"^https?://",
-        description="SQS queue with the bucket's notifications. Set: uploads start runs within seconds. "
-        "Unset: runs follow each other and wait in the sensor.",
+        pattern=r"^https?://.*\{dag_id\}",
+        description="URL of the SQS queues with the bucket's notifications, one per pipeline, with {dag_id} in the "
+        "place of its DAG's id. Set: uploads start runs within seconds. Unset: runs follow each other and wait in "
+        "the sensor.",
     )
     sweep_cron: str = Field(
         "*/30 * * * *",
@@ -63,7 +64,7 @@ class Settings(BaseModel):
     runbook_url: str = Field(
         "https://github.com/medlaunch/medlaunch/blob/main/docs/runbooks",
         pattern=r"^https?://",
-        description="Where the runbooks lie; alerts link into it.",
+        description="Where the runbooks are; alerts link to them.",
     )
     sensor_poke_seconds: float = Field(
         15, gt=0, le=3600, description="Seconds between two looks into landing/ while waiting."
@@ -71,53 +72,57 @@ class Settings(BaseModel):
     sensor_timeout_seconds: float = Field(
         24 * 3600,
         gt=0,
-        description="After so many seconds without uploads the waiting run ends as skipped, and the next one starts.",
+        description="After this many seconds without uploads the waiting run ends as skipped, and the next one starts.",
     )
     aws_read_timeout_seconds: float = Field(
         60,
         gt=0,
         le=900,
-        description="An answer of AWS of which nothing comes for so long is asked for again.",
+        description="Socket read timeout of AWS clients, in seconds; the request is then sent again.",
     )
     athena_poll_seconds: float = Field(
         3, gt=0, le=300, description="Seconds between two looks at a running Athena query."
     )
     athena_timeout_seconds: float = Field(
-        1800, gt=0, description="A query that runs longer is stopped and its task fails."
+        1800,
+        gt=0,
+        description="A query that runs longer than this many seconds is stopped, and its task fails.",
     )
     dagrun_timeout_seconds: float = Field(
-        26 * 3600, gt=0, description="A run that takes longer, waiting included, fails and alerts."
+        26 * 3600,
+        gt=0,
+        description="A run that takes longer than this many seconds, waiting included, fails and alerts.",
     )
     task_retries: int = Field(2, ge=0, le=10, description="How often a failed task is tried again.")
     retry_delay_seconds: float = Field(
         30, ge=0, description="Seconds before the first retry; doubles with each, up to ten minutes."
     )
     max_files_per_run: int = Field(
-        10_000, ge=1, le=100_000, description="A run claims at most so many uploads, oldest first."
+        10_000, ge=1, le=100_000, description="Maximum number of uploads that a run claims, oldest first."
     )
-    max_snapshots_per_run: int = Field(
+    max_slices_per_run: int = Field(
         90,
         ge=1,
         le=100,
-        description="A run claims at most so many snapshots. Athena writes at most 100 partitions a statement.",
+        description="Maximum number of slices that a run claims. Athena writes at most 100 partitions per statement.",
     )
     max_load_groups: int = Field(
-        8, ge=1, le=64, description="Into how many parallel tasks the uploads of a run are divided at most."
+        8, ge=1, le=64, description="Maximum number of parallel tasks that load the uploads of a run."
     )
     load_group_bytes: int = Field(
-        256 * 1024 * 1024, ge=1, description="Uploads are gathered into one group up to so many bytes."
+        256 * 1024 * 1024, ge=1, description="Uploads are gathered into one group of up to this many bytes."
     )
     max_shrink_share: float = Field(
         0.5,
         gt=0,
         le=1,
-        description="A run fails before it publishes if a published snapshot would lose more than this share of "
-        "its facilities, unless its param expect_shrink says that it is meant. 1: never.",
+        description="A run fails before it publishes if a published slice would lose more than this share of "
+        "its records, unless its param expect_shrink says that it is meant. 1: never.",
     )
     stale_after_seconds: float = Field(
         7 * 24 * 3600,
         ge=0,
-        description="One alert is sent when no upload has been published for so many seconds. 0: never.",
+        description="One alert is sent when no upload has been published for this many seconds. 0: never.",
     )
     freshness_cron: str = Field(
         "17 * * * *", description="When it is checked whether something was published lately."
@@ -126,12 +131,21 @@ class Settings(BaseModel):
         1_000,
         ge=1,
         le=10_000,
-        description="One task of a replay puts at most so many files back into landing.",
+        description="Maximum number of files that one task of a replay restores to landing/.",
     )
     include_dir: Path = Field(
         default_factory=lambda: _find_include(),
         description="Folder with the SQL and reference data; found by itself in every known layout.",
     )
+
+    @property
+    def reference_dir(self) -> Path:
+        """The folder of reference data."""
+        return self.include_dir / "reference"
+
+    def uploads_queue(self, dag_id: str) -> str | None:
+        """URL of the queue of a pipeline's uploads; None if runs start without one."""
+        return self.uploads_queue_url and self.uploads_queue_url.replace("{dag_id}", dag_id)
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Settings:

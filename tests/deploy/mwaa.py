@@ -19,7 +19,7 @@ OUTPUTS = {
     "MedlaunchDatabase": "medlaunch_dev",
     "MedlaunchWorkgroup": "medlaunch-dev",
     "MedlaunchAlertsTopicArn": "arn:aws:sns:eu-central-1:210987654321:medlaunch-alerts",
-    "MedlaunchUploadsQueueUrl": "https://sqs.eu-central-1.amazonaws.com/210987654321/uploads",
+    "MedlaunchUploadsQueueUrl": "https://sqs.eu-central-1.amazonaws.com/210987654321/medlaunch-dev-uploads-{dag_id}",
     "Unrelated": "nobody's setting",
 }
 

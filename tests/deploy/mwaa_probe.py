@@ -37,8 +37,8 @@ began = time.monotonic()
 bag = BundleDagBag(dag_folder=home / "dags", bundle_path=home / "dags", bundle_name="dags-folder")
 seconds = time.monotonic() - began
 
+import medlaunch.athena.statements  # noqa: E402
 import medlaunch.settings  # noqa: E402
-import medlaunch.sql  # noqa: E402
 
 print(
     json.dumps(
@@ -57,7 +57,7 @@ print(
                 if name.split(".")[0] == "medlaunch" and getattr(module, "__file__", None)
             ),
             "include": str(medlaunch.settings.settings().include_dir),
-            "statements": len(medlaunch.sql.statements("facility_accreditation/tables")),
+            "statements": len(medlaunch.athena.statements.statements("facility_accreditation/tables")),
             "bucket": medlaunch.settings.settings().bucket,
             "seconds": seconds,
             "megabytes": peak_megabytes(),

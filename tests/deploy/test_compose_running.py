@@ -14,7 +14,6 @@ import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -65,7 +64,7 @@ class Containers:
     def upload(self, day: str, file: str, *ids: int) -> str:
         """Put facilities into landing; returns the key."""
         text = "".join(json.dumps(facility(number)) + "\n" for number in ids)
-        key = lake.landing_key("facilities", date.fromisoformat(day), file)
+        key = lake.landing_key("facilities", f"{day}/{file}")
         aws.client(self.stack, "s3").put_object(
             Bucket=self.stack.settings.bucket, Key=key, Body=text.encode()
         )

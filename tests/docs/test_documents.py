@@ -11,7 +11,7 @@ import pytest
 
 from medlaunch.accreditation import RejectReason
 from medlaunch.formats.content import Unreadable
-from medlaunch.lake import SetAside
+from medlaunch.lake import SkipReason
 from medlaunch.settings import PREFIX, Settings
 
 ROOT = Path(__file__).parents[2]
@@ -127,7 +127,7 @@ def test_every_rule_of_the_data_is_documented_in_its_order() -> None:
         row = next(line for line in lines.splitlines() if line.startswith(f"| `{reason}` |"))
         assert row.endswith("line rejected |") == reason.rejects_the_facility
     uploads = page.split("## Uploads")[1].split("\n## ")[0]
-    assert set(re.findall(r"^\| `(\w+)` \|", uploads, re.MULTILINE)) == {*SetAside, *Unreadable}
+    assert set(re.findall(r"^\| `(\w+)` \|", uploads, re.MULTILINE)) == {*SkipReason, *Unreadable}
 
 
 @pytest.mark.parametrize("folder", ["docs/decisions", "packages/local-aws/docs/decisions"])
@@ -160,12 +160,12 @@ def test_errors_that_this_repository_prints_are_quoted_as_it_prints_them() -> No
         for file in (ROOT / folder).rglob("*.py")
     )
     for text in (
-        "counts do not agree, so nothing is published: ",
+        "Nothing is published, as ",
         "The run's params cannot be used",
         "does not exist; was the task that writes it cleared?",
         "Environment variables that cannot be used: ",
         "No include/sql folder near ",
-        "The task's process ended without a word",
+        "The task's process ended without an error",
         "the WHERE clause must contain only static equality conditions, and at least one such condition must be present.",
         "is not supported by local_aws",
         "cannot be used (",

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from docs.generate import configuration, tables
 from docs.generate.__main__ import check
-from medlaunch import sql
+from medlaunch.athena import statements
 
 ROOT = Path(__file__).parents[2]
 
@@ -85,8 +85,8 @@ def test_tables_must_be_described(
     file = tmp_path / "sql/some_dag/tables/t.sql"
     file.parent.mkdir(parents=True)
     file.write_text(ddl)
-    settings = sql.settings().model_copy(update={"include_dir": tmp_path})
-    monkeypatch.setattr(sql, "settings", lambda: settings)
+    settings = statements.settings().model_copy(update={"include_dir": tmp_path})
+    monkeypatch.setattr(statements, "settings", lambda: settings)
     with pytest.raises(ValueError, match=complaint):
         tables._parse("some_dag/tables/t.sql")
 

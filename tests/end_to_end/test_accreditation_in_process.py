@@ -81,7 +81,7 @@ def assert_published(
 
 
 def assert_adds_up(report: dict[str, Any]) -> None:
-    for account in (report["lines"], *(one["lines"] for one in report["snapshots"])):
+    for account in (report["lines"], *(one["lines"] for one in report["slices"])):
         assert account["read"] == account["accepted"] + account["superseded"] + account["rejected"]
         assert account["rejected"] == sum(account["rejected_by_reason"].values())
 
@@ -135,20 +135,21 @@ def test_every_nasty_case_at_once(pipeline: Pipeline) -> None:
         assert_published(pipeline, day, results[date.fromisoformat(day)])
     assert_adds_up(report)
     total = results[date.fromisoformat(DAY)]
-    (account,) = [one["lines"] for one in report["snapshots"] if one["snapshot_date"] == DAY]
+    (account,) = [one["lines"] for one in report["slices"] if one["slice"] == DAY]
     assert account["read"] == total.read
     assert account["superseded"] == total.superseded
     assert account["rejected_by_reason"] == dict(total.rejected)
-    assert account["snapshot_date_differs"] == 1
+    (measures,) = [one["measures"] for one in report["slices"] if one["slice"] == DAY]
+    assert measures["snapshot_date_differs"] == 1
     assert report["files"]["loaded"] == 9
-    reasons = {one["key"].rsplit("/", 1)[-1]: one["reason"] for one in report["set_aside"]}
+    reasons = {one["key"].rsplit("/", 1)[-1]: one["reason"] for one in report["skipped"]}
     assert reasons == {
         ".keep": "hidden_file",
         "empty.jsonl": "zero_bytes",
         "notes.txt": "unknown_extension",
         "corrupt.jsonl.gz": "corrupt_archive",
         "not gzip.json.gz": "corrupt_archive",
-        "a.json": "snapshot_folder_is_not_a_date",
+        "a.json": "folder_is_no_slice",
     }
     # Every rejected line is kept as it came, with its place.
     rejects = pipeline.rejects()
@@ -161,7 +162,16 @@ def test_every_nasty_case_at_once(pipeline: Pipeline) -> None:
     # Landing is empty, and everything that was there is kept.
     assert pipeline.keys("landing/") == []
     assert len(pipeline.keys("archive/")) == 9
-    assert len(pipeline.keys("quarantine/facilities/set_aside/")) == 6
+    assert len(pipeline.keys("quarantine/facilities/skipped/")) == 6
+    # What was meant as data and could not be loaded is worth one warning; the run is a success.
+    (warning,) = pipeline.alerts()
+    assert (warning["status"], warning["what"]) == ("warning", "skipped_data")
+    assert {one["key"].rsplit("/", 1)[-1]: one["reason"] for one in warning["skipped"]["objects"]} == {
+        "corrupt.jsonl.gz": "corrupt_archive",
+        "not gzip.json.gz": "corrupt_archive",
+        "a.json": "folder_is_no_slice",
+    }
+    assert warning["runbook"].endswith("/skipped_data.md")
     assert {row["zip"] for row in pipeline.csv(DAY, "expiring_soon") if row["facility_id"] == "FAC00028"} == {
         "00901"
     }
@@ -202,8 +212,8 @@ def test_late_and_corrected_uploads_publish_their_snapshot_anew(pipeline: Pipeli
     pipeline.upload(*late)
     report = pipeline.report()
     assert_published(pipeline, DAY, expected(pipeline, first, late)[date.fromisoformat(DAY)])
-    assert (report["lines"]["read"], report["snapshots"][0]["lines"]["read"]) == (2, 5)
-    assert report["snapshots"][0]["lines"]["superseded"] == 1
+    assert (report["lines"]["read"], report["slices"][0]["lines"]["read"]) == (2, 5)
+    assert report["slices"][0]["lines"]["superseded"] == 1
     assert pipeline.manifest("2026-10-01") == untouched
     pipeline.next_second()
 
@@ -261,7 +271,7 @@ def test_running_twice_and_uploading_again_change_nothing_that_readers_see(pipel
     report = pipeline.report()
     assert pipeline.state(DAY) == before
     assert_adds_up(report)
-    assert report["snapshots"][0]["lines"]["read"] == report["lines"]["read"]
+    assert report["slices"][0]["lines"]["read"] == report["lines"]["read"]
 
 
 def test_the_order_of_files_of_one_second_does_not_matter(aws: Any, aws_url: str) -> None:
@@ -309,16 +319,16 @@ def test_an_upload_that_arrives_during_the_run_stays_for_the_next(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pipeline.upload(DAY, "a.jsonl", lines(facility(1)))
-    from medlaunch import checks
+    from medlaunch.publish import reconcile
 
-    settle = checks.settle
+    compare = reconcile.reconcile
 
-    def upload_and_settle(*args: Any) -> Any:
+    def upload_and_compare(*args: Any) -> Any:
         pipeline.upload(DAY, "a.jsonl", lines(facility(2)))
         pipeline.upload(DAY, "b.jsonl", lines(facility(3)))
-        return settle(*args)
+        return compare(*args)
 
-    monkeypatch.setattr(checks, "settle", upload_and_settle)
+    monkeypatch.setattr(reconcile, "reconcile", upload_and_compare)
     pipeline.report()
     monkeypatch.undo()
     assert [row[0] for row in pipeline.state(DAY)["facility_metrics"]] == ["FAC00001"]
@@ -328,13 +338,13 @@ def test_an_upload_that_arrives_during_the_run_stays_for_the_next(
     assert pipeline.keys("landing/") == []
 
 
-def test_a_run_whose_accounts_disagree_publishes_nothing_and_alerts(
+def test_a_run_whose_counts_do_not_match_publishes_nothing_and_alerts(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pipeline.upload(DAY, "a.jsonl", lines(facility(1), facility(2)))
-    from medlaunch import landing
+    from medlaunch.ingest import loading
 
-    load = landing.load_group
+    load = loading.load_group
 
     def lose_a_line(*args: Any) -> Any:
         group = load(*args)
@@ -343,7 +353,7 @@ def test_a_run_whose_accounts_disagree_publishes_nothing_and_alerts(
             group, loaded=[msgspec.structs.replace(group.loaded[0], counts=counts)]
         )
 
-    monkeypatch.setattr(landing, "load_group", lose_a_line)
+    monkeypatch.setattr(loading, "load_group", lose_a_line)
     run = pipeline.run()
     assert run.state == "failed"
     assert pipeline.keys("prod/") == []
@@ -356,20 +366,27 @@ def test_a_run_whose_accounts_disagree_publishes_nothing_and_alerts(
 def test_the_report_names_results_queries_and_cost(pipeline: Pipeline) -> None:
     pipeline.upload(DAY, "a.jsonl", lines(facility(1), facility(2)))
     report = pipeline.report()
-    assert (report["as_of"], report["expiry_window"]) == ("2026-11-20", "P6M")
-    (snapshot,) = report["snapshots"]
+    assert report["params"] == {
+        "as_of": "2026-11-20",
+        "expiry_window": "P6M",
+        "window_end": "2027-05-20",
+        "expect_shrink": "false",
+    }
+    (snapshot,) = report["slices"]
     assert snapshot["rows"] == {
         "facility_metrics": 2,
         "facility_rejects": 0,
         "accredited_facilities_by_state": 1,
+        "accredited_facilities_by_state_csv": 1,
         "expiring_accreditations": 2,
+        "expiring_soon": 2,
         "expiring_facilities": 2,
     }
     for keys in snapshot["results"].values():
         assert all(pipeline.read(key) is not None for key in keys)
     assert {query["task"].rsplit(".")[-1] for query in report["queries"]} >= {
-        "extract_facilities",
-        "count_lines",
+        "facilities",
+        "check_results",
         "prepare_tables",
     }
     assert report["bytes_scanned"] == sum(query["bytes_scanned"] for query in report["queries"]) > 0

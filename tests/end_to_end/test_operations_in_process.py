@@ -33,9 +33,9 @@ def facilities(pipeline: Pipeline, day: str = DAY) -> dict[str, str]:
 
 def publications(pipeline: Pipeline) -> list[tuple[str, ...]]:
     rows = pipeline.select(
-        "SELECT action, CAST(snapshot_date AS varchar) AS snapshot, version, replaced_version, reason, "
-        "array_join(withdrawn_uploads, ' ') AS withdrawn, result_rows['facility_metrics'] AS facilities "
-        "FROM publications ORDER BY published_at, snapshot_date, action"
+        "SELECT action, slice, version, replaced_version, reason, "
+        "array_join(excluded_uploads, ' ') AS excluded, result_rows['facility_metrics'] AS facilities "
+        "FROM publications ORDER BY published_at, slice, action"
     )
     return [tuple(row.values()) for row in rows]
 
@@ -55,7 +55,7 @@ def test_a_rollback_is_recorded_lasts_and_composes_with_the_next_upload(pipeline
     assert facilities(pipeline) == {"FAC00001": "bad", "FAC00002": "Facility 2", "FAC00066": "Facility 66"}
 
     pipeline.next_second()
-    told = pipeline.report(ROLLBACK, snapshot_date=DAY)
+    told = pipeline.report(ROLLBACK, slice=DAY)
     assert told["dry_run"] is True
     assert told["summary"] == "Dry run: would roll back 1 snapshot"
     assert told["lines"] == [
@@ -75,7 +75,7 @@ def test_a_rollback_is_recorded_lasts_and_composes_with_the_next_upload(pipeline
         "published_at",
         "replaced_version",
         "reason",
-        "withdrawn",
+        "excluded",
     )
     assert {**manifest, **{name: first[DAY][name] for name in moment}} == first[DAY]
     assert (manifest["action"], manifest["published_by"], manifest["reason"]) == (
@@ -103,7 +103,7 @@ def test_a_rollback_is_recorded_lasts_and_composes_with_the_next_upload(pipeline
     assert set(facilities(pipeline)) == {"FAC00001", "FAC00002", "FAC00003"}
     third = pipeline.manifest(DAY)
     assert third["previous_version"] == first[DAY]["version"]
-    assert [one["key"] for one in third["withdrawn"]] == [bad_keys[1]]
+    assert [one["key"] for one in third["excluded"]] == [bad_keys[1]]
 
 
 def test_a_replay_keeps_the_order_whatever_comes_and_goes_meanwhile(pipeline: Pipeline) -> None:
@@ -115,15 +115,13 @@ def test_a_replay_keeps_the_order_whatever_comes_and_goes_meanwhile(pipeline: Pi
     assert facilities(pipeline)["FAC00001"] == "new"
 
     pipeline.next_second()
-    told = pipeline.report(REPLAY, snapshot_from=DAY, snapshot_to=DAY)
-    assert told["summary"].startswith("Dry run: would put 2 uploads of 1 snapshot (0.0 MB)")
+    told = pipeline.report(REPLAY, slice_from=DAY, slice_to=DAY)
+    assert told["summary"].startswith("Dry run: would restore 2 uploads of 1 snapshot (0.0 MB)")
     assert told["lines"][0].endswith(": z old.jsonl, a new.jsonl")
     assert pipeline.keys("landing/") == []
 
-    done = pipeline.report(
-        REPLAY, snapshot_from="2026-01-01", snapshot_to="2026-12-31", dry_run=False, reason="r"
-    )
-    assert done["summary"].startswith("Put 2 of 2 uploads")
+    done = pipeline.report(REPLAY, slice_from="2026-01-01", slice_to="2026-12-31", dry_run=False, reason="r")
+    assert done["summary"].startswith("Restored 2 of 2 uploads")
     assert pipeline.keys("landing/") == [new, old]
     # The run sees one of them only, and with it a correction that came since.
     kept = pipeline.s3.get_object(Bucket=pipeline.bucket, Key=new)
@@ -139,16 +137,16 @@ def test_a_replay_keeps_the_order_whatever_comes_and_goes_meanwhile(pipeline: Pi
     assert facilities(pipeline) == {"FAC00001": "new", "FAC00002": "Facility 2", "FAC00003": "corrected"}
     assert pipeline.keys("landing/") == []
     orders = [
-        (one["upload"]["file"], one["upload"]["uploaded_at"] is not None)
+        (one["upload"]["key"].rsplit("/", 1)[-1], one["upload"]["uploaded_at"] is not None)
         for one in pipeline.manifest(DAY)["inputs"]
     ]
     assert orders == [("z old.jsonl", True), ("a new.jsonl", True), ("b correction.jsonl", False)]
 
-    refused = pipeline.run(REPLAY, snapshot_from=DAY, snapshot_to=DAY, dry_run=False)
+    refused = pipeline.run(REPLAY, slice_from=DAY, slice_to=DAY, dry_run=False)
     assert refused.state == "failed"
 
 
-def test_a_run_is_accounted_for_in_sql_and_in_one_line_a_step(pipeline: Pipeline) -> None:
+def test_a_run_is_accounted_for_in_sql_and_in_one_line_per_task(pipeline: Pipeline) -> None:
     name = "Jane Doe's Clinic"
     pipeline.upload(
         DAY, "a.jsonl", lines(facility(1, facility_name=name), facility(2, employee_count=-1), b"broken\n")
@@ -156,16 +154,16 @@ def test_a_run_is_accounted_for_in_sql_and_in_one_line_a_step(pipeline: Pipeline
     pipeline.upload(DAY, "notes.txt", b"hello")
     said: list[str] = []
     with patch.object(
-        logging.getLogger("medlaunch.steps"), "info", lambda text, one: said.append(text % one)
+        logging.getLogger("medlaunch.operate.task_metrics"), "info", lambda text, one: said.append(text % one)
     ):
         report = pipeline.report()
 
     (row,) = pipeline.select(
         "SELECT *, rejected_by_reason['malformed_json'] AS malformed, cardinality(queries) AS query_count, "
-        "snapshots[1].snapshot_date AS first_snapshot, set_aside[1].reason AS set_aside_reason FROM run_reports"
+        "slices[1].slice AS first_slice, skipped[1].reason AS skip_reason FROM run_reports"
     )
-    assert (row["run_id"], row["outcome"], row["first_snapshot"]) == (report["run_id"], "published", DAY)
-    assert (row["files_loaded"], row["files_set_aside"], row["set_aside_reason"]) == (
+    assert (row["run_id"], row["outcome"], row["first_slice"]) == (report["run_id"], "published", DAY)
+    assert (row["files_loaded"], row["files_skipped"], row["skip_reason"]) == (
         "1",
         "1",
         "unknown_extension",
@@ -182,22 +180,21 @@ def test_a_run_is_accounted_for_in_sql_and_in_one_line_a_step(pipeline: Pipeline
     assert row["python_version"] == platform.python_version()
     assert row["started_at"] < row["finished_at"]
     steps = pipeline.select(
-        "SELECT step, seconds FROM run_reports CROSS JOIN UNNEST(steps) AS t (step, tasks, seconds, longest)"
+        "SELECT task, seconds FROM run_reports CROSS JOIN UNNEST("
+        "transform(tasks, x -> x.task), transform(tasks, x -> x.seconds)) AS t (task, seconds)"
     )
-    took = {step["step"]: float(step["seconds"]) for step in steps}
-    assert list(took)[:3] == ["wait_for_uploads", "claim_uploads", "load_bronze"]
-    assert {"extract.extract_metrics", "count.count_lines", "publish_results"} <= took.keys()
+    took = {step["task"]: float(step["seconds"]) for step in steps}
+    assert list(took)[:2] == ["wait_for_uploads", "claim_uploads"]
+    assert {"extract.facility_metrics", "check_results", "publish_results"} <= took.keys()
     assert all(seconds >= 0 for seconds in took.values())
 
-    told = {(line := json.loads(text.removeprefix("step ")))["step"]: line for text in said}
+    told = {(line := json.loads(text.removeprefix("task ")))["task"]: line for text in said}
     assert took.keys() <= told.keys()
     assert {line["outcome"] for line in told.values()} == {"success"}
     loaded = told["load_bronze"]
     assert (loaded["files"], loaded["lines"], loaded["rejected"], loaded["map_index"]) == (1, 3, 2, 0)
     assert loaded["keys"] == [f"landing/facilities/{DAY}/a.jsonl"]
-    assert told["extract.extract_metrics"]["bytes_scanned"] > 0
-    assert told["publish_results"]["keys"] == [
-        f"prod/manifests/facility_accreditation/snapshot_date={DAY}.json"
-    ]
-    assert told["acknowledge_uploads"]["moved"] == 2
+    assert told["extract.facility_metrics"]["bytes_scanned"] > 0
+    assert told["publish_results"]["keys"] == [f"prod/manifests/facility_accreditation/{DAY}.json"]
+    assert told["archive_uploads"]["moved"] == 2
     assert not [line for line in told.values() if "Jane" in json.dumps(line)]

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from medlaunch.objects import in_parallel
+from medlaunch.aws.objects import in_parallel
 from tests.factories import facility, lines
 from tests.faults.bench import Lake, Outcome
 from tests.faults.proxy import (
@@ -53,7 +53,7 @@ from tests.faults.stage import (
 STEPS = (
     "claim_uploads",
     "load_bronze",
-    "plan_snapshots",
+    "plan_slices",
     "prepare_tables",
     "extract.extract_facilities",
     "extract.extract_metrics",
@@ -68,10 +68,10 @@ STEPS = (
     "check_results",
     "publish_results",
     "write_report",
-    "acknowledge_uploads",
+    "archive_uploads",
 )
 #: Seconds to wait for what comes within some; a busy machine takes its time.
-_PATIENCE = 600
+_LOOK_AHEAD_TOTAL = 600
 NO_RETRY = {"MEDLAUNCH_TASK_RETRIES": "0"}
 MOVES = "UpdatePartition|CreatePartition"
 
@@ -134,7 +134,7 @@ def killed() -> Iterator[Row]:
                 recovery,
                 partial(_kill_publishing, rule=rule, recovery=recovery),
             )
-    for step in ("load_bronze", "extract.extract_metrics", "publish_results", "acknowledge_uploads"):
+    for step in ("load_bronze", "extract.extract_metrics", "publish_results", "archive_uploads"):
         yield step, "the task and its scheduler killed", "next run", partial(_kill_scheduler, step=step)
     yield "alert", "SIGKILL before SNS has the message", "retry", partial(_kill_alert, action=kill_before)
     # Whether the message was taken is known to nobody then: it is better told twice than never.
@@ -236,15 +236,15 @@ def s3() -> Iterator[Row]:
             partial(_now_and_then, action=action),
         )
     # As long as a try lasts: the task has to be tried again.
-    for step in ("claim_uploads", "load_bronze", "plan_snapshots", "extract.filter_expiring", "check_results",
-                 "publish_results", "write_report", "acknowledge_uploads"):  # fmt: skip
+    for step in ("claim_uploads", "load_bronze", "plan_slices", "extract.filter_expiring", "check_results",
+                 "publish_results", "write_report", "archive_uploads"):  # fmt: skip
         yield (
             step,
             "S3: 503 SlowDown for a whole try",
             "retry",
             partial(_outage, step=step, action=refuse(503, "SlowDown")),
         )
-    for step in ("load_bronze", "publish_results", "acknowledge_uploads"):
+    for step in ("load_bronze", "publish_results", "archive_uploads"):
         yield step, "S3: connection reset for a whole try", "retry", partial(_outage, step=step, action=reset)
         yield step, "S3: 500 InternalError for three tries", "next run", partial(_long_outage, step=step)
     bodies = {
@@ -264,7 +264,7 @@ def s3() -> Iterator[Row]:
     for step, rule in {
         "load_bronze": partial(Rule, operation="PutObject"),
         "publish_results": partial(Rule, key="prod/manifests/", writes=True),
-        "acknowledge_uploads": partial(Rule, operation="CopyObject"),
+        "archive_uploads": partial(Rule, operation="CopyObject"),
     }.items():
         yield (
             step,
@@ -276,10 +276,10 @@ def s3() -> Iterator[Row]:
         "wait_for_uploads": "ListObjects",
         "claim_uploads": "ListObjects",
         "load_bronze": "GetObject",
-        "plan_snapshots": "PutObject",
+        "plan_slices": "PutObject",
         "extract.extract_metrics": "ListObjects|DeleteObjects",
         "publish_results": "CopyObject",
-        "acknowledge_uploads": "DeleteObject",
+        "archive_uploads": "DeleteObject",
     }.items():
         yield (
             step,
@@ -288,7 +288,7 @@ def s3() -> Iterator[Row]:
             partial(_denied, step=step, operation=operation),
         )
     yield "claim_uploads", "the listing changes between its pages", "next run", _changing_listing
-    for step in ("publish_results", "acknowledge_uploads"):
+    for step in ("publish_results", "archive_uploads"):
         yield (
             step,
             "S3: every second copy throttled",
@@ -752,7 +752,7 @@ def _clock(stage: Stage, days: int) -> None:
 def data() -> Iterator[Row]:
     yield "load_bronze", "a gzip bomb of 2 GB", "set aside", _bomb
     yield "load_bronze", "a line of 200 MB", "rejected", _long_line
-    yield "load_bronze", "10,000 small files; SIGKILL in load, publish and acknowledge", "retry", _small_files
+    yield "load_bronze", "10,000 small files; SIGKILL in load, publish and archive", "retry", _small_files
 
 
 def _bomb(stage: Stage) -> None:
@@ -762,7 +762,7 @@ def _bomb(stage: Stage) -> None:
     lake = stage.lake(UPLOADS | {f"{DAY}/bomb.jsonl.gz": bomb})
     outcome = lake.run(seconds=300)
     require(outcome.state == "success", "The run fails", outcome)
-    key = f"quarantine/facilities/set_aside/{DAY}/bomb.jsonl.gz"
+    key = f"quarantine/facilities/skipped/{DAY}/bomb.jsonl.gz"
     aside = lake.s3.get_object(Bucket=lake.bucket, Key=key)["Body"].read()
     require(aside == bomb, "The bomb is not kept as it came")
     peak = max(one["memory"] for one in outcome.attempts("load_bronze"))
@@ -796,7 +796,7 @@ def _small_files(stage: Stage, count: int = 10_000) -> None:
     rules = [
         Rule(kill_after, task="load_bronze", writes=True, nth=count * 3 // 10, attempt=1),
         Rule(kill_after, task="publish_results", writes=True, nth=3, attempt=1),
-        Rule(kill_after, task="acknowledge_uploads", writes=True, nth=count * 7 // 10 + 1, attempt=1),
+        Rule(kill_after, task="archive_uploads", writes=True, nth=count * 7 // 10 + 1, attempt=1),
     ]
     settings = {"MEDLAUNCH_LOAD_GROUP_BYTES": str(2**28), "MEDLAUNCH_MAX_LOAD_GROUPS": "8"}
     outcome = lake.run(rules, settings=settings, seconds=3600)
@@ -825,14 +825,14 @@ _MOMENTS: dict[str, Callable[..., Rule]] = {
     "load_bronze: after it was read": partial(
         Rule, task="load_bronze", operation="PutObject", key=f"bronze/.*{OTHER}"
     ),
-    "plan_snapshots: begin": partial(Rule, task="plan_snapshots"),
+    "plan_slices: begin": partial(Rule, task="plan_slices"),
     "check_results: begin": partial(Rule, task="check_results"),
     "publish_results: between copies and switch": partial(Rule, task="publish_results", service="glue"),
-    "acknowledge_uploads: before the copy": partial(
-        Rule, task="acknowledge_uploads", operation="CopyObject", key=f"archive/.*{_A}"
+    "archive_uploads: before the copy": partial(
+        Rule, task="archive_uploads", operation="CopyObject", key=f"archive/.*{_A}"
     ),
-    "acknowledge_uploads: between copy and removal": partial(
-        Rule, task="acknowledge_uploads", operation="DeleteObject", key=f"landing/.*{_A}"
+    "archive_uploads: between copy and removal": partial(
+        Rule, task="archive_uploads", operation="DeleteObject", key=f"landing/.*{_A}"
     ),
 }
 _READ = tuple(_MOMENTS)[2:]
@@ -869,10 +869,10 @@ def uploads() -> Iterator[Row]:
         partial(_overwritten_and_killed, operation="publish_results"),
     )
     yield (
-        "acknowledge_uploads",
+        "archive_uploads",
         "overwritten, and killed after the first copy",
         "retry",
-        partial(_overwritten_and_killed, operation="acknowledge_uploads"),
+        partial(_overwritten_and_killed, operation="archive_uploads"),
     )
 
 
@@ -945,10 +945,10 @@ def _arriving(stage: Stage) -> None:
 def _overwritten_and_killed(stage: Stage, operation: str) -> None:
     lake = stage.lake()
     rules = [
-        _MOMENTS["plan_snapshots: begin"](first(lambda: _later(lake, CORRECTED))),
+        _MOMENTS["plan_slices: begin"](first(lambda: _later(lake, CORRECTED))),
         Rule(kill_before, task="publish_results", operation=MOVES)
         if operation == "publish_results"
-        else Rule(kill_after, task="acknowledge_uploads", operation="CopyObject"),
+        else Rule(kill_after, task="archive_uploads", operation="CopyObject"),
     ]
     outcome = lake.run(rules)
     rules_fired(rules)
@@ -961,8 +961,8 @@ def _overwritten_and_killed(stage: Stage, operation: str) -> None:
 _GATES: dict[str, Callable[..., Rule]] = {
     "claim_uploads: after the listing": partial(Rule, task="claim_uploads", writes=True),
     "load_bronze: before the first write": partial(Rule, task="load_bronze", writes=True),
-    "plan_snapshots: after the published manifest was read": partial(
-        Rule, task="plan_snapshots", operation="PutObject", key="plans"
+    "plan_slices: after the published manifest was read": partial(
+        Rule, task="plan_slices", operation="PutObject", key="plans"
     ),
     "extract.extract_facilities: begin": partial(Rule, task="extract.extract_facilities"),
     "publish_results: begin": partial(Rule, task="publish_results"),
@@ -973,10 +973,8 @@ _GATES: dict[str, Callable[..., Rule]] = {
         Rule, task="publish_results", key="prod/manifests/", writes=True
     ),
     "write_report: begin": partial(Rule, task="write_report"),
-    "acknowledge_uploads: before a copy": partial(Rule, task="acknowledge_uploads", operation="CopyObject"),
-    "acknowledge_uploads: before a removal": partial(
-        Rule, task="acknowledge_uploads", operation="DeleteObject"
-    ),
+    "archive_uploads: before a copy": partial(Rule, task="archive_uploads", operation="CopyObject"),
+    "archive_uploads: before a removal": partial(Rule, task="archive_uploads", operation="DeleteObject"),
 }
 
 
@@ -1000,7 +998,7 @@ def _overtaken(stage: Stage, rule: Callable[..., Rule]) -> None:
     # It waits however long the other one takes.
     patient = {"MEDLAUNCH_AWS_READ_TIMEOUT_SECONDS": "900"}
     with lake.running([made], settings=patient) as slow:
-        require(gate.reached.wait(_PATIENCE), "The first run never comes to where it is held")
+        require(gate.reached.wait(_LOOK_AHEAD_TOTAL), "The first run never comes to where it is held")
         lake.upload_all(REJECTED)
         quick = lake.run()
         gate.opened.set()
@@ -1023,7 +1021,7 @@ def _side_by_side(stage: Stage) -> None:
 
 def unversioned() -> Iterator[Row]:
     yield "every step", "no versioning: undisturbed", "none needed", partial(_unversioned, rules=list)
-    for step in ("publish_results", "acknowledge_uploads"):
+    for step in ("publish_results", "archive_uploads"):
         rules = partial(_kill_in_the_middle, step)
         yield (
             step,
@@ -1034,7 +1032,7 @@ def unversioned() -> Iterator[Row]:
     for moment in (
         "load_bronze: before it is read",
         "check_results: begin",
-        "acknowledge_uploads: between copy and removal",
+        "archive_uploads: between copy and removal",
     ):
         step, _, when = moment.partition(": ")
         yield (

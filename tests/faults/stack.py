@@ -28,7 +28,7 @@ _TODAY = {"as_of": None}
 _MOMENTS: dict[str, Callable[..., Rule]] = {
     "load_bronze": partial(Rule, operation="PutObject", key="^bronze/", nth=2),
     "publish_results": partial(Rule, operation="CopyObject", key="^prod/", nth=5),
-    "acknowledge_uploads": partial(Rule, operation="CopyObject", key="^archive/", nth=2),
+    "archive_uploads": partial(Rule, operation="CopyObject", key="^archive/", nth=2),
 }
 
 
@@ -40,7 +40,7 @@ def stacks() -> Iterator[tuple[str, str, str, Callable[[Stage], None]]]:
             "restart",
             partial(_killed, step=step, parts=("scheduler",)),
         )
-    for step in ("publish_results", "acknowledge_uploads"):
+    for step in ("publish_results", "archive_uploads"):
         yield step, "the whole stack killed, local AWS too", "restart", partial(_killed, step=step, parts=())
 
 
@@ -117,7 +117,7 @@ def _stack(home: Path, aws_port: int, proxy: Proxy) -> Iterator[Stack]:
     try:
         yield stack
     finally:
-        lifecycle.down(stack, patience_seconds=1)
+        lifecycle.down(stack, timeout_seconds=1)
 
 
 def _kill(stack: Stack, parts: tuple[str, ...]) -> None:

@@ -198,7 +198,7 @@ class _Reader:
 
     def _report(self, key: str) -> dict[str, Any]:
         report = json.loads(self._get(key))
-        kept = ("as_of", "expiry_window", "outcome", "files", "lines", "accreditations", "set_aside", "quarantine",
+        kept = ("as_of", "expiry_window", "outcome", "files", "lines", "accreditations", "skipped", "quarantine",
                 "facilities_without_accreditations")  # fmt: skip
         return {
             **{name: report[name] for name in kept},

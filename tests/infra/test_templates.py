@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from deploy import environment as deployment
-from medlaunch import lake, permissions, publish
-from medlaunch.permissions import Place
+from medlaunch import lake, permissions
+from medlaunch.permissions import EnvironmentArns
+from medlaunch.publish import partitions
 from medlaunch.settings import Settings
 from tests.infra.templates import ACCOUNT, FOLDER, REGION, ROOT, of_type, template, text
 
@@ -135,7 +136,7 @@ def test_lifecycle(name: str) -> None:
         # Published files go when they carry the tag that publishing gives them, and only then.
         "superseded-versions": {
             "Prefix": f"{lake.PROD}/",
-            "TagFilters": [publish.SUPERSEDED_TAG],
+            "TagFilters": [partitions.SUPERSEDED_TAG],
             "ExpirationInDays": 30 if prod else 7,
         },
         "noncurrent": {
@@ -308,7 +309,7 @@ def test_the_role_has_the_permissions_that_the_tests_use(name: str) -> None:
         one["Properties"]["TopicName"].rsplit("-", 1)[1]: f"<{id_}>"
         for id_, one in of_type(found, "AWS::SNS::Topic").items()
     }
-    place = Place.of(
+    place = EnvironmentArns.of(
         region=REGION,
         account=ACCOUNT,
         bucket="x",
@@ -316,7 +317,7 @@ def test_the_role_has_the_permissions_that_the_tests_use(name: str) -> None:
         workgroup=f"medlaunch-{name}",
         alerts_topic=topics["alerts"],
         success_topic=topics["notifications"],
-        uploads_queue=text(queue),
+        uploads_queues=text(queue),
         key=f"<{key_id}.Arn>",
     )
     policies = of_type(found, "AWS::IAM::ManagedPolicy").values()
@@ -575,16 +576,16 @@ def test_what_cdk_nag_finds_stops_the_synthesis(name: str, tmp_path: Any) -> Non
         json.loads((FOLDER / f"medlaunch-{name}-{stack}.metadata.json").read_text(encoding="utf-8"))
         for stack in ("lake", "mwaa")
     ]
-    acknowledged = [
+    archived = [
         pair
         for entry in walk(metadata)
-        if entry["type"] == "aws:cdk:acknowledged-rules"
+        if entry["type"] == "aws:cdk:archived-rules"
         for pair in entry["data"].items()
         # What CDK says of its own subnets and flow logs.
         if pair[0] not in {f"CloudFormation-Validate::{rule}" for rule in ("W3010", "F3002", "F3003")}
     ]
-    assert acknowledged
-    for rule, reason in acknowledged:
+    assert archived
+    for rule, reason in archived:
         assert rule.startswith("AwsSolutions::AwsSolutions-IAM5[Resource::")
         assert rule.endswith("*]")
         assert len(reason) > 20

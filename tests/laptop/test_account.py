@@ -8,6 +8,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_plus
@@ -15,6 +16,8 @@ from urllib.parse import unquote_plus
 import pytest
 
 from laptop import account
+from medlaunch.declaration import Dataset, Pipeline
+from medlaunch.pipelines import FACILITY_ACCREDITATION, PIPELINES
 from medlaunch.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -30,7 +33,7 @@ def environment(aws_url: str) -> dict[str, str]:
         "MEDLAUNCH_BUCKET": name,
         "MEDLAUNCH_WORKGROUP": name,
         "MEDLAUNCH_ALERTS_TOPIC_ARN": f"arn:aws:sns:us-east-1:123456789012:{name}",
-        "MEDLAUNCH_UPLOADS_QUEUE_URL": f"{aws_url}/123456789012/{name}",
+        "MEDLAUNCH_UPLOADS_QUEUE_URL": f"{aws_url}/123456789012/{name}-{{dag_id}}",
     }
 
 
@@ -44,8 +47,11 @@ def first_data(environment: dict[str, str], *arguments: str) -> str:
     return run.stdout
 
 
-def keys_that_were_told(sqs: Any, url: str) -> set[str]:
-    """The keys in a queue's notifications; the messages are taken out."""
+def notified_keys(
+    sqs: Any, environment: dict[str, str], pipeline: Pipeline = FACILITY_ACCREDITATION
+) -> set[str]:
+    """The keys in the notifications of a pipeline's queue; the messages are taken out."""
+    url = environment["MEDLAUNCH_UPLOADS_QUEUE_URL"].replace("{dag_id}", pipeline.dag_id)
     found: set[str] = set()
     while got := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
         for message in got:
@@ -55,14 +61,14 @@ def keys_that_were_told(sqs: Any, url: str) -> set[str]:
     return found
 
 
-def test_samples_are_uploaded_once_and_told_to_the_queue(environment: dict[str, str], aws: Aws) -> None:
-    bucket, queue = environment["MEDLAUNCH_BUCKET"], environment["MEDLAUNCH_UPLOADS_QUEUE_URL"]
+def test_samples_are_uploaded_once_and_notified(environment: dict[str, str], aws: Aws) -> None:
+    bucket = environment["MEDLAUNCH_BUCKET"]
     assert "sample files" in first_data(environment, "--records", "50")
     listed = {one["Key"] for one in aws("s3").list_objects_v2(Bucket=bucket)["Contents"]}
     assert len({key.split("/")[2] for key in listed}) >= 3
-    assert keys_that_were_told(aws("sqs"), queue) == listed
+    assert notified_keys(aws("sqs"), environment) == listed
     assert "sample files" not in first_data(environment, "--records", "50")
-    assert keys_that_were_told(aws("sqs"), queue) == set()
+    assert notified_keys(aws("sqs"), environment) == set()
     versions = aws("s3").list_object_versions(Bucket=bucket)["Versions"]
     assert {one["Key"] for one in versions} == listed
     assert all(one["IsLatest"] for one in versions)
@@ -73,7 +79,7 @@ def test_none_if_none_are_wanted(environment: dict[str, str], aws: Aws) -> None:
     assert aws("s3").list_objects_v2(Bucket=environment["MEDLAUNCH_BUCKET"])["KeyCount"] == 0
 
 
-def test_only_uploads_are_told(environment: dict[str, str], aws: Aws) -> None:
+def test_only_uploads_are_notified(environment: dict[str, str], aws: Aws) -> None:
     account.create(aws, Settings.from_environment(environment))
     account.create(aws, Settings.from_environment(environment))
     s3, bucket = aws("s3"), environment["MEDLAUNCH_BUCKET"]
@@ -83,8 +89,21 @@ def test_only_uploads_are_told(environment: dict[str, str], aws: Aws) -> None:
         "archive/facilities/2026-11-01/y",
     ):
         s3.put_object(Bucket=bucket, Key=key, Body=b"{}")
-    told = keys_that_were_told(aws("sqs"), environment["MEDLAUNCH_UPLOADS_QUEUE_URL"])
-    assert told == {"landing/facilities/2026-11-01/a b+c.jsonl"}
+    assert notified_keys(aws("sqs"), environment) == {"landing/facilities/2026-11-01/a b+c.jsonl"}
+
+
+def test_each_pipeline_has_a_queue_of_its_own(
+    environment: dict[str, str], aws: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that several shared would wake only the DAG that polled first."""
+    datasets = tuple(Dataset(name=name, extensions=(".csv",), loader="x:y") for name in ("a", "b/c"))
+    other = replace(FACILITY_ACCREDITATION, dag_id="other", datasets=datasets)
+    monkeypatch.setitem(PIPELINES, "other", other)
+    account.create(aws, Settings.from_environment(environment))
+    for key in ("landing/a/x.csv", "landing/b/c/y.csv", "landing/facilities/2026-11-01/z.json"):
+        aws("s3").put_object(Bucket=environment["MEDLAUNCH_BUCKET"], Key=key, Body=b"{}")
+    assert notified_keys(aws("sqs"), environment, other) == {"landing/a/x.csv", "landing/b/c/y.csv"}
+    assert notified_keys(aws("sqs"), environment) == {"landing/facilities/2026-11-01/z.json"}
 
 
 def test_alerts_reach_their_queue_once(environment: dict[str, str], aws: Aws) -> None:

@@ -41,7 +41,7 @@ def processes_of(folder: Path) -> list[psutil.Process]:
 def home(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "home of the stack"
     yield folder
-    lifecycle.down(Stack(home=folder), patience_seconds=1)
+    lifecycle.down(Stack(home=folder), timeout_seconds=1)
 
 
 def test_a_stack_that_is_stopped_comes_back_with_its_lake(home: Path, tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def test_nothing_is_left_of_a_stubborn_family(tmp_path: Path) -> None:
     family = [int(pid) for pid in pids.read_text().split()]
     assert process.is_running()
     assert {one.pid for one in process.family()} >= set(family)
-    assert processes.stop([process], patience_seconds=0.1) >= 3
+    assert processes.stop([process], timeout_seconds=0.1) >= 3
     assert not process.is_running()
     assert process.family() == []
     assert not any(psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie" for pid in family)
@@ -62,7 +62,7 @@ def test_orphans_of_a_leader_that_crashed_are_found(tmp_path: Path) -> None:
     os.kill(process.pid, 9)
     processes.wait_until(lambda: not process.is_running(), "the crash", seconds=30)
     assert len(process.family()) == 2
-    assert processes.stop([process], patience_seconds=0.1) == 2
+    assert processes.stop([process], timeout_seconds=0.1) == 2
     assert process.family() == []
 
 

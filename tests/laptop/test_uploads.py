@@ -12,13 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from laptop.uploads import CannotUpload, LocalFile, find_files, in_order, one_file, upload
+from medlaunch.pipelines import FACILITY_ACCREDITATION
+
+FACILITIES = FACILITY_ACCREDITATION.datasets[0]
 
 SNAPSHOTS = ("2026-10-01", "2026-11-01")
 NAMES = ("a.jsonl", "b.jsonl", "b.jsonl.gz", "z.json", "Ünï.ndjson", "readme.txt")
 
 
 def local(snapshot: str, name: str, mtime: int, size: int = 1) -> LocalFile:
-    return LocalFile(Path(name), f"landing/facilities/{snapshot}/{name}", mtime, size)
+    return LocalFile(Path(name), FACILITIES, f"landing/facilities/{snapshot}/{name}", mtime, size)
 
 
 class S3:
@@ -61,10 +64,10 @@ def test_what_s3_says_afterwards_is_the_order_of_the_times(
     assert sorted(one.key for one in s3.order) == sorted(one.key for one in wanted)
     for snapshot in SNAPSHOTS:
         # The later one wins: by LastModified in whole seconds, at equal times by key.
-        data = [one for one in wanted if one.snapshot == snapshot and one.is_data]
-        told = sorted(data, key=lambda one: (s3.last_modified[one.key], one.key))
-        assert [one.key for one in told] == [one.key for one in data]
-        sent = [one for one in s3.order if one.snapshot == snapshot]
+        data = [one for one in wanted if one.folder == snapshot and one.is_data]
+        listed = sorted(data, key=lambda one: (s3.last_modified[one.key], one.key))
+        assert [one.key for one in listed] == [one.key for one in data]
+        sent = [one for one in s3.order if one.folder == snapshot]
         assert all((a.mtime_ns, a.key) < (b.mtime_ns, b.key) for a, b in pairwise(sent))
 
 
@@ -120,16 +123,16 @@ def test_files_are_found_with_any_name_and_in_order(tmp_path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"{}")
         os.utime(path, (100 - number, 100 - number))
-    assert [one.key for one in find_files(tmp_path, "facilities")] == [
+    assert [one.key for one in find_files(tmp_path, FACILITIES)] == [
         f"landing/facilities/{name}" for name in reversed(names)
     ]
 
 
 def test_folders_that_cannot_be_uploaded(tmp_path: Path) -> None:
     with pytest.raises(CannotUpload, match="no file"):
-        find_files(tmp_path, "facilities")
+        find_files(tmp_path, FACILITIES)
     with pytest.raises(CannotUpload, match="not a folder"):
-        find_files(tmp_path / "missing", "facilities")
+        find_files(tmp_path / "missing", FACILITIES)
 
 
 def test_a_name_that_is_no_utf8_is_refused_by_name(tmp_path: Path) -> None:
@@ -138,20 +141,18 @@ def test_a_name_that_is_no_utf8_is_refused_by_name(tmp_path: Path) -> None:
     except OSError:
         pytest.skip("this file system takes UTF-8 names only")
     with pytest.raises(CannotUpload, match=r"caf.*UTF-8"):
-        find_files(tmp_path, "facilities")
+        find_files(tmp_path, FACILITIES)
 
 
 def test_one_file(tmp_path: Path) -> None:
     file = tmp_path / "it's 100% a+b.jsonl"
     file.write_bytes(b"{}\n")
-    assert (
-        one_file(file, "facilities", "2026-11-01").key == "landing/facilities/2026-11-01/it's 100% a+b.jsonl"
-    )
-    assert one_file(file, "facilities", "2026-11-01", "x.json").key == "landing/facilities/2026-11-01/x.json"
+    assert one_file(file, FACILITIES, "2026-11-01").key == "landing/facilities/2026-11-01/it's 100% a+b.jsonl"
+    assert one_file(file, FACILITIES, "2026-11-01", "x.json").key == "landing/facilities/2026-11-01/x.json"
     for bad in ("2026-11-31", "20261101", "today", ""):
         with pytest.raises(CannotUpload, match="SNAPSHOT"):
-            one_file(file, "facilities", bad)
+            one_file(file, FACILITIES, bad)
     with pytest.raises(CannotUpload, match="FILE"):
-        one_file(tmp_path / "missing.jsonl", "facilities", "2026-11-01")
+        one_file(tmp_path / "missing.jsonl", FACILITIES, "2026-11-01")
     with pytest.raises(CannotUpload, match="1024"):
-        one_file(file, "facilities", "2026-11-01", "x" * 1000)
+        one_file(file, FACILITIES, "2026-11-01", "x" * 1000)

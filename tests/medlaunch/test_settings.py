@@ -31,7 +31,8 @@ def test_variables_are_read_and_empty_ones_do_not_count() -> None:
         ("MEDLAUNCH_DATABASE", "x'; DROP TABLE y"),
         ("MEDLAUNCH_ALERTS_TOPIC_ARN", "medlaunch-alerts"),
         ("MEDLAUNCH_TASK_RETRIES", "many"),
-        ("MEDLAUNCH_MAX_SNAPSHOTS_PER_RUN", "101"),
+        ("MEDLAUNCH_UPLOADS_QUEUE_URL", "https://sqs/1/uploads"),
+        ("MEDLAUNCH_MAX_SLICES_PER_RUN", "101"),
     ],
 )
 def test_a_bad_value_is_named_with_its_variable(name: str, value: str) -> None:

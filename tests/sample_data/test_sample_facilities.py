@@ -345,7 +345,7 @@ def test_files_come_in_all_shapes_under_awkward_names(uploads: tuple[Path, Accou
 
 def test_what_is_no_data_is_said_to_be_set_aside(uploads: tuple[Path, Account]) -> None:
     folder, account = uploads
-    assert account.set_aside == {
+    assert account.skipped == {
         f"{day}/{name}": reason
         for day in SNAPSHOTS
         for name, reason in {
@@ -360,7 +360,7 @@ def test_what_is_no_data_is_said_to_be_set_aside(uploads: tuple[Path, Account]) 
 
 def test_a_damaged_gzip_on_request(tmp_path: Path) -> None:
     account = write_uploads(tmp_path, records=50, damaged_gzip=True)
-    damaged = [key for key, reason in account.set_aside.items() if reason == "corrupt_archive"]
+    damaged = [key for key, reason in account.skipped.items() if reason == "corrupt_archive"]
     assert len(damaged) == 3
     for key in damaged:
         with pytest.raises((zlib.error, EOFError, gzip.BadGzipFile)):

@@ -22,7 +22,7 @@ from unittest.mock import patch
 import httpx
 
 from medlaunch import lake, permissions
-from medlaunch.permissions import Place, Statement
+from medlaunch.permissions import EnvironmentArns, Statement
 from tests.pipeline import DAG_ID, ROOT, Pipeline
 
 REGION, ACCOUNT = "us-east-1", "123456789012"
@@ -56,16 +56,16 @@ class EnforcedPipeline(Pipeline):
             "TopicArn"
         ]
         self.success_topic = aws("sns").create_topic(Name=f"successes-{name}")["TopicArn"]
-        self.queue = aws("sqs").create_queue(QueueName=f"uploads-{name}", Attributes={"KmsMasterKeyId": key})[
-            "QueueUrl"
-        ]
+        self.queue = aws("sqs").create_queue(
+            QueueName=f"uploads-{name}-{DAG_ID}", Attributes={"KmsMasterKeyId": key}
+        )["QueueUrl"]
         aws("glue").put_data_catalog_encryption_settings(
             DataCatalogEncryptionSettings={
                 "EncryptionAtRest": {"CatalogEncryptionMode": "SSE-KMS", "SseAwsKmsKeyId": key},
                 "ConnectionPasswordEncryption": {"ReturnConnectionPasswordEncrypted": False},
             }
         )
-        self.place = Place.of(
+        self.place = EnvironmentArns.of(
             region=REGION,
             account=ACCOUNT,
             bucket=self.bucket,
@@ -73,7 +73,7 @@ class EnforcedPipeline(Pipeline):
             workgroup=self.workgroup,
             alerts_topic=self.topic,
             success_topic=self.success_topic,
-            uploads_queue=f"arn:aws:sqs:{REGION}:{ACCOUNT}:uploads-{name}",
+            uploads_queues=f"arn:aws:sqs:{REGION}:{ACCOUNT}:uploads-{name}-",
             key=key,
         )
         self.role = f"worker-{name}"
@@ -184,7 +184,7 @@ def second_run(pipeline: EnforcedPipeline) -> Any:
 def _query_task(pipeline: EnforcedPipeline) -> Any:
     from airflow.dag_processing.dagbag import DagBag
 
-    return DagBag(ROOT / "dags").dags[DAG_ID].get_task("extract.extract_metrics")
+    return DagBag(ROOT / "dags").dags[DAG_ID].get_task("extract.facility_metrics")
 
 
 def retried_query(pipeline: EnforcedPipeline) -> None:
@@ -227,9 +227,9 @@ def waking_event(pipeline: EnforcedPipeline) -> None:
         asyncio.run(asyncio.wait_for(first_event(), 20))
 
 
-def told(pipeline: EnforcedPipeline) -> None:
-    """A run has succeeded, and those who want to know are told."""
-    from medlaunch import alerts
+def success_published(pipeline: EnforcedPipeline) -> None:
+    """A run has succeeded, and the topic of successes gets a message."""
+    from medlaunch.operate import alerts
 
     message = {"summary": "published", "pipeline": DAG_ID, "environment": "test", "severity": "info"}
     with pipeline.environment():
@@ -244,13 +244,13 @@ def found_stale(pipeline: EnforcedPipeline) -> Any:
 
 def rolled_back(pipeline: EnforcedPipeline) -> Any:
     """The second version was a mistake."""
-    return pipeline.run(ROLLBACK, snapshot_date=DAY, reason="a test", dry_run=False)
+    return pipeline.run(ROLLBACK, slice=DAY, reason="a test", dry_run=False)
 
 
 def replayed(pipeline: EnforcedPipeline) -> Any:
     """All that was archived of the snapshot is processed once more."""
     return pipeline.run(
-        REPLAY, snapshot_from=DAY, snapshot_to=DAY, include_withdrawn=True, reason="a test", dry_run=False
+        REPLAY, slice_from=DAY, slice_to=DAY, include_excluded=True, reason="a test", dry_run=False
     )
 
 
@@ -283,7 +283,7 @@ STAGES = {
     "retried query": Stage(DAG_ID, retried_query, is_run=False),
     "stopped query": Stage(DAG_ID, stopped_query, is_run=False),
     "waking event": Stage(DAG_ID, waking_event, is_run=False),
-    "told": Stage(DAG_ID, told, is_run=False),
+    "success published": Stage(DAG_ID, success_published, is_run=False),
     "stale": Stage(FRESHNESS, found_stale, ("first run",)),
     "rollback": Stage(
         ROLLBACK, rolled_back, ("first run", "second run"), missing=("WriteReports", "s3:PutObject")

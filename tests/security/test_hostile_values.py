@@ -17,9 +17,10 @@ from airflow.sdk.exceptions import AirflowFailException
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from medlaunch import lake, sql
+from medlaunch import lake
 from medlaunch.accreditation import filter_expiring, window_end
-from medlaunch.exports import states
+from medlaunch.athena import statements
+from medlaunch.pipelines.facility_accreditation_tasks import states
 from tests.pipeline import DAG_ID, ROOT
 from tests.sql.lake import DAYS, RUN, Athena, lake_with_results
 
@@ -66,7 +67,7 @@ def rows_or_failure(athena: Any, text: str) -> Any:
 @example(ATTACKS)
 def test_values_come_back_as_they_were(athena: Any, texts: list[str]) -> None:
     rows = [(f"{number}", text) for number, text in enumerate(texts)]
-    query = f"SELECT n, v FROM (VALUES {sql.literal(rows)}) AS t (n, v)"
+    query = f"SELECT n, v FROM (VALUES {statements.literal(rows)}) AS t (n, v)"
     found = {row["n"]: row["v"] for row in athena.select(query)}
     assert found == dict(rows)
 

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from medlaunch import permissions
-from medlaunch.permissions import Place
+from medlaunch.permissions import EnvironmentArns
 from tests.pipeline import DAG_ID, ROOT
 from tests.security.enforced import ACCOUNT, REGION, STAGES, EnforcedPipeline, live
 
-PLACE = Place.of(
+PLACE = EnvironmentArns.of(
     region=REGION,
     account=ACCOUNT,
     bucket="medlaunch-prod-lake",
@@ -25,7 +25,7 @@ PLACE = Place.of(
     workgroup="medlaunch-prod",
     alerts_topic=f"arn:aws:sns:{REGION}:{ACCOUNT}:medlaunch-prod-alerts",
     success_topic=f"arn:aws:sns:{REGION}:{ACCOUNT}:medlaunch-prod-successes",
-    uploads_queue=f"arn:aws:sqs:{REGION}:{ACCOUNT}:medlaunch-prod-uploads",
+    uploads_queues=f"arn:aws:sqs:{REGION}:{ACCOUNT}:medlaunch-prod-uploads-",
     key=f"arn:aws:kms:{REGION}:{ACCOUNT}:key/11111111-2222-3333-4444-555555555555",
 )
 
@@ -77,7 +77,7 @@ def test_no_declared_permission_is_idle_or_covered_by_another(dag_id: str, lived
 
 @pytest.mark.parametrize("dag_id", sorted(file.stem for file in Path(ROOT / "dags").glob("*.py")))
 def test_every_dag_declares_its_permissions(dag_id: str) -> None:
-    statements = permissions.of(dag_id)  # plugins/medlaunch/permissions/<dag_id>.py
+    statements = permissions.of(dag_id)
     assert len({one.sid for one in statements}) == len(statements)
     documents = [permissions.policy(part, PLACE) for part in permissions.parts(statements).values()]
     for document in documents:
@@ -113,16 +113,19 @@ def test_steps_are_tasks_of_the_dag(dag_id: str) -> None:
 
 
 def test_permissions_are_about_what_is_published() -> None:
-    from medlaunch.permissions import _needs
     from medlaunch.pipelines import FACILITY_ACCREDITATION
 
-    assert list(_needs.TABLES) == [one.table for one in FACILITY_ACCREDITATION.results if one.table]
-    names = {one.name for one in FACILITY_ACCREDITATION.results}
-    assert {one.split("/")[2] for one in _needs.RESULTS} == names
+    (pointing,) = [one for one in permissions.of(DAG_ID) if one.sid == "PointPartitions"]
+    tables = [one.removeprefix("{tables}") for one in pointing.resources if one.startswith("{tables}")]
+    assert tables == [one.table for one in FACILITY_ACCREDITATION.results if one.table]
+    (marking,) = [one for one in permissions.of(DAG_ID) if one.sid == "MarkSupersededResults"]
+    assert {one.split("/")[2] for one in marking.resources} == {
+        one.name for one in FACILITY_ACCREDITATION.results
+    }
 
 
 def test_what_an_environment_has_not_needs_no_permission() -> None:
-    plain = Place.of(
+    plain = EnvironmentArns.of(
         region=REGION,
         account=ACCOUNT,
         bucket="b",

@@ -7,12 +7,12 @@ import io
 import json
 import time
 import uuid
-from datetime import date
 from functools import partial
 from typing import Any
 
-from medlaunch import lake, sql
-from medlaunch.exports import states
+from medlaunch import lake
+from medlaunch.athena import statements
+from medlaunch.pipelines.facility_accreditation_tasks import states
 
 DAG = "facility_accreditation"
 DAYS = ["2026-10-01", "2026-11-01"]
@@ -53,9 +53,13 @@ class Athena:
         self.database = f"db_{uuid.uuid4().hex[:8]}"
 
     def render(self, name: str, **values: Any) -> str:
-        return sql.render(
+        return statements.render(
             name,
-            {"s3": partial(lake.s3_uri, self.bucket), "database": sql.Identifier(self.database), **values},
+            {
+                "s3": partial(lake.s3_uri, self.bucket),
+                "database": statements.Identifier(self.database),
+                **values,
+            },
         )
 
     def query(self, text: str) -> tuple[list[dict[str, str]], dict[str, Any]]:
@@ -81,7 +85,7 @@ class Athena:
 
     def unload(self, name: str, writes: str, **values: Any) -> None:
         target = lake.s3_uri(self.bucket, f"{lake.staging_prefix(DAG, RUN)}{writes}/")
-        self.run(name, run=RUN, snapshots=DAYS, target=target, **values)
+        self.run(name, run=RUN, slices=DAYS, target=target, **values)
 
     def select(self, text: str) -> list[dict[str, str]]:
         return self.query(text)[0]
@@ -96,12 +100,11 @@ def lake_with_results(aws: Any, s3: Any) -> Athena:
     bucket = f"test-{uuid.uuid4().hex[:12]}"
     s3.create_bucket(Bucket=bucket)
     athena = Athena(aws("athena"), s3, bucket)
-    athena.run("database.sql")
-    for name in sql.statements(f"{DAG}/tables"):
+    athena.query(athena.render("common/database/database.sql"))
+    for name in [*statements.statements("common/tables"), *statements.statements(f"{DAG}/tables")]:
         athena.query(athena.render(name))
 
-    bronze = partial(lake.bronze_prefix, "facilities")
-    october, november = bronze(date(2026, 10, 1)), bronze(date(2026, 11, 1))
+    october, november = (f"bronze/facilities/snapshot_date={day}/" for day in DAYS)
     athena.put_lines(
         f"{november}old-00000.jsonl",
         [
@@ -133,16 +136,24 @@ def lake_with_results(aws: Any, s3: Any) -> Athena:
     athena.put_lines(
         f"{lake.staging_prefix(DAG, RUN)}uploads/uploads.jsonl",
         [
-            {"snapshot_date": "2026-11-01", "upload_id": "old", "upload_order": 0},
-            {"snapshot_date": "2026-11-01", "upload_id": "new", "upload_order": 1},
-            {"snapshot_date": "2026-10-01", "upload_id": "oct", "upload_order": 0},
+            {"slice": "2026-11-01", "upload_id": "old", "upload_order": 0},
+            {"slice": "2026-11-01", "upload_id": "new", "upload_order": 1},
+            {"slice": "2026-10-01", "upload_id": "oct", "upload_order": 0},
         ],
     )
-    athena.unload("extract_facilities.sql", "facilities")
-    athena.unload("extract_metrics.sql", "facility_metrics")
-    athena.unload("extract_rejects.sql", "facility_rejects")
-    athena.unload("count_by_state.sql", "accredited_facilities_by_state", as_of="2026-11-20", states=states())
+    athena.unload("extract/facilities.sql", "facilities")
+    athena.unload("extract/facility_metrics.sql", "facility_metrics")
+    athena.unload("extract/facility_rejects.sql", "facility_rejects")
     athena.unload(
-        "extract_expiring.sql", "expiring_accreditations", as_of="2026-11-20", window_end="2026-12-24"
+        "extract/accredited_facilities_by_state.sql",
+        "accredited_facilities_by_state",
+        as_of="2026-11-20",
+        states=states(),
+    )
+    athena.unload(
+        "extract/expiring_accreditations.sql",
+        "expiring_accreditations",
+        as_of="2026-11-20",
+        window_end="2026-12-24",
     )
     return athena

@@ -12,14 +12,27 @@ from typing import Any
 import pytest
 import sqlglot
 
-from medlaunch import lake, sql
-from medlaunch.exports import states
+from medlaunch import lake
+from medlaunch.athena import statements
+from medlaunch.pipelines.facility_accreditation_tasks import states
 from tests.sql.lake import DAG, DAYS, RUN, Athena, lake_with_results
 
 ROOT = Path(__file__).parents[2]
 ALL = sorted(
     path.relative_to(ROOT / "include/sql").as_posix() for path in (ROOT / "include/sql").rglob("*.sql")
 )
+
+
+#: What restore_slice.sql and iceberg_history.sql want.
+RESTORE = {
+    "table": statements.Identifier("facts"),
+    "keys": [statements.Identifier("id")],
+    "values": [statements.Identifier("hours")],
+    "columns": [statements.Identifier(name) for name in ("id", "quarter", "hours")],
+    "slice_column": statements.Identifier("quarter"),
+    "slice": "2024Q2",
+    "snapshot": 949530903748831860,
+}
 
 
 @pytest.fixture(scope="module")
@@ -29,17 +42,18 @@ def athena(aws: Any, s3: Any) -> Athena:
 
 @pytest.mark.parametrize("name", ALL)
 def test_a_statement_parses_in_the_athena_dialect(name: str) -> None:
-    text = sql.render(
+    text = statements.render(
         name,
         {
             "s3": partial(lake.s3_uri, "bucket"),
-            "database": sql.Identifier("medlaunch"),
+            "database": statements.Identifier("medlaunch"),
             "run": RUN,
-            "snapshots": DAYS,
+            "slices": DAYS,
             "as_of": "2026-11-20",
             "window_end": "2026-12-24",
             "target": "s3://bucket/x/",
             "states": states(),
+            **RESTORE,
         },
     )
     (statement,) = sqlglot.parse(text, dialect="athena")
@@ -128,7 +142,7 @@ def test_rejects(athena: Athena) -> None:
 
 
 def test_counts_by_state(athena: Athena) -> None:
-    rows = athena.run("read_state_counts.sql", run=RUN, snapshots=DAYS)
+    rows = athena.run("check/state_counts.sql", run=RUN, slices=DAYS)
     assert [tuple(row.values()) for row in rows] == [
         ("2026-10-01", "MI", "Michigan", "1", "1", "2026-11-20"),
         # FAC00001's last word expired the day before; FAC00003 has none: two facilities, none accredited.
@@ -148,7 +162,7 @@ def test_counts_by_state(athena: Athena) -> None:
 
 
 def test_lines_are_counted_by_upload_and_outcome(athena: Athena) -> None:
-    rows = athena.run("count_lines.sql", run=RUN, snapshots=DAYS)
+    rows = athena.run("check/count_lines.sql", run=RUN, slices=DAYS)
     assert {(r["upload_id"], r["outcome"]): int(r["lines"]) for r in rows} == {
         ("old", "valid"): 5,
         ("old", "state_invalid"): 1,
@@ -161,10 +175,8 @@ def test_lines_are_counted_by_upload_and_outcome(athena: Athena) -> None:
 
 
 def test_results_are_counted(athena: Athena) -> None:
-    rows = athena.run("count_results.sql", run=RUN, snapshots=DAYS)
-    assert {
-        (r["result"], r["snapshot_date"]): (int(r["result_rows"]), int(r["facilities"])) for r in rows
-    } == {
+    rows = athena.run("check/count_results.sql", run=RUN, slices=DAYS)
+    assert {(r["result"], r["slice"]): (int(r["result_rows"]), int(r["facilities"])) for r in rows} == {
         ("facility_metrics", "2026-10-01"): (1, 1),
         ("facility_metrics", "2026-11-01"): (4, 4),
         ("facility_rejects", "2026-11-01"): (1, 0),
@@ -172,6 +184,8 @@ def test_results_are_counted(athena: Athena) -> None:
         ("accredited_facilities_by_state", "2026-11-01"): (3, 4),
         ("expiring_accreditations", "2026-10-01"): (1, 1),
         ("expiring_accreditations", "2026-11-01"): (2, 2),
+        ("expiring_facilities", "2026-10-01"): (1, 1),
+        ("expiring_facilities", "2026-11-01"): (2, 2),
     }
 
 
@@ -198,7 +212,7 @@ def test_views_show_the_latest_of_what_is_published(athena: Athena) -> None:
             athena.select(
                 f"ALTER TABLE {table} ADD IF NOT EXISTS PARTITION (snapshot_date = '{day}') LOCATION '{location}'"
             )
-    views = sql.statements(f"{DAG}/views")
+    views = statements.statements(f"{DAG}/views")
     for name in sorted(views, key=lambda one: "/current_" in one):
         athena.query(athena.render(name))
 

@@ -43,12 +43,14 @@ from medlaunch.accreditation.sorting import ExternalSort
 from medlaunch.accreditation.window import window_end
 from medlaunch.declaration import LineCounts
 from medlaunch.formats.content import UnreadableUpload
-from medlaunch.lake import DATA_EXTENSIONS, parse_date
+from medlaunch.lake import parse_date
+from medlaunch.pipelines import FACILITY_ACCREDITATION
 
 CSV_NAME = "expiring_soon.csv"
 NDJSON_NAME = "expiring_facilities.ndjson"
 REJECTS_NAME = "rejects.jsonl"
 _LARGE_BUFFER = 1024 * 1024
+_EXTENSIONS = FACILITY_ACCREDITATION.datasets[0].extensions
 
 
 class UsageError(ValueError):
@@ -121,7 +123,7 @@ def find_sources(location: str, snapshot: date | None) -> tuple[list[Source], di
         *folders, name = key.split("/")
         if name.startswith(".") or not name:
             skipped[key] = "hidden file or folder marker"
-        elif not name.lower().removesuffix(".gz").endswith(DATA_EXTENSIONS):
+        elif not name.lower().removesuffix(".gz").endswith(_EXTENSIONS):
             skipped[key] = "not .jsonl, .ndjson or .json, plain or .gz"
         elif size == 0:
             skipped[key] = "zero bytes"
@@ -166,7 +168,7 @@ def _open_file(path: Path) -> BinaryIO:
 
 
 def _in_s3(url: str) -> _Found:
-    from medlaunch.objects import list_objects, open_object, s3_client, split_s3_url
+    from medlaunch.aws.objects import list_objects, open_object, s3_client, split_s3_url
 
     bucket, prefix = split_s3_url(url)
     client = s3_client()
@@ -212,7 +214,7 @@ class S3Output:
     """Writes objects that appear whole or not at all."""
 
     def __init__(self, url: str):
-        from medlaunch.objects import s3_client, split_s3_url
+        from medlaunch.aws.objects import s3_client, split_s3_url
 
         self._bucket, prefix = split_s3_url(url)
         self._prefix = prefix if prefix.endswith("/") or not prefix else f"{prefix}/"
@@ -223,7 +225,7 @@ class S3Output:
 
     @contextlib.contextmanager
     def write(self, name: str, content_type: str) -> Iterator[BinaryIO]:
-        from medlaunch.objects import ObjectWriter
+        from medlaunch.aws.objects import ObjectWriter
 
         with ObjectWriter(self._client, self._bucket, self._prefix + name, content_type) as writer:
             yield cast(BinaryIO, writer)

@@ -32,7 +32,7 @@ def _nested(depth: int) -> bytes:
     return rb"[{\[](?:" + inner + rb")*+[}\]]"
 
 
-# One call for the values that really occur (facility records nest three deep); others take the tokens.
+# One call for the values that really occur (records nest three deep); others take the tokens.
 _SHALLOW = re.compile(_nested(5))
 
 _syntax = msgspec.json.Decoder(msgspec.Raw).decode

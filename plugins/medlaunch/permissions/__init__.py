@@ -1,6 +1,7 @@
-"""What the role of a pipeline's workers may do: one statement a need, with the step that needs it and why.
+"""What the role of a pipeline's workers may do: one statement per need, with the task that needs it and why.
 
-One module a DAG, named after it, holds its ``STATEMENTS``. The DAG's documentation, the pages of ``docs/``, the
+Those of a pipeline are built from its declaration (:mod:`medlaunch.permissions.pipeline`); each tool has a module, named
+after its DAG, with ``STATEMENTS``. The DAG's documentation, the pages of ``docs/``, the
 tests that run the pipeline with exactly these, and the role that is deployed are all made from them, so that a
 permission is declared in one place. Pure: no Airflow and no boto3, because infrastructure code imports it too.
 """
@@ -15,6 +16,8 @@ from dataclasses import dataclass, field, fields
 from importlib import import_module
 from typing import Any
 
+from medlaunch.pipelines import PIPELINES
+
 #: What a managed policy of IAM holds, white space aside.
 POLICY_CHARACTERS = 6144
 #: Where a DAG's documentation wants the table of its permissions.
@@ -22,11 +25,12 @@ MARKER = "{permissions}"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
-    """The names of one environment, as ARNs. What an environment has not is None, and statements about it are
+class EnvironmentArns:
+    """The names of one environment, as ARNs. What an environment does not have is None, and statements about it are
     left out of its policy.
 
-    ``tables`` is the ARN of a table of the database up to, and without, the table's name.
+    ``tables`` is the ARN of a table of the database without the table's name, ``uploads_queues`` that of a queue
+    without the id of its pipeline's DAG.
     """
 
     region: str
@@ -37,7 +41,7 @@ class Place:
     workgroup: str
     alerts_topic: str
     success_topic: str | None = None
-    uploads_queue: str | None = None
+    uploads_queues: str | None = None
     key: str | None = None
 
     @classmethod
@@ -51,11 +55,11 @@ class Place:
         workgroup: str,
         alerts_topic: str,
         success_topic: str | None = None,
-        uploads_queue: str | None = None,
+        uploads_queues: str | None = None,
         key: str | None = None,
         partition: str = "aws",
-    ) -> Place:
-        """From names, where AWS builds the ARN of a name; topic, queue and key are ARNs already."""
+    ) -> EnvironmentArns:
+        """From names, where AWS builds the ARN of a name; topics, queues and key are ARNs already."""
         glue = f"arn:{partition}:glue:{region}:{account}"
         return cls(
             region=region,
@@ -66,14 +70,14 @@ class Place:
             workgroup=f"arn:{partition}:athena:{region}:{account}:workgroup/{workgroup}",
             alerts_topic=alerts_topic,
             success_topic=success_topic,
-            uploads_queue=uploads_queue,
+            uploads_queues=uploads_queues,
             key=key,
         )
 
 
 _ARN = "ap-southeast-2:123456789012"
 #: An environment with longer names than any has: what fits there fits everywhere.
-_LONG_NAMES = Place.of(
+_LONG_NAMES = EnvironmentArns.of(
     region="ap-southeast-2",
     account="123456789012",
     bucket="medlaunch-production-lake-123456789012",
@@ -81,7 +85,7 @@ _LONG_NAMES = Place.of(
     workgroup="medlaunch-production",
     alerts_topic=f"arn:aws:sns:{_ARN}:medlaunch-production-alerts",
     success_topic=f"arn:aws:sns:{_ARN}:medlaunch-production-notifications",
-    uploads_queue=f"arn:aws:sqs:{_ARN}:medlaunch-production-uploads",
+    uploads_queues=f"arn:aws:sqs:{_ARN}:medlaunch-production-uploads-",
     key=f"arn:aws:kms:{_ARN}:key/11111111-2222-3333-4444-555555555555",
 )
 
@@ -90,9 +94,9 @@ _LONG_NAMES = Place.of(
 class Statement:
     """One need.
 
-    ``resources`` and the values of ``condition`` are texts with the fields of :class:`Place` in braces:
-    ``{bucket}/landing/facilities/*``. ``steps`` are ids of tasks or of groups of tasks, or where else in Airflow
-    the need arises. ``only_with`` names fields of :class:`Place` without which there is no such need.
+    ``resources`` and the values of ``condition`` are texts with the fields of :class:`EnvironmentArns` in braces:
+    ``{bucket}/landing/<dataset>/*``. ``steps`` are ids of tasks or of groups of tasks, or where else in Airflow
+    the need arises. ``only_with`` names fields of :class:`EnvironmentArns` without which there is no such need.
     """
 
     sid: str
@@ -104,7 +108,7 @@ class Statement:
     only_with: tuple[str, ...] = ()
 
     def places(self) -> set[str]:
-        """The fields of :class:`Place` that the statement is about."""
+        """The fields of :class:`EnvironmentArns` that the statement is about."""
         texts = [
             *self.resources,
             *(one for keys in self.condition.values() for vs in keys.values() for one in vs),
@@ -112,7 +116,7 @@ class Statement:
         named = {name for text in texts for _, name, _, _ in string.Formatter().parse(text) if name}
         return named | set(self.only_with)
 
-    def document(self, place: Place) -> dict[str, Any]:
+    def document(self, place: EnvironmentArns) -> dict[str, Any]:
         """The statement as IAM reads it."""
         known = {one.name: getattr(place, one.name) for one in fields(place)}
         document: dict[str, Any] = {
@@ -130,21 +134,24 @@ class Statement:
 
 
 def of(dag_id: str) -> tuple[Statement, ...]:
-    """The statements of a DAG.
+    """The statements of a DAG of this repository.
 
     Raises:
-        ModuleNotFoundError: if nobody declared what the DAG needs.
+        ModuleNotFoundError: if the needs of the DAG are not declared.
     """
+    if dag_id in PIPELINES:
+        return import_module(f"{__name__}.pipeline").statements(PIPELINES[dag_id])
     statements: tuple[Statement, ...] = import_module(f"{__name__}.{dag_id}").STATEMENTS
     return statements
 
 
 def dag_ids() -> list[str]:
     """The DAGs whose permissions are declared, sorted."""
-    return sorted(one.name for one in pkgutil.iter_modules(__path__) if not one.name.startswith("_"))
+    tools = {one.name for one in pkgutil.iter_modules(__path__)} - {"_statements", "pipeline"}
+    return sorted(tools | PIPELINES.keys())
 
 
-def policy(statements: Sequence[Statement], place: Place) -> dict[str, Any]:
+def policy(statements: Sequence[Statement], place: EnvironmentArns) -> dict[str, Any]:
     """The IAM policy that allows these statements in an environment, and nothing else."""
     absent = {one.name for one in fields(place) if getattr(place, one.name) is None}
     return {
@@ -165,11 +172,13 @@ def parts(statements: Sequence[Statement]) -> dict[str, Sequence[Statement]]:
     return {"objects": objects, "services": [one for one in statements if one not in objects]}
 
 
-def documented(text: str | None, dag_id: str) -> str:
+def documented(text: str | None, statements: Sequence[Statement]) -> str:
     """A DAG's documentation with the table of its permissions in the place of ``{permissions}``."""
     if not text or MARKER not in text:
-        raise ValueError(f"The documentation of {dag_id} has no place {MARKER} for its permissions")
-    return text.replace(MARKER, table(of(dag_id)))
+        raise ValueError(
+            f"The documentation of a DAG needs a place {MARKER} for its permissions: {(text or '')[:80]}"
+        )
+    return text.replace(MARKER, table(statements))
 
 
 def table(statements: Sequence[Statement]) -> str:

@@ -6,34 +6,35 @@ from dataclasses import replace
 
 from medlaunch import lake
 from medlaunch.permissions import Statement
-from medlaunch.permissions._needs import (
+from medlaunch.permissions._statements import (
     below,
     list_lake,
     publish_alerts,
     use_key_for_alerts,
     use_key_for_objects,
 )
+from medlaunch.pipelines import PIPELINES
 
 STATEMENTS = (
     list_lake("check_freshness"),
     Statement(
         sid="ReadPublications",
         actions=("s3:GetObject",),
-        resources=(below(lake.publication_prefix("facility_accreditation")),),
+        resources=tuple(below(lake.publication_prefix(one)) for one in PIPELINES),
         steps=("check_freshness",),
         why="When something was published last.",
     ),
     Statement(
-        sid="KeepWatch",
+        sid="UpdateFreshnessState",
         actions=("s3:GetObject", "s3:PutObject"),
-        resources=(below(f"{lake.REPORTS}/freshness/"),),
+        resources=(below(f"{lake.FRESHNESS}/"),),
         steps=("check_freshness",),
-        why="Whether somebody was told already that nothing comes.",
+        why="Whether an alert was sent already.",
     ),
     replace(
         publish_alerts(),
         steps=("check_freshness", "alert"),
-        why="One alert when nothing was published for too long, and one a failed run.",
+        why="One alert when nothing was published for too long, and one per failed run.",
     ),
     use_key_for_objects("check_freshness"),
     replace(use_key_for_alerts(), steps=("check_freshness", "alert")),

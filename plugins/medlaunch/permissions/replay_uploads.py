@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from medlaunch import lake
 from medlaunch.permissions import Statement
-from medlaunch.permissions._needs import (
+from medlaunch.permissions._statements import (
     below,
     list_lake,
     publish_alerts,
@@ -12,41 +12,42 @@ from medlaunch.permissions._needs import (
     use_key_for_objects,
     write_reports,
 )
+from medlaunch.pipelines import PIPELINES
 
 _DAG = "replay_uploads"
-_LANDING = below(lake.landing_prefix("facilities"))
+_DATASETS = tuple(dataset.name for one in PIPELINES.values() for dataset in one.datasets)
 
 STATEMENTS = (
-    list_lake("plan_replay", "put_back"),
+    list_lake("plan_replay", "restore_uploads"),
     Statement(
         sid="ReadManifests",
         actions=("s3:GetObject",),
-        resources=(below(f"{lake.PROD}/manifests/facility_accreditation/"),),
+        resources=tuple(below(lake.manifests_prefix(one)) for one in PIPELINES),
         steps=("plan_replay",),
-        why="Which archived uploads a snapshot was made of.",
+        why="Which archived uploads a slice was made of.",
     ),
     Statement(
         sid="ReadArchive",
         actions=("s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectVersionTagging"),
-        resources=(below(f"{lake.ARCHIVE}/facilities/"),),
-        steps=("put_back",),
+        resources=tuple(below(lake.archive_prefix(one)) for one in _DATASETS),
+        steps=("restore_uploads",),
         why="The uploads as they came, in exactly the version that was planned, with their tags.",
     ),
     Statement(
-        sid="PutBack",
+        sid="RestoreUploads",
         actions=("s3:GetObject", "s3:PutObject", "s3:PutObjectTagging"),
-        resources=(_LANDING,),
-        steps=("put_back",),
-        why="What is put back is work to do; what lies there already is left alone.",
+        resources=tuple(below(lake.landing_prefix(one)) for one in _DATASETS),
+        steps=("restore_uploads",),
+        why="What is restored is work to do; what is there already is left alone.",
     ),
     Statement(
         sid="UseStaging",
         actions=("s3:GetObject", "s3:PutObject"),
         resources=(below(f"{lake.STAGING}/{_DAG}/"),),
-        steps=("plan_replay", "put_back", "write_report"),
+        steps=("plan_replay", "restore_uploads", "write_report"),
         why="The plan and its batches, which are carried out as they were made.",
     ),
-    write_reports(_DAG),
+    write_reports(lake.reports_prefix(_DAG)),
     publish_alerts(),
     use_key_for_objects("plan_replay"),
     use_key_for_alerts(),

@@ -3,30 +3,42 @@
 from __future__ import annotations
 
 from medlaunch import lake
+from medlaunch.declaration import IcebergResult
 from medlaunch.permissions import Statement
-from medlaunch.permissions._needs import (
-    RESULTS,
-    TABLES,
+from medlaunch.permissions._statements import (
     below,
     catalog,
     list_lake,
+    merge_slices,
+    partitioned_tables,
     publish_alerts,
+    results,
     use_key_for_alerts,
     use_key_for_catalog,
     use_key_for_objects,
     write_reports,
 )
+from medlaunch.pipelines import PIPELINES
 
 _DAG = "rollback_publication"
-_PIPELINE = "facility_accreditation"
-_MANIFESTS = below(f"{lake.PROD}/manifests/{_PIPELINE}/")
+_MANIFESTS = tuple(below(lake.manifests_prefix(one)) for one in PIPELINES)
+_VERSIONS = tuple(below(lake.version_manifests_prefix(one)) for one in PIPELINES)
+_PUBLICATIONS = tuple(below(lake.publication_prefix(one)) for one in PIPELINES)
+_RESULTS = tuple(one for pipeline in PIPELINES.values() for one in results(pipeline))
+_TABLES = tuple(one for pipeline in PIPELINES.values() for one in partitioned_tables(pipeline))
+_ICEBERG = tuple(
+    result
+    for pipeline in PIPELINES.values()
+    for result in pipeline.results
+    if isinstance(result, IcebergResult)
+)
 
 STATEMENTS = (
     list_lake("plan_rollback", "roll_back"),
     Statement(
         sid="ReadManifests",
         actions=("s3:GetObject",),
-        resources=(_MANIFESTS, below(lake.version_manifests_prefix(_PIPELINE))),
+        resources=(*_MANIFESTS, *_VERSIONS),
         steps=("plan_rollback", "roll_back"),
         why="What readers see, and what they saw before.",
     ),
@@ -40,27 +52,28 @@ STATEMENTS = (
     Statement(
         sid="SwitchManifests",
         actions=("s3:PutObject",),
-        resources=(_MANIFESTS, below(lake.publication_prefix(_PIPELINE))),
+        resources=(*_MANIFESTS, *_PUBLICATIONS),
         steps=("roll_back",),
         why="The manifest says what is published; each rollback is recorded.",
     ),
     Statement(
         sid="MarkSupersededResults",
         actions=("s3:PutObjectTagging", "s3:DeleteObjectTagging"),
-        resources=RESULTS,
+        resources=_RESULTS,
         steps=("roll_back",),
         why="The lifecycle rule spares the files that readers see again, and removes the others.",
     ),
     Statement(
         sid="PointPartitions",
         actions=("glue:GetTable", "glue:UpdatePartition"),
-        resources=catalog(*TABLES),
+        resources=catalog(*_TABLES),
         steps=("roll_back",),
-        why="Rolling back is pointing a snapshot's partition at its earlier files.",
+        why="Rolling back is pointing a slice's partition at its earlier files.",
     ),
-    write_reports(_DAG),
+    write_reports(lake.reports_prefix(_DAG)),
     publish_alerts(),
     use_key_for_objects("plan_rollback"),
     use_key_for_catalog("roll_back"),
     use_key_for_alerts(),
+    *((merge_slices(_ICEBERG, "plan_rollback", "roll_back"),) if _ICEBERG else ()),
 )

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.sdk import DAG, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 
-from medlaunch import alerts, schedules
-from medlaunch.landing import BATCH, Batch, Upload
-from medlaunch.runs import current_run
+from medlaunch.aws.documents import current_run
+from medlaunch.ingest.uploads import BATCH, Batch, Upload
+from medlaunch.operate import alerts, schedules
 
 KEYS = [
     'landing/facilities/2026-11-01/Clínicas "Río Grande" ☂.json',
@@ -27,7 +27,7 @@ def case(name: str, **options: Any) -> DAG:
         f"alert_{name}",
         schedule=None,
         default_args=schedules.task_defaults() | {"retries": 0},
-        on_failure_callback=alerts.alert_if_nobody_did,
+        on_failure_callback=alerts.alert_fallback,
         catchup=False,
         **options,
     )
@@ -35,18 +35,17 @@ def case(name: str, **options: Any) -> DAG:
 
 @task
 def claim() -> None:
-    """Writes the batch manifest that a pipeline's claim task writes."""
+    """Writes the batch that a pipeline's claim task writes."""
     run, now = current_run(), datetime.now(UTC)
     uploads = [
         Upload(
-            key=key, size=1, etag="0" * 32, last_modified=now, upload_id=f"{number:024x}",
-            snapshot=date(2026, 11, 1), file=key.rsplit("/", 1)[-1],
+            key=key, dataset="facilities", slice="2026-11-01", size=1, etag="0" * 32, last_modified=now,
+            upload_id=f"{number:024x}",
         )
         for number, key in enumerate(KEYS)
     ]  # fmt: skip
     batch = Batch(
-        pipeline=run.dag_id, run_id=run.run_id, run=run.key, dataset="facilities", as_of=date(2026, 11, 20),
-        expiry_window="P6M", claimed_at=now, uploads=uploads, set_aside=[], left_for_next_run=0, groups=1,
+        pipeline=run.dag_id, run_id=run.run_id, run=run.key, params={"as_of": "2026-11-20"}, claimed_at=now, uploads=uploads, skipped=[], left_for_next_run=0, groups=1,
     )  # fmt: skip
     run.put(BATCH, batch)
 

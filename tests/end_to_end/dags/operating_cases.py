@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.sdk import DAG, task
 
-from medlaunch import alerts, freshness, schedules
-from medlaunch.objects import get_bytes
-from medlaunch.pipelines import Pipeline
-from medlaunch.runs import current_run
+from medlaunch.aws.documents import current_run
+from medlaunch.aws.objects import get_bytes
+from medlaunch.operate import alerts, freshness, schedules
+from medlaunch.pipelines import FACILITY_ACCREDITATION
 
 OPTIONS: dict[str, Any] = {
     "start_date": datetime(2026, 1, 1, tzinfo=UTC),
@@ -18,7 +19,7 @@ OPTIONS: dict[str, Any] = {
     "max_active_runs": 1,
     "is_paused_upon_creation": True,
     "default_args": schedules.task_defaults() | {"retries": 0},
-    "on_failure_callback": alerts.alert_if_nobody_did,
+    "on_failure_callback": alerts.alert_fallback,
 }
 FAILS_WHILE = "operating-cases/broken"
 
@@ -37,7 +38,7 @@ with DAG("operating_stale", schedule=timedelta(seconds=4), **OPTIONS):
 
     @task
     def check_freshness() -> str:
-        silent = Pipeline("operating_silent", "nothing", [])
+        silent = replace(FACILITY_ACCREDITATION, dag_id="operating_silent", datasets=())
         return freshness.check(current_run(), silent, timedelta(seconds=6), alerts.send_stale).summary()
 
     check_freshness() >> alerts.alert()

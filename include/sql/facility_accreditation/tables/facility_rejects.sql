@@ -1,13 +1,7 @@
 -- Published: each snapshot's partition points at the version that is current.
 -- noqa: disable=PRS
 CREATE EXTERNAL TABLE IF NOT EXISTS facility_rejects (
-    facility_id string COMMENT 'As far as it could be read',
-    facility_name string COMMENT 'As far as it could be read',
-    state string COMMENT 'As far as it could be read',
-    reject_reason string COMMENT 'The first rule that the line broke',
-    reject_reasons array<string> COMMENT 'All rules that the line broke',
-    source_file string COMMENT 'S3 key of the upload below landing/ (archive/ once processed)',
-    line_number bigint COMMENT 'Line of the upload where the record begins'
+    {% include 'facility_accreditation/columns/facility_rejects.columns' %}
 )
 COMMENT 'Lines that were rejected, each with its reasons'
 PARTITIONED BY (snapshot_date date COMMENT 'Snapshot')

@@ -1,11 +1,7 @@
 -- What a run wrote and has not published yet.
 -- noqa: disable=PRS
 CREATE EXTERNAL TABLE IF NOT EXISTS staging_accredited_facilities_by_state (
-    state_code string COMMENT 'Two-letter code',
-    state_name string COMMENT 'Name of state, district or territory',
-    accredited_facilities bigint COMMENT 'Facilities with an accreditation valid on as_of or later',
-    facilities bigint COMMENT 'All accepted facilities, each counted once',
-    as_of date COMMENT 'Day on which accreditations are looked at'
+    {% include 'facility_accreditation/columns/accredited_facilities_by_state.columns' %}
 )
 COMMENT 'Facilities and accredited facilities of each state, of one run, before publication'
 PARTITIONED BY (

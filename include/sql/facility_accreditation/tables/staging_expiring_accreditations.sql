@@ -1,18 +1,7 @@
 -- What a run wrote and has not published yet.
 -- noqa: disable=PRS
 CREATE EXTERNAL TABLE IF NOT EXISTS staging_expiring_accreditations (
-    facility_id string COMMENT 'FAC and digits',
-    facility_name string COMMENT 'Name, trimmed',
-    address string COMMENT 'Street address',
-    city string COMMENT 'City',
-    state string COMMENT 'Two-letter code',
-    zip string COMMENT 'Postal code',
-    employee_count bigint COMMENT 'Employees',
-    accreditation_body string COMMENT 'Who accredited',
-    accreditation_id string COMMENT 'Id of the accreditation',
-    valid_until date COMMENT 'Last day of the accreditation',
-    days_until_expiry bigint COMMENT 'Days from run_date to valid_until',
-    run_date date COMMENT 'Day on which accreditations were looked at (as_of)'
+    {% include 'facility_accreditation/columns/expiring_accreditations.columns' %}
 )
 COMMENT 'Accreditations that expire within the window, of one run, before publication'
 PARTITIONED BY (

@@ -1,4 +1,4 @@
--- One record a facility and snapshot: what a run computes its results from.
+-- One record per facility and snapshot: what a run computes its results from.
 CREATE EXTERNAL TABLE IF NOT EXISTS staging_facilities (
     facility_id string COMMENT 'FAC and digits',
     facility_name string COMMENT 'Name',
@@ -20,9 +20,9 @@ CREATE EXTERNAL TABLE IF NOT EXISTS staging_facilities (
         valid_until: string
     >> COMMENT 'Accreditations in the order of the upload',
     number_of_offered_services bigint COMMENT 'Number of services',
-    upload_id string COMMENT 'Version of the upload that said this last'
+    upload_id string COMMENT 'Version of the upload that has it'
 )
-COMMENT 'Accepted facilities of a run, one row a facility and snapshot'
+COMMENT 'Accepted facilities of a run, one row per facility and snapshot'
 PARTITIONED BY (
     run string COMMENT 'Run that extracted them',
     snapshot_date string COMMENT 'Snapshot, YYYY-MM-DD'

@@ -8,5 +8,5 @@ SELECT
     counts.snapshot_date,
     counts.as_of
 FROM accredited_facilities_by_state AS counts
-INNER JOIN latest_snapshot
-    ON counts.snapshot_date = latest_snapshot.snapshot_date
+INNER JOIN latest_facility_snapshot
+    ON counts.snapshot_date = latest_facility_snapshot.snapshot_date

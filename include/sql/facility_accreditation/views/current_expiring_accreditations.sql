@@ -15,5 +15,5 @@ SELECT
     expiring.run_date,
     expiring.snapshot_date
 FROM expiring_accreditations AS expiring
-INNER JOIN latest_snapshot
-    ON expiring.snapshot_date = latest_snapshot.snapshot_date
+INNER JOIN latest_facility_snapshot
+    ON expiring.snapshot_date = latest_facility_snapshot.snapshot_date

@@ -1,0 +1,67 @@
+"""What the demonstration shows of facility_accreditation, beyond what it shows of every pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from rich.console import Group, RenderableType
+
+from laptop.report import number, table_of
+
+_SNAPSHOTS_SHOWN = 4
+
+Select = Callable[[str], list[dict[str, str | None]]]
+
+
+def results(report: Mapping[str, Any], select: Select) -> Iterator[RenderableType]:
+    """The tables of results of a run."""
+    yield accredited_by_state(report, select)
+    yield expiring(report)
+
+
+def accredited_by_state(report: Mapping[str, Any], select: Select) -> RenderableType:
+    """Accredited facilities per state, as Athena has them."""
+    snapshots = sorted(one["slice"] for one in report["slices"])
+    shown = snapshots[-_SNAPSHOTS_SHOWN:]
+    days = ", ".join(f"DATE '{day}'" for day in shown)
+    rows = select(
+        "SELECT state_code, state_name, accredited_facilities, facilities, snapshot_date "  # noqa: S608
+        f"FROM accredited_facilities_by_state WHERE snapshot_date IN ({days}) ORDER BY state_code, snapshot_date"
+    )
+    title = f"Accredited facilities per state, of all, on {report['params']['as_of']}"
+    table = table_of(title, "State", "", *shown, numbers_from=2)
+    states: dict[tuple[str, str], dict[str, tuple[int, int]]] = {}
+    for row in rows:
+        state = (str(row["state_code"]), str(row["state_name"]))
+        counts = (int(row["accredited_facilities"] or 0), int(row["facilities"] or 0))
+        states.setdefault(state, {})[str(row["snapshot_date"])] = counts
+    for (code, name), counts_of in states.items():
+        table.add_row(code, name, *(_of(counts_of.get(day)) for day in shown))
+    table.add_section()
+    totals = [[counts_of[day] for counts_of in states.values() if day in counts_of] for day in shown]
+    table.add_row(
+        "All", "", *(_of((sum(a for a, _ in day), sum(b for _, b in day))) for day in totals), style="bold"
+    )
+    if len(snapshots) > len(shown):
+        return Group(table, f"The latest {len(shown)} of {len(snapshots)} snapshots.")
+    return table
+
+
+def expiring(report: Mapping[str, Any]) -> RenderableType:
+    """How much expires within the window, per snapshot."""
+    title = f"Expiring within {report['params']['expiry_window']} of {report['params']['as_of']}"
+    table = table_of(title, "Snapshot", "Accreditations", "Facilities", "Of all facilities")
+    for one in report["slices"]:
+        rows = one["rows"]
+        table.add_row(
+            one["slice"],
+            number(rows["expiring_accreditations"]),
+            number(rows["expiring_facilities"]),
+            number(rows["facility_metrics"]),
+        )
+    return table
+
+
+def _of(counts: tuple[int, int] | None) -> str:
+    return "-" if counts is None else f"{counts[0]:,} of {counts[1]:,}"

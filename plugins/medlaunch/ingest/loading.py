@@ -1,0 +1,191 @@
+"""Load claimed uploads into bronze, each in one streaming pass."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+import msgspec
+
+from medlaunch import lake
+from medlaunch.aws.documents import Run
+from medlaunch.aws.objects import ObjectChanged, ObjectWriter, open_object
+from medlaunch.declaration import Dataset, Loader, Pipeline
+from medlaunch.formats.content import UnreadableUpload
+from medlaunch.ingest.uploads import LoadedGroup, LoadedUpload, SkippedObject, Upload
+from medlaunch.operate import task_metrics
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+log = logging.getLogger(__name__)
+
+#: Metadata of an upload that was restored from the archive: when it first came (ISO 8601), and by which run.
+UPLOADED_AT = "medlaunch-uploaded-at"
+REPLAYED_BY = "medlaunch-replayed-by"
+
+_BRONZE_PART_BYTES = 512 * 1024**2
+# Bronze objects of one upload that are written at the same time; each holds a part of 8 MB in memory.
+_OPEN_SLICES = 4
+
+
+def find_loader(dataset: Dataset) -> Loader:
+    """The function that a dataset names; its module is imported here and nowhere else."""
+    module, _, name = dataset.loader.partition(":")
+    return cast(Loader, getattr(import_module(module), name))
+
+
+def load_group(run: Run, pipeline: Pipeline, uploads: Sequence[Upload], reference: Path) -> LoadedGroup:
+    """Load each upload of a group into bronze, one after the other, in constant memory.
+
+    An upload that changed since it was claimed is left for the next run; one that cannot be read at all
+    is skipped. Loading a version again writes the same objects again. ``reference`` is the folder of reference data.
+    """
+    loaders = {
+        one.name: find_loader(one)
+        for one in pipeline.datasets
+        if any(upload.dataset == one.name for upload in uploads)
+    }
+    loaded: list[LoadedUpload] = []
+    skipped: list[SkippedObject] = []
+    changed: list[str] = []
+    for upload in uploads:
+        try:
+            result = _load(run, pipeline.slice_column, upload, loaders[upload.dataset], reference)
+        except ObjectChanged:
+            log.warning(
+                "s3://%s/%s changed after it was claimed; the next run takes it", run.bucket, upload.key
+            )
+            changed.append(upload.key)
+        except UnreadableUpload as error:
+            log.warning("s3://%s/%s is skipped: %s", run.bucket, upload.key, error)
+            skipped.append(
+                SkippedObject(
+                    key=upload.key,
+                    dataset=upload.dataset,
+                    size=upload.size,
+                    etag=upload.etag,
+                    reason=error.reason,
+                    meant_as_data=True,
+                )
+            )
+        else:
+            loaded.append(result)
+            log.info(
+                "Loaded s3://%s/%s: %d lines, %d rejected",
+                run.bucket,
+                upload.key,
+                result.counts.lines,
+                result.counts.rejected,
+            )
+            task_metrics.record(
+                files=1,
+                bytes=upload.size,
+                lines=result.counts.lines,
+                rejected=result.counts.rejected,
+                keys=[upload.key],
+            )
+    task_metrics.record(skipped=len(skipped), left_for_next_run=len(changed))
+    return LoadedGroup(loaded=loaded, skipped=skipped, left_for_next_run=changed)
+
+
+def _load(run: Run, column: str, upload: Upload, loader: Loader, reference: Path) -> LoadedUpload:
+    client, bucket = run.s3, run.bucket
+    rejects_key = lake.rejects_key(upload.dataset, upload.rest)
+    with open_object(client, bucket, upload.key, upload.etag) as source:
+        rejects = _LazyWriter(client, bucket, rejects_key)
+        with _Bronze(client, bucket, column, upload) as bronze, rejects:
+            counts = loader(cast(BinaryIO, source), upload, bronze, rejects, reference=reference)
+        version_id = source.version_id
+        upload = msgspec.structs.replace(upload, uploaded_at=first_upload(source.metadata, upload))
+    return LoadedUpload(
+        upload=upload, version_id=version_id, counts=counts, rejects_key=rejects_key if rejects.used else None
+    )
+
+
+def first_upload(metadata: Mapping[str, str], upload: Upload) -> datetime | None:
+    """When an upload first came, if it was restored from the archive; never later than it came now."""
+    text = metadata.get(UPLOADED_AT)
+    if text is None:
+        return None
+    try:
+        first = datetime.fromisoformat(text)
+    except ValueError:
+        log.warning("%s has metadata %s that is no time; it counts as uploaded now", upload.key, UPLOADED_AT)
+        return None
+    first = first.replace(tzinfo=UTC) if first.tzinfo is None else first.astimezone(UTC)
+    return min(first.replace(microsecond=0), upload.last_modified)
+
+
+class _LazyWriter:
+    """An object that appears only if something is written to it."""
+
+    def __init__(self, client: S3Client, bucket: str, key: str):
+        self._make: Callable[[], ObjectWriter] = lambda: ObjectWriter(client, bucket, key)
+        self._writer: ObjectWriter | None = None
+
+    @property
+    def used(self) -> bool:
+        return self._writer is not None
+
+    def write(self, lines: bytes, /) -> int:
+        if self._writer is None:
+            self._writer = self._make()
+        return self._writer.write(lines)
+
+    def __enter__(self) -> _LazyWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._writer is not None:
+            self._writer.__exit__(kind, error, trace)
+
+
+class _Bronze:
+    """The bronze objects of one upload: whole lines by slice, each object of bounded size, so that Athena can read a
+    large upload in parallel.
+    """
+
+    def __init__(self, client: S3Client, bucket: str, column: str, upload: Upload):
+        def key(slice_: str, part: int) -> str:
+            return lake.bronze_key(upload.dataset, column, lake.check_slice(slice_), upload.upload_id, part)
+
+        self._new = lambda slice_, part: ObjectWriter(client, bucket, key(slice_, part))
+        self._parts: dict[str, int] = {}
+        self._writers: dict[str, ObjectWriter] = {}  # the one that was written to last is the last one
+
+    def write(self, slice_: str, lines: bytes) -> None:
+        """Write whole lines; only between two calls a new object begins."""
+        writer = self._writers.pop(slice_, None)
+        if writer is not None and writer.size + len(lines) > _BRONZE_PART_BYTES:
+            writer.commit()
+            writer = None
+        if writer is None:
+            if len(self._writers) == _OPEN_SLICES:
+                oldest = next(iter(self._writers))
+                self._writers.pop(oldest).commit()
+            part = self._parts.get(slice_, 0)
+            writer = self._new(slice_, part)
+            self._parts[slice_] = part + 1
+        self._writers[slice_] = writer
+        writer.write(lines)
+
+    def __enter__(self) -> _Bronze:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # All appear, or after the first failure none of those that are left.
+        stack = ExitStack()
+        for writer in self._writers.values():
+            stack.push(writer.__exit__)
+        stack.__exit__(kind, error, trace)

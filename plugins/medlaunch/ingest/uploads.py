@@ -1,0 +1,235 @@
+"""Uploads: what lies in landing, and what a run claims of it.
+
+``landing/`` is a queue. A key that is there is work to do, and it leaves only after its results are
+published, in exactly the version that was read. What a run claimed is in one document on S3;
+tasks hand on keys of such documents, never data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import chain
+
+import msgspec
+
+from medlaunch import lake
+from medlaunch.aws.documents import Run
+from medlaunch.aws.objects import StoredObject, list_objects
+from medlaunch.declaration import Dataset, LineCounts, Pipeline
+from medlaunch.operate import task_metrics
+
+#: Format of the documents that a run writes.
+FORMAT = 1
+
+
+class Upload(msgspec.Struct, frozen=True, kw_only=True):
+    """One version of one upload. ``size`` in bytes, ``last_modified`` in UTC.
+
+    ``slice`` is what its folder says, None if only its lines know. ``uploaded_at`` is set for an upload that came
+    again from the archive: when it first came.
+    """
+
+    key: str
+    dataset: str
+    slice: str | None
+    size: int
+    etag: str
+    last_modified: datetime
+    upload_id: str
+    uploaded_at: datetime | None = None
+
+    @property
+    def order(self) -> tuple[datetime, str]:
+        """Later uploads win; S3 keeps the time to the second, so the key decides a tie.
+
+        What came again from the archive keeps the place it had: it does not win over what came since.
+        """
+        return (self.uploaded_at or self.last_modified, self.key)
+
+    @property
+    def rest(self) -> str:
+        """Its key below ``landing/<dataset>/``."""
+        return self.key.removeprefix(lake.landing_prefix(self.dataset))
+
+
+class SkippedObject(msgspec.Struct, frozen=True, kw_only=True):
+    """An object that was not loaded, and why; ``meant_as_data`` if somebody should be told."""
+
+    key: str
+    dataset: str
+    size: int
+    etag: str
+    reason: str
+    meant_as_data: bool
+
+
+class Batch(msgspec.Struct, frozen=True, kw_only=True):
+    """What one run has claimed. ``params`` are those of the run, validated, as text."""
+
+    format: int = FORMAT
+    pipeline: str
+    run_id: str
+    run: str
+    params: dict[str, str]
+    claimed_at: datetime
+    uploads: list[Upload]
+    skipped: list[SkippedObject]
+    left_for_next_run: int
+    groups: int
+
+
+class LoadedUpload(msgspec.Struct, frozen=True, kw_only=True):
+    """An upload whose lines are in bronze, with the version that was read."""
+
+    upload: Upload
+    version_id: str | None
+    counts: LineCounts
+    rejects_key: str | None
+
+    @property
+    def slices(self) -> set[str]:
+        """The slices that it has a part in; also that of its folder, if it has no line."""
+        return {*self.counts.slices, *([self.upload.slice] if self.upload.slice else [])}
+
+
+class LoadedGroup(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one group of claimed uploads; ``left_for_next_run`` are keys."""
+
+    loaded: list[LoadedUpload]
+    skipped: list[SkippedObject]
+    left_for_next_run: list[str]
+
+
+# Documents of a run, by their names in its staging prefix.
+BATCH = "batch.json"
+
+
+def group_name(number: int) -> str:
+    return f"groups/{number:03d}.json"
+
+
+def loaded_name(number: int) -> str:
+    return f"loaded/{number:03d}.json"
+
+
+def read_loaded(run: Run, batch: Batch) -> list[LoadedGroup]:
+    """What became of all groups of a batch."""
+    return [run.get(loaded_name(number), LoadedGroup) for number in range(batch.groups)]
+
+
+def list_landing(run: Run, dataset: Dataset) -> Iterator[Upload | SkippedObject]:
+    """All that lies in landing of a dataset, in the order of keys; without the folder that a person created."""
+    for stored in list_objects(run.s3, run.bucket, lake.landing_prefix(dataset.name)):
+        # The S3 console makes this marker when a person creates the folder; it is no upload.
+        if stored.key != lake.landing_prefix(dataset.name):
+            yield _classify(dataset, stored)
+
+
+def _classify(dataset: Dataset, stored: StoredObject) -> Upload | SkippedObject:
+    parsed = lake.parse_landing_key(dataset, stored.key, stored.size)
+    if isinstance(parsed, lake.SkipReason):
+        looks_like_data = stored.size > 0 and stored.key.lower().removesuffix(".gz").endswith(
+            dataset.extensions
+        )
+        return SkippedObject(
+            key=stored.key,
+            dataset=dataset.name,
+            size=stored.size,
+            etag=stored.etag,
+            reason=parsed.value,
+            meant_as_data=looks_like_data and parsed is not lake.SkipReason.HIDDEN_FILE,
+        )
+    modified = stored.last_modified.astimezone(UTC).replace(microsecond=0)
+    return Upload(
+        key=stored.key,
+        dataset=dataset.name,
+        slice=parsed.slice,
+        size=stored.size,
+        etag=stored.etag,
+        last_modified=modified,
+        upload_id=lake.upload_id(stored.key, stored.etag, modified),
+    )
+
+
+def claim(
+    run: Run,
+    pipeline: Pipeline,
+    params: Mapping[str, str],
+    *,
+    max_files: int,
+    max_slices: int,
+    max_groups: int,
+    group_bytes: int,
+) -> Batch:
+    """List landing (all pages), tell data from what is not, and decide what this run takes.
+
+    The oldest uploads come first. What exceeds ``max_files`` or ``max_slices`` stays for the next run.
+    Writes the run's batch, and one document for each group of uploads that is loaded by one task.
+    """
+    uploads: list[Upload] = []
+    skipped: list[SkippedObject] = []
+    for one in chain.from_iterable(list_landing(run, dataset) for dataset in pipeline.datasets):
+        if isinstance(one, Upload):
+            uploads.append(one)
+        else:
+            skipped.append(one)
+    taken = _take(uploads, max_files, max_slices)
+    groups = group_uploads(taken, max_groups, group_bytes)
+    for number, group in enumerate(groups):
+        run.put(group_name(number), group)
+    batch = Batch(
+        pipeline=run.dag_id,
+        run_id=run.run_id,
+        run=run.key,
+        params=dict(params),
+        claimed_at=datetime.now(UTC),
+        uploads=taken,
+        skipped=skipped[:max_files],
+        left_for_next_run=len(uploads) - len(taken) + max(0, len(skipped) - max_files),
+        groups=len(groups),
+    )
+    run.put(BATCH, batch)
+    task_metrics.record(
+        files=len(taken),
+        bytes=sum(upload.size for upload in taken),
+        slices=len({one.slice for one in taken if one.slice}),
+        groups=len(groups),
+        skipped=len(batch.skipped),
+        left_for_next_run=batch.left_for_next_run,
+        keys=[run.path(BATCH)],
+    )
+    return batch
+
+
+def _take(uploads: Sequence[Upload], max_files: int, max_slices: int) -> list[Upload]:
+    """The oldest uploads, as many as a run may take; those without a slice of their own count as files only."""
+    slices: set[str] = set()
+    taken: list[Upload] = []
+    for upload in sorted(uploads, key=lambda one: one.order):
+        if len(taken) == max_files:
+            break
+        if upload.slice is not None and upload.slice not in slices:
+            if len(slices) == max_slices:
+                continue
+            slices.add(upload.slice)
+        taken.append(upload)
+    return taken
+
+
+def group_uploads(uploads: Sequence[Upload], max_groups: int, group_bytes: int) -> list[list[Upload]]:
+    """Divide uploads into at most ``max_groups`` groups of similar size in bytes.
+
+    As many groups as ``group_bytes`` asks for; the largest upload goes first, to the emptiest group.
+    """
+    total = sum(upload.size for upload in uploads)
+    # A file costs a few round trips however small it is, which is worth about 64 KB of reading.
+    weight = {upload.upload_id: upload.size + 64 * 1024 for upload in uploads}
+    wanted = min(max_groups, len(uploads), max(1, -(-(total + 64 * 1024 * len(uploads)) // group_bytes)))
+    groups: list[list[Upload]] = [[] for _ in range(wanted)]
+    filled = [0] * wanted
+    for upload in sorted(uploads, key=lambda u: (-u.size, u.key)):
+        emptiest = filled.index(min(filled))
+        groups[emptiest].append(upload)
+        filled[emptiest] += weight[upload.upload_id]
+    return groups

@@ -1,0 +1,273 @@
+"""The permissions of a pipeline, from its declaration."""
+
+from __future__ import annotations
+
+from medlaunch import lake
+from medlaunch.declaration import IcebergResult, Pipeline
+from medlaunch.permissions import Statement
+from medlaunch.permissions._statements import (
+    below,
+    catalog,
+    list_lake,
+    merge_slices,
+    partitioned_tables,
+    publish_alerts,
+    results,
+    use_key,
+    use_key_for_alerts,
+    use_key_for_catalog,
+    use_key_for_objects,
+    write_reports,
+)
+
+_WATCHER = "triggerer: watcher of the uploads queue"
+_QUERIES = ("extract", "check_results")
+
+
+def statements(pipeline: Pipeline) -> tuple[Statement, ...]:
+    """What the role of the pipeline's workers may do."""
+    dag_id = pipeline.dag_id
+    landing = tuple(below(lake.landing_prefix(one.name)) for one in pipeline.datasets)
+    archive = tuple(below(lake.archive_prefix(one.name)) for one in pipeline.datasets)
+    bronze = tuple(below(f"{lake.BRONZE}/{one.name}/") for one in pipeline.datasets)
+    quarantine = tuple(below(lake.quarantine_prefix(one.name)) for one in pipeline.datasets)
+    skipped = tuple(below(lake.skipped_prefix(one.name)) for one in pipeline.datasets)
+    files = results(pipeline)
+    iceberg = tuple(one for one in pipeline.results if isinstance(one, IcebergResult))
+    manifests = below(lake.manifests_prefix(dag_id))
+    # Iceberg tables change in publish_results itself, by MERGE.
+    merging = ("publish_results",) if iceberg else ()
+    return (
+        # --- S3: what comes in
+        list_lake("wait_for_uploads", "claim_uploads", "plan_slices", *_QUERIES, "publish_results"),
+        Statement(
+            sid="ReadUploads",
+            actions=("s3:GetObject",),
+            resources=landing,
+            steps=("load_bronze", "publish_results", "archive_uploads"),
+            why="The uploads are the input.",
+        ),
+        Statement(
+            sid="ReadExactVersionOfUploads",
+            actions=("s3:GetObjectVersion",),
+            resources=landing,
+            steps=("archive_uploads",),
+            why="Only the version that was read is archived, whatever was uploaded meanwhile.",
+        ),
+        Statement(
+            sid="ListVersionsOfUploads",
+            actions=("s3:ListBucketVersions",),
+            resources=("{bucket}",),
+            steps=("archive_uploads",),
+            why="What was overwritten before a run read it is archived too, and must not come back into landing.",
+        ),
+        Statement(
+            sid="ReadTagsOfUploads",
+            actions=("s3:GetObjectVersionTagging",),
+            resources=landing,
+            steps=("archive_uploads",),
+            why="S3 copies the tags that an uploader gave to a file, and wants to see the permission.",
+        ),
+        Statement(
+            sid="ArchiveUploads",
+            actions=("s3:PutObject", "s3:PutObjectTagging"),
+            resources=archive,
+            steps=("archive_uploads",),
+            why="Processed uploads are kept as they came, with their tags.",
+        ),
+        Statement(
+            sid="RemoveProcessedUploads",
+            actions=("s3:DeleteObjectVersion",),
+            resources=landing,
+            steps=("archive_uploads",),
+            why="Landing is the queue. By version only, so that no newer upload can be removed.",
+        ),
+        # --- S3: what the run makes
+        Statement(
+            sid="WriteBronze",
+            actions=("s3:PutObject", "s3:AbortMultipartUpload"),
+            resources=bronze,
+            steps=("load_bronze",),
+            why="Canonical lines; an upload that turns out to be unreadable leaves nothing behind.",
+        ),
+        Statement(
+            sid="ReadBronze",
+            actions=("s3:GetObject",),
+            resources=bronze,
+            steps=_QUERIES,
+            why="Athena reads with the permissions of the caller.",
+        ),
+        Statement(
+            sid="WriteQuarantine",
+            actions=("s3:PutObject", "s3:AbortMultipartUpload"),
+            resources=quarantine,
+            steps=("load_bronze", "archive_uploads"),
+            why="Rejected lines with their reasons, and objects that are not data.",
+        ),
+        Statement(
+            sid="TagSkippedObjects",
+            actions=("s3:PutObjectTagging",),
+            resources=skipped,
+            steps=("archive_uploads",),
+            why="Skipped objects keep their uploader's tags too.",
+        ),
+        Statement(
+            sid="DropStaleRejects",
+            actions=("s3:DeleteObject",),
+            resources=quarantine,
+            steps=("plan_slices", "publish_results"),
+            why="Rejects of an upload that was replaced are no longer true. The bucket keeps the old version.",
+        ),
+        Statement(
+            sid="UseStaging",
+            actions=(
+                "s3:GetObject",
+                "s3:PutObject",
+                "s3:DeleteObject",
+                "s3:AbortMultipartUpload",
+                "s3:ListMultipartUploadParts",
+            ),
+            resources=(below(f"{lake.STAGING}/{dag_id}/"),),
+            steps=(
+                "claim_uploads",
+                "load_bronze",
+                "plan_slices",
+                *_QUERIES,
+                "write_report",
+            ),
+            why="The run's private place: its documents, and what Athena unloads; a retry empties its target first.",
+        ),
+        Statement(
+            sid="UseAthenaResults",
+            actions=(
+                "s3:GetObject",
+                "s3:PutObject",
+                "s3:AbortMultipartUpload",
+                "s3:ListMultipartUploadParts",
+            ),
+            resources=(below(f"{lake.ATHENA_RESULTS}/"),),
+            steps=("prepare_tables", *_QUERIES, *merging),
+            why="Athena writes the result of each query there, and the tasks read it.",
+        ),
+        Statement(
+            sid="LetAthenaWriteToLake",
+            actions=("s3:GetBucketLocation", "s3:ListBucketMultipartUploads"),
+            resources=("{bucket}",),
+            steps=("prepare_tables", *_QUERIES, *merging),
+            why="Athena looks up where the bucket is, and writes in parts.",
+        ),
+        # --- S3: what goes out
+        Statement(
+            sid="ReadManifests",
+            actions=("s3:GetObject",),
+            resources=(manifests,),
+            steps=("plan_slices", "publish_results"),
+            why="What is published of a slice now, and from which uploads.",
+        ),
+        Statement(
+            sid="PublishResults",
+            actions=("s3:PutObject",),
+            resources=(
+                *files,
+                manifests,
+                below(lake.version_manifests_prefix(dag_id)),
+                below(lake.publication_prefix(dag_id)),
+            ),
+            steps=("publish_results",),
+            why="The files that readers see, its manifest, and the record of each publication.",
+        ),
+        Statement(
+            sid="MarkSupersededResults",
+            actions=("s3:PutObjectTagging",),
+            resources=files,
+            steps=("publish_results",),
+            why="The lifecycle rule removes files of earlier versions by this tag. The pipeline cannot delete them.",
+        ),
+        write_reports(lake.reports_prefix(dag_id)),
+        # --- Athena and the catalog
+        Statement(
+            sid="RunQueries",
+            actions=("athena:StartQueryExecution", "athena:GetQueryExecution"),
+            resources=("{workgroup}",),
+            steps=("prepare_tables", *_QUERIES, *merging),
+            why="Queries run in the pipeline's own workgroup, with its limits.",
+        ),
+        Statement(
+            sid="StopQueries",
+            actions=("athena:StopQueryExecution",),
+            resources=("{workgroup}",),
+            steps=("prepare_tables: on_kill", "extract: on_kill", "check_results: on_kill"),
+            why="A query stops with its task, and stops costing.",
+        ),
+        Statement(
+            sid="FindQueriesOfKilledTries",
+            actions=("athena:ListQueryExecutions", "athena:BatchGetQueryExecution"),
+            resources=("{workgroup}",),
+            steps=("extract",),
+            why="A retry stops the query of a try that was killed: it would write beside the retry's own.",
+        ),
+        Statement(
+            sid="FindDatabase",
+            actions=("glue:GetDatabase",),
+            resources=catalog(),
+            steps=("prepare_tables", *_QUERIES, *merging),
+            why="Athena looks the database up for each statement.",
+        ),
+        Statement(
+            sid="PrepareDatabase",
+            actions=("glue:CreateDatabase", "glue:GetDatabases"),
+            resources=catalog(),
+            steps=("prepare_tables",),
+            why="CREATE DATABASE IF NOT EXISTS and CREATE TABLE, by Athena's list of what its statements need.",
+        ),
+        Statement(
+            sid="PrepareTables",
+            actions=("glue:GetTables", "glue:CreateTable", "glue:UpdateTable"),
+            resources=catalog("*"),
+            steps=("prepare_tables",),
+            why="CREATE TABLE IF NOT EXISTS and CREATE OR REPLACE VIEW; all tables of the pipeline's own database.",
+        ),
+        Statement(
+            sid="ReadTables",
+            actions=("glue:GetTable", "glue:GetPartitions"),
+            resources=catalog("*"),
+            steps=("prepare_tables", *_QUERIES, "publish_results"),
+            why="What a query reads: columns, partitions and where they lie.",
+        ),
+        Statement(
+            sid="PointPartitions",
+            actions=("glue:CreatePartition", "glue:UpdatePartition"),
+            resources=catalog(*partitioned_tables(pipeline)),
+            steps=("publish_results",),
+            why="Publishing is pointing a slice's partition at its new files. No other table has such partitions.",
+        ),
+        # --- messages
+        publish_alerts(),
+        Statement(
+            sid="PublishSuccess",
+            actions=("sns:Publish",),
+            resources=("{success_topic}",),
+            steps=("dag processor: callback of a run that succeeded",),
+            why="Where a topic for it is configured, one message per run that published something.",
+        ),
+        Statement(
+            sid="ConsumeUploadEvents",
+            actions=("sqs:ReceiveMessage", "sqs:DeleteMessage"),
+            resources=(f"{{uploads_queues}}{dag_id}",),
+            steps=(_WATCHER,),
+            why="Where the bucket's notifications go to a queue, an upload starts a run within seconds.",
+        ),
+        # --- the key
+        use_key_for_objects("claim_uploads", "load_bronze"),
+        use_key_for_catalog("prepare_tables", "publish_results"),
+        use_key_for_alerts(),
+        use_key(
+            "UploadsQueue",
+            "sqs",
+            ("kms:Decrypt",),
+            "The uploads queue is encrypted with it.",
+            _WATCHER,
+            only_with=("uploads_queues",),
+        ),
+        *((merge_slices(iceberg, "publish_results"),) if iceberg else ()),
+    )
