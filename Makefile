@@ -149,7 +149,7 @@ test-clients: $(INSTALLED) $(CLIENTS)/installed.lock ## Run published Athena cli
 		--confcutdir=$(CLIENTS_FOLDER) $(CLIENTS_FOLDER) $(ARGS)
 
 .PHONY: test-peers
-test-peers: $(INSTALLED) $(PEERS)/installed.lock ## Run clients' own suites: PYATHENA_TESTS=DIR, AWSWRANGLER_TESTS, DBT_ATHENA_TESTS
+test-peers: $(INSTALLED) $(PEERS)/installed.lock ## Run clients' own suites: {PYATHENA,AWSWRANGLER,DBT_ATHENA}_TESTS=DIR
 	@PYTHONPATH="$(CURDIR)/$(LOCAL_AWS)/tests:$$PYTHONPATH" PEERS_PYTHON="$(CURDIR)/$(PEERS)/bin/python" \
 		PYATHENA_TESTS="$(PYATHENA_TESTS)" AWSWRANGLER_TESTS="$(AWSWRANGLER_TESTS)" DBT_ATHENA_TESTS="$(DBT_ATHENA_TESTS)" \
 		$(PY) -m local_aws_tests.peers --numprocesses $(TEST_PROCESSES) $(ARGS)
