@@ -21,7 +21,7 @@ from rich.table import Table
 from laptop import airflow_stack, aws, facility_accreditation, lifecycle, processes, report, uploads
 from laptop.mirror import mirror
 from laptop.stack import ROOT, Stack
-from medlaunch.lake import PROD, QUARANTINE, REPORTS, report_key, run_key
+from medlaunch.lake import PROD, PUBLICATIONS, QUARANTINE, REPORTS, report_key, run_key
 from medlaunch.pipelines import FACILITY_ACCREDITATION
 from sample_data import facilities
 
@@ -75,7 +75,9 @@ def run(
             run_id, state = dag.run(console, conf)
         lake = aws.client(stack, "s3")
         bucket, key = stack.settings.bucket, report_key(DAG_ID, run_key(run_id))
-        paths = mirror(lake, bucket, (f"{PROD}/", f"{QUARANTINE}/", f"{REPORTS}/"), build / "demo")
+        paths = mirror(
+            lake, bucket, (f"{PROD}/", f"{QUARANTINE}/", f"{REPORTS}/", f"{PUBLICATIONS}/"), build / "demo"
+        )
         if state != "success":
             raise DemoFailed(
                 f"The run {run_id} ended as {state}. Airflow's log: {log}. Copied: {build / 'demo'}"

@@ -19,8 +19,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 from tests.faults import report
-from tests.faults.bench import Bench
 from tests.faults.cells import Cell, matrix
+from tests.faults.harness import Harness
 from tests.faults.stage import Failed, References, Stage
 
 
@@ -61,26 +61,26 @@ def play(cell: Cell, stage: Stage) -> Result:
 
 
 def run(cells: list[Cell], jobs: int) -> list[Result]:
-    """Carry cells out on ``jobs`` benches, and print each as it ends."""
+    """Carry cells out on ``jobs`` harnesses, and print each as it ends."""
     waiting: queue.SimpleQueue[Cell] = queue.SimpleQueue()
     for cell in cells:
         waiting.put(cell)
     results: list[Result] = []
     references, lock = References(), threading.Lock()
 
-    benches: list[Bench] = []
+    harnesses: list[Harness] = []
 
     def stop(*_: object) -> None:
-        for bench in benches:
-            bench.abandon()
+        for harness in harnesses:
+            harness.abandon()
         os._exit(143)
 
     signal.signal(signal.SIGTERM, stop)
 
     def work() -> None:
-        with Bench() as bench:
-            benches.append(bench)
-            stage = Stage(bench, references)
+        with Harness() as harness:
+            harnesses.append(harness)
+            stage = Stage(harness, references)
             while True:
                 try:
                     cell = waiting.get_nowait()

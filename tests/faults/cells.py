@@ -18,7 +18,7 @@ from typing import Any
 
 from medlaunch.aws.objects import in_parallel
 from tests.factories import facility, lines
-from tests.faults.bench import Lake, Outcome
+from tests.faults.harness import Lake, Outcome
 from tests.faults.proxy import (
     Action,
     Connection,
@@ -55,23 +55,19 @@ STEPS = (
     "load_bronze",
     "plan_slices",
     "prepare_tables",
-    "extract.extract_facilities",
-    "extract.extract_metrics",
-    "extract.extract_rejects",
-    "extract.count_by_state",
-    "extract.extract_expiring",
+    "extract.facilities",
+    "extract.facility_metrics",
+    "extract.facility_rejects",
+    "extract.accredited_facilities_by_state",
+    "extract.expiring_accreditations",
     "extract.filter_expiring",
-    "count.count_lines",
-    "count.count_results",
-    "count.read_state_counts",
-    "count.export_state_counts",
     "check_results",
     "publish_results",
     "write_report",
     "archive_uploads",
 )
 #: Seconds to wait for what comes within some; a busy machine takes its time.
-_LOOK_AHEAD_TOTAL = 600
+_TIMEOUT_SECONDS = 600
 NO_RETRY = {"MEDLAUNCH_TASK_RETRIES": "0"}
 MOVES = "UpdatePartition|CreatePartition"
 
@@ -134,12 +130,12 @@ def killed() -> Iterator[Row]:
                 recovery,
                 partial(_kill_publishing, rule=rule, recovery=recovery),
             )
-    for step in ("load_bronze", "extract.extract_metrics", "publish_results", "archive_uploads"):
+    for step in ("load_bronze", "extract.facility_metrics", "publish_results", "archive_uploads"):
         yield step, "the task and its scheduler killed", "next run", partial(_kill_scheduler, step=step)
     yield "alert", "SIGKILL before SNS has the message", "retry", partial(_kill_alert, action=kill_before)
-    # Whether the message was taken is known to nobody then: it is better told twice than never.
+    # Whether SNS has the message is not known then: twice is better than never.
     yield (
-        "alert", "SIGKILL after SNS has the message, told twice", "retry",
+        "alert", "SIGKILL after SNS has the message, sent twice", "retry",
         partial(_kill_alert, action=kill_after, messages=2),
     )  # fmt: skip
 
@@ -166,7 +162,7 @@ def _kill(stage: Stage, step: str, moment: str, retried: bool = True) -> None:
     rules_fired([rule])
     require(any(one["killed"] for one in outcome.tries), "Nothing was killed", outcome)
     require(outcome.state == ("success" if retried else "failed"), "Not the end that was expected", outcome)
-    stage.settle(lake, [outcome])
+    stage.recover(lake, [outcome])
 
 
 def _kill_publishing(stage: Stage, rule: Callable[..., Rule], recovery: str) -> None:
@@ -180,7 +176,7 @@ def _kill_publishing(stage: Stage, rule: Callable[..., Rule], recovery: str) -> 
     require(
         outcome.state == ("success" if recovery == "retry" else "failed"), "Not the expected end", outcome
     )
-    stage.settle(lake, [before, outcome], UPLOADS, EXTRA | CORRECTED)
+    stage.recover(lake, [before, outcome], UPLOADS, EXTRA | CORRECTED)
 
 
 def _kill_scheduler(stage: Stage, step: str) -> None:
@@ -197,7 +193,7 @@ def _kill_scheduler(stage: Stage, step: str) -> None:
     with lake.running([rule]) as run:
         dead.append(run)
     require(run.outcome.state == "died", "The scheduler lives", run.outcome)
-    stage.settle(lake, [run.outcome])
+    stage.recover(lake, [run.outcome])
 
 
 def _kill_alert(stage: Stage, action: Action, messages: int = 1) -> None:
@@ -209,12 +205,14 @@ def _kill_alert(stage: Stage, action: Action, messages: int = 1) -> None:
     outcome = lake.run(rules)
     rules_fired(rules)
     require(outcome.state == "failed", "The run does not fail", outcome)
-    told = lake.read_alerts()
-    require(len(told) == messages, f"{len(told)} alerts", outcome)
-    require({one["run"]["id"] for one in told} == {outcome.run_id}, "Another run has alerted", outcome)
+    messages_seen = lake.read_alerts()
+    require(len(messages_seen) == messages, f"{len(messages_seen)} alerts", outcome)
+    require(
+        {one["run"]["id"] for one in messages_seen} == {outcome.run_id}, "Another run has alerted", outcome
+    )
     # One of two is taken off, so that the comparison finds no other.
     del lake.alerts[1:]
-    stage.settle(lake, [outcome])
+    stage.recover(lake, [outcome])
 
 
 # --- S3 --------------------------------------------------------------------------------------------
@@ -250,8 +248,8 @@ def s3() -> Iterator[Row]:
     bodies = {
         "load_bronze": "landing/",
         "extract.filter_expiring": "staging/.*/facilities/",
-        "count.export_state_counts": "athena-results/",
-        "check_results": "staging/.*plans",
+        "check_results": "athena-results/",
+        "publish_results": "staging/.*plans",
     }
     for step, key in bodies.items():
         yield step, "S3: stalled body", "the client's retry", partial(_body, step=step, key=key, action=stall)
@@ -277,7 +275,7 @@ def s3() -> Iterator[Row]:
         "claim_uploads": "ListObjects",
         "load_bronze": "GetObject",
         "plan_slices": "PutObject",
-        "extract.extract_metrics": "ListObjects|DeleteObjects",
+        "extract.facility_metrics": "ListObjects|DeleteObjects",
         "publish_results": "CopyObject",
         "archive_uploads": "DeleteObject",
     }.items():
@@ -326,7 +324,7 @@ def _now_and_then(stage: Stage, action: Action) -> None:
     require(sum(rule.fired for rule in rules) >= len(STEPS), "Too few requests were refused", outcome)
     require(outcome.state == "success", "The run fails", outcome)
     require(all(one["try"] == 1 for one in outcome.tries), "A task had to be tried again", outcome)
-    stage.settle(lake, [outcome])
+    stage.recover(lake, [outcome])
 
 
 def _outage(stage: Stage, step: str, action: Action) -> None:
@@ -336,7 +334,7 @@ def _outage(stage: Stage, step: str, action: Action) -> None:
     rules_fired([rule])
     require(outcome.state == "success", "The run fails", outcome)
     require(any(one["try"] == 2 for one in outcome.attempts(step)), f"{step} was not tried again", outcome)
-    stage.settle(lake, [outcome])
+    stage.recover(lake, [outcome])
 
 
 def _long_outage(stage: Stage, step: str) -> None:
@@ -346,7 +344,7 @@ def _long_outage(stage: Stage, step: str) -> None:
     outcome = lake.run([rule], settings={"MEDLAUNCH_TASK_RETRIES": "1"})
     require(outcome.state == "failed", "The run does not fail", outcome)
     require(max(one["try"] for one in outcome.attempts(step)) == 2, "Not tried again", outcome)
-    stage.settle(lake, [outcome])
+    stage.recover(lake, [outcome])
 
 
 def _body(stage: Stage, step: str, key: str, action: Action) -> None:
@@ -356,7 +354,7 @@ def _body(stage: Stage, step: str, key: str, action: Action) -> None:
     rules_fired(rules)
     require(outcome.state == "success", "The run fails", outcome)
     require(all(one["try"] == 1 for one in outcome.tries), "A task had to be tried again", outcome)
-    stage.settle(lake, [outcome])
+    stage.recover(lake, [outcome])
 
 
 def _no_answer(stage: Stage, step: str, rule: Callable[..., Rule]) -> None:
@@ -366,7 +364,7 @@ def _no_answer(stage: Stage, step: str, rule: Callable[..., Rule]) -> None:
     rules_fired([made])
     require(outcome.state == "success", "The run fails", outcome)
     require(all(one["try"] == 1 for one in outcome.tries), "A task had to be tried again", outcome)
-    stage.settle(lake, [outcome])
+    stage.recover(lake, [outcome])
 
 
 def _denied(stage: Stage, step: str, operation: str) -> None:
@@ -375,7 +373,7 @@ def _denied(stage: Stage, step: str, operation: str) -> None:
     outcome = lake.run([rule])
     rules_fired([rule])
     failed_at_once(outcome, step, lake, "AccessDenied")
-    stage.settle(lake, [outcome])
+    stage.recover(lake, [outcome])
 
 
 def _changing_listing(stage: Stage) -> None:
@@ -396,7 +394,7 @@ def _changing_listing(stage: Stage) -> None:
     outcome = lake.run([rule])
     require(pages >= 4, f"{pages} pages were listed")
     require(outcome.state == "success", "The run fails", outcome)
-    runs = stage.settle(lake, [outcome], UPLOADS, early | EXTRA, reports=False)
+    runs = stage.recover(lake, [outcome], UPLOADS, early | EXTRA, reports=False)
     require(runs == 2, f"It took {runs} runs")
 
 
@@ -408,7 +406,7 @@ def _copies(stage: Stage, step: str, action: Action) -> None:
     require(sum(rule.fired for rule in rules) >= count // 2, "Too few copies were refused", outcome)
     require(outcome.state == "success", "The run fails", outcome)
     require(all(one["try"] == 1 for one in outcome.tries), "A task had to be tried again", outcome)
-    stage.settle(lake, [outcome])
+    stage.recover(lake, [outcome])
 
 
 # --- Athena ----------------------------------------------------------------------------------------
@@ -419,11 +417,11 @@ FROM UNNEST(sequence(1, 10000)) AS a(x)
 CROSS JOIN UNNEST(sequence(1, 10000)) AS b(y)
 CROSS JOIN UNNEST(sequence(1, 10000)) AS c(z)
 WHERE (x * y + z) % 7 = 3"""
-_METRICS = "extract.extract_metrics"
+_METRICS = "extract.facility_metrics"
 
 
 def athena() -> Iterator[Row]:
-    for step in ("prepare_tables", _METRICS, "count.count_lines"):
+    for step in ("prepare_tables", _METRICS, "check_results"):
         yield step, "Athena: FAILED, can be tried again", "retry", partial(_query_fails, step=step)
         yield step, "Athena: FAILED for good", "next run", partial(_query_is_wrong, step=step)
         yield step, "Athena: CANCELLED", "retry", partial(_query_is_cancelled, step=step)
@@ -443,7 +441,7 @@ def athena() -> Iterator[Row]:
     for step in ("prepare_tables", _METRICS):
         yield step, "Athena: a query that never ends", "retry", partial(_endless, step=step)
         yield step, "SIGKILL while its query runs", "retry", partial(_orphan, step=step)
-    yield "extract.extract_facilities", "Athena: half of an UNLOAD is there", "retry", _half_written
+    yield "extract.facilities", "Athena: half of an UNLOAD is there", "retry", _half_written
     yield "check_results", "Athena's counts are not the loader's", "next run", _counts_disagree
     yield "check_results", "a result has a row too many", "next run", _row_too_many
     yield "publish_results", "Glue: throttled", "the client's retry", _glue_throttles
@@ -477,7 +475,7 @@ def _query_fails(stage: Stage, step: str) -> None:
     rules_fired([rule])
     require(outcome.state == "success", "The run fails", outcome)
     require(any(one["try"] == 2 for one in outcome.attempts(step)), "Not tried again", outcome)
-    stage.settle(lake, [outcome])
+    stage.recover(lake, [outcome])
 
 
 def _query_is_wrong(stage: Stage, step: str) -> None:
@@ -488,7 +486,7 @@ def _query_is_wrong(stage: Stage, step: str) -> None:
     outcome = lake.run([rule])
     rules_fired([rule])
     failed_at_once(outcome, step, lake, "no_such_table")
-    stage.settle(lake, [outcome])
+    stage.recover(lake, [outcome])
 
 
 def _instead(query: str) -> Action:
@@ -512,7 +510,7 @@ def _query_is_cancelled(stage: Stage, step: str) -> None:
     rules_fired([rule])
     require(outcome.state == "success", "The run fails", outcome)
     require(any(one["try"] == 2 for one in outcome.attempts(step)), "Not tried again", outcome)
-    stage.settle(lake, [outcome])
+    stage.recover(lake, [outcome])
 
 
 def _athena_throttles(stage: Stage, step: str, times: int | None) -> None:
@@ -526,7 +524,7 @@ def _athena_throttles(stage: Stage, step: str, times: int | None) -> None:
     require(outcome.state == "success", "The run fails", outcome)
     again = any(one["try"] == 2 for one in outcome.attempts(step))
     require(again == (times is None), "Tried again, or not, against expectation", outcome)
-    stage.settle(lake, [outcome])
+    stage.recover(lake, [outcome])
 
 
 def _athena_is_mute(stage: Stage) -> None:
@@ -544,7 +542,7 @@ def _athena_is_mute(stage: Stage) -> None:
     outcome = lake.run(rules, settings={"MEDLAUNCH_ATHENA_TIMEOUT_SECONDS": "30"})
     rules_fired(rules)
     require(outcome.state == "success", "The run fails", outcome)
-    stage.settle(lake, [outcome])
+    stage.recover(lake, [outcome])
 
 
 def _endless(stage: Stage, step: str) -> None:
@@ -555,7 +553,7 @@ def _endless(stage: Stage, step: str) -> None:
     require(outcome.state == "success", "The run fails", outcome)
     require(any(one["try"] == 2 for one in outcome.attempts(step)), "Not tried again", outcome)
     require(lake.queries("CANCELLED"), "The query that never ends was not stopped", outcome)
-    stage.settle(lake, [outcome])
+    stage.recover(lake, [outcome])
 
 
 def _orphan(stage: Stage, step: str) -> None:
@@ -572,7 +570,7 @@ def _orphan(stage: Stage, step: str) -> None:
     outcome = lake.run([rule])
     rules_fired([rule])
     require(outcome.state == "success", "The run fails", outcome)
-    stage.settle(lake, [outcome])
+    stage.recover(lake, [outcome])
 
 
 def _comment(statement: str) -> str:
@@ -592,11 +590,11 @@ def _half_written(stage: Stage) -> None:
             lake.s3.put_object(Bucket=lake.bucket, Key=key, Body=rows)
         connection.kill()
 
-    rule = Rule(leave_half, task="extract.extract_facilities", operation="StartQuery", body="UNLOAD")
+    rule = Rule(leave_half, task="extract.facilities", operation="StartQuery", body="UNLOAD")
     outcome = lake.run([rule])
     rules_fired([rule])
     require(outcome.state == "success", "The run fails", outcome)
-    stage.settle(lake, [outcome])
+    stage.recover(lake, [outcome])
 
 
 def _counts_disagree(stage: Stage) -> None:
@@ -611,12 +609,12 @@ def _counts_disagree(stage: Stage) -> None:
         body = lake.s3.get_object(Bucket=lake.bucket, Key=key)["Body"].read()
         lake.s3.put_object(Bucket=lake.bucket, Key=key, Body=body.split(b"\n", 1)[1])
 
-    rule = Rule(first(lose_a_line), task="prepare_tables", operation="StartQuery")
+    rule = Rule(first(lose_a_line), task="plan_slices", operation="PutObject")
     outcome = lake.run([rule])
     rules_fired([rule])
-    failed_at_once(outcome, "check_results", lake, "do not agree")
+    failed_at_once(outcome, "check_results", lake, "the loader counts")
     _nothing_published(lake)
-    stage.settle(lake, [outcome])
+    stage.recover(lake, [outcome])
 
 
 def _row_too_many(stage: Stage) -> None:
@@ -630,12 +628,12 @@ def _row_too_many(stage: Stage) -> None:
             Bucket=lake.bucket, Key=f"{keys[0]}-again", CopySource={"Bucket": lake.bucket, "Key": keys[0]}
         )
 
-    rule = Rule(first(double_a_file), task="count.count_results", operation="StartQuery")
+    rule = Rule(first(double_a_file), task="check_results", operation="StartQuery")
     outcome = lake.run([rule])
     rules_fired([rule])
     failed_at_once(outcome, "check_results", lake, "facility_metrics")
     _nothing_published(lake)
-    stage.settle(lake, [outcome])
+    stage.recover(lake, [outcome])
 
 
 def _nothing_published(lake: Lake) -> None:
@@ -650,7 +648,7 @@ def _glue_throttles(stage: Stage) -> None:
     rules_fired(rules)
     require(outcome.state == "success", "The run fails", outcome)
     require(all(one["try"] == 1 for one in outcome.tries), "A task had to be tried again", outcome)
-    stage.settle(lake, [outcome])
+    stage.recover(lake, [outcome])
 
 
 def _glue_denies(stage: Stage) -> None:
@@ -659,7 +657,7 @@ def _glue_denies(stage: Stage) -> None:
     outcome = lake.run([rule])
     rules_fired([rule])
     failed_at_once(outcome, "publish_results", lake, "AccessDeniedException")
-    stage.settle(lake, [outcome])
+    stage.recover(lake, [outcome])
 
 
 # --- alerts ----------------------------------------------------------------------------------------
@@ -688,7 +686,7 @@ def _sns(stage: Stage, times: int | None, code: str = "InternalFailure", status:
     require(outcome.tasks["alert"] == "failed", "The alert task does not fail", outcome)
     count = len(lake.read_alerts())
     require(count == (0 if times is None else 1), f"{count} alerts")
-    stage.settle(lake, [outcome], alerts="at most")
+    stage.recover(lake, [outcome], alerts="at most")
 
 
 # --- the worker ------------------------------------------------------------------------------------
@@ -729,7 +727,7 @@ def _disk_full(stage: Stage, tries: int) -> None:
     attempts = len(outcome.attempts("extract.filter_expiring"))
     require(attempts == (2 if tries == 1 else 3), f"{attempts} tries", outcome)
     require(outcome.state == ("success" if tries == 1 else "failed"), "Not the expected end", outcome)
-    stage.settle(lake, [outcome], MANY)
+    stage.recover(lake, [outcome], MANY)
 
 
 def _clock(stage: Stage, days: int) -> None:
@@ -743,14 +741,14 @@ def _clock(stage: Stage, days: int) -> None:
 
     outcome = lake.run(on_event=jump)
     require(outcome.state == "success", "The run fails", outcome)
-    stage.settle(lake, [outcome])
+    stage.recover(lake, [outcome])
 
 
 # --- data ------------------------------------------------------------------------------------------
 
 
 def data() -> Iterator[Row]:
-    yield "load_bronze", "a gzip bomb of 2 GB", "set aside", _bomb
+    yield "load_bronze", "a gzip bomb of 2 GB", "skipped", _bomb
     yield "load_bronze", "a line of 200 MB", "rejected", _long_line
     yield "load_bronze", "10,000 small files; SIGKILL in load, publish and archive", "retry", _small_files
 
@@ -768,7 +766,7 @@ def _bomb(stage: Stage) -> None:
     peak = max(one["memory"] for one in outcome.attempts("load_bronze"))
     require(peak < 450, f"A try took {peak:.0f} MB")
     lake.s3.delete_object(Bucket=lake.bucket, Key=key)
-    stage.settle(lake, [outcome], reports=False)
+    stage.recover(lake, [outcome], reports=False)
 
 
 def _long_line(stage: Stage) -> None:
@@ -786,7 +784,7 @@ def _long_line(stage: Stage) -> None:
 
 
 def _manifest(lake: Lake, day: str) -> dict[str, Any]:
-    key = f"prod/manifests/facility_accreditation/snapshot_date={day}.json"
+    key = f"prod/manifests/facility_accreditation/{day}.json"
     return json.loads(lake.s3.get_object(Bucket=lake.bucket, Key=key)["Body"].read())
 
 
@@ -884,11 +882,11 @@ def _overwritten(stage: Stage, rule: Callable[..., Rule], read: bool) -> None:
     require(outcome.state == "success", "The run fails", outcome)
     require(_count(lake, "landing/") == 1, "The new version has left landing unread", outcome)
     if read:
-        stage.settle(lake, [outcome], UPLOADS, CORRECTED, reports=False)
+        stage.recover(lake, [outcome], UPLOADS, CORRECTED, reports=False)
     else:
-        # The first version is gone before anybody could read it; in the undisturbed result the second one
+        # The first version is gone before it could be read; in the undisturbed result the second one
         # has replaced it.
-        stage.settle(lake, [outcome], UPLOADS | CORRECTED, reports=False)
+        stage.recover(lake, [outcome], UPLOADS | CORRECTED, reports=False)
 
 
 def _later(lake: Lake, uploads: dict[str, bytes]) -> None:
@@ -906,7 +904,7 @@ def _deleted(stage: Stage, rule: Callable[..., Rule], read: bool) -> None:
     rules_fired([made])
     require(outcome.state == "success", "The run fails", outcome)
     rest = UPLOADS if read else {key: body for key, body in UPLOADS.items() if key != _A}
-    stage.settle(lake, [outcome], rest, reports=False)
+    stage.recover(lake, [outcome], rest, reports=False)
 
 
 def _doubled(stage: Stage, rule: Callable[..., Rule]) -> None:
@@ -917,7 +915,7 @@ def _doubled(stage: Stage, rule: Callable[..., Rule]) -> None:
     outcome = lake.run([made])
     rules_fired([made])
     require(outcome.state == "success", "The run fails", outcome)
-    stage.settle(lake, [outcome], UPLOADS, again, reports=False)
+    stage.recover(lake, [outcome], UPLOADS, again, reports=False)
 
 
 def _arriving(stage: Stage) -> None:
@@ -939,7 +937,7 @@ def _arriving(stage: Stage) -> None:
     require(outcome.state == "success", "The run fails", outcome)
     require(len(arrived) >= len(STEPS), f"{len(arrived)} uploads arrived")
     # The first came before the listing.
-    stage.settle(lake, [outcome], UPLOADS, arrived, reports=False)
+    stage.recover(lake, [outcome], UPLOADS, arrived, reports=False)
 
 
 def _overwritten_and_killed(stage: Stage, operation: str) -> None:
@@ -953,7 +951,7 @@ def _overwritten_and_killed(stage: Stage, operation: str) -> None:
     outcome = lake.run(rules)
     rules_fired(rules)
     require(outcome.state == "success", "The run fails", outcome)
-    stage.settle(lake, [outcome], UPLOADS, CORRECTED, reports=False)
+    stage.recover(lake, [outcome], UPLOADS, CORRECTED, reports=False)
 
 
 # --- two runs at once ------------------------------------------------------------------------------
@@ -964,7 +962,7 @@ _GATES: dict[str, Callable[..., Rule]] = {
     "plan_slices: after the published manifest was read": partial(
         Rule, task="plan_slices", operation="PutObject", key="plans"
     ),
-    "extract.extract_facilities: begin": partial(Rule, task="extract.extract_facilities"),
+    "extract.facilities: begin": partial(Rule, task="extract.facilities"),
     "publish_results: begin": partial(Rule, task="publish_results"),
     "publish_results: after the copies": partial(Rule, task="publish_results", key="prod/publications/"),
     "publish_results: before the first partition": partial(Rule, task="publish_results", operation=MOVES),
@@ -996,15 +994,15 @@ def _overtaken(stage: Stage, rule: Callable[..., Rule]) -> None:
     gate = Gate()
     made = rule(gate.hold)
     # It waits however long the other one takes.
-    patient = {"MEDLAUNCH_AWS_READ_TIMEOUT_SECONDS": "900"}
-    with lake.running([made], settings=patient) as slow:
-        require(gate.reached.wait(_LOOK_AHEAD_TOTAL), "The first run never comes to where it is held")
+    settings = {"MEDLAUNCH_AWS_READ_TIMEOUT_SECONDS": "900"}
+    with lake.running([made], settings=settings) as slow:
+        require(gate.reached.wait(_TIMEOUT_SECONDS), "The first run never comes to where it is held")
         lake.upload_all(REJECTED)
         quick = lake.run()
         gate.opened.set()
     require(quick.state == "success", "The run that overtakes fails", quick)
     require(slow.outcome.state in ("success", "failed"), "The slow run does not end", slow.outcome)
-    stage.settle(lake, [slow.outcome, quick], UPLOADS, REJECTED, reports=False)
+    stage.recover(lake, [slow.outcome, quick], UPLOADS, REJECTED, reports=False)
 
 
 def _side_by_side(stage: Stage) -> None:
@@ -1013,7 +1011,7 @@ def _side_by_side(stage: Stage) -> None:
         pass
     require(one.outcome.state in ("success", "failed"), "It does not end", one.outcome)
     require(other.outcome.state in ("success", "failed"), "It does not end", other.outcome)
-    stage.settle(lake, [one.outcome, other.outcome], reports=False)
+    stage.recover(lake, [one.outcome, other.outcome], reports=False)
 
 
 # --- a bucket without versioning -------------------------------------------------------------------
@@ -1053,7 +1051,7 @@ def _unversioned(stage: Stage, rules: Callable[[], list[Rule]]) -> None:
     outcome = lake.run(made)
     rules_fired(made)
     require(outcome.state == "success", "The run fails", outcome)
-    stage.settle(lake, [outcome])
+    stage.recover(lake, [outcome])
 
 
 def _unversioned_overwritten(stage: Stage, moment: str) -> None:
@@ -1064,6 +1062,6 @@ def _unversioned_overwritten(stage: Stage, moment: str) -> None:
     rules_fired([made])
     require(outcome.state == "success", "The run fails", outcome)
     require(_count(lake, "landing/") == 1, "The new version has left landing unread", outcome)
-    stage.settle(
+    stage.recover(
         lake, [outcome], *([UPLOADS, CORRECTED] if moment in _READ else [UPLOADS | CORRECTED]), reports=False
     )

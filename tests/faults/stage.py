@@ -12,7 +12,7 @@ from typing import Any
 from medlaunch import lake as keys
 from tests.factories import NASTY, facility, lines
 from tests.faults import state
-from tests.faults.bench import Bench, Lake, Outcome
+from tests.faults.harness import Harness, Lake, Outcome
 from tests.faults.proxy import Exchange, Rule
 
 DAY, OTHER = "2026-11-01", "2026-10-01"
@@ -68,7 +68,7 @@ class Reference:
 
 @dataclass
 class References:
-    """The undisturbed results, each made once, by whoever needs it first."""
+    """The undisturbed results, each made once, by the first that needs it."""
 
     _made: dict[str, Reference] = field(default_factory=dict)
     _locks: dict[str, threading.Lock] = field(default_factory=dict)
@@ -84,14 +84,14 @@ class References:
 
 
 class Stage:
-    """A bench and the undisturbed results."""
+    """A harness and the undisturbed results."""
 
-    def __init__(self, bench: Bench, references: References):
-        self.bench = bench
+    def __init__(self, harness: Harness, references: References):
+        self.harness = harness
         self._references = references
 
     def lake(self, uploads: Mapping[str, bytes] = UPLOADS, *, versioning: bool = True) -> Lake:
-        lake = Lake(self.bench, versioning=versioning)
+        lake = Lake(self.harness, versioning=versioning)
         lake.upload_all(uploads)
         return lake
 
@@ -101,7 +101,7 @@ class Stage:
         name = json.dumps([conf, *({key: hash(body) for key, body in batch.items()} for batch in story)])
 
         def make() -> Reference:
-            lake = Lake(self.bench)
+            lake = Lake(self.harness)
             for batch in story:
                 lake.upload_all(batch)
                 outcome = lake.run(conf=conf)
@@ -125,7 +125,7 @@ class Stage:
 
     # --- the end of a cell
 
-    def settle(
+    def recover(
         self,
         lake: Lake,
         outcomes: Iterable[Outcome],
@@ -165,6 +165,10 @@ class Stage:
             count = sum(alert["run"]["id"] == one.run_id for alert in alerts)
             wanted = {0, 1} if rule == "at most" else {1} if one.state == "failed" else {0}
             require(count in wanted, f"{count} alerts of a run that is {one.state}", one)
+            warned = sum(warning["run"]["id"] == one.run_id for warning in lake.warnings)
+            require(
+                warned <= (one.state == "success"), f"{warned} warnings of a run that is {one.state}", one
+            )
 
 
 def _work(lake: Lake) -> list[str]:

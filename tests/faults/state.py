@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from medlaunch import lake as lake_keys
-from tests.faults.bench import Lake
+from tests.faults.harness import Lake
 
 DAG_ID = "facility_accreditation"
 
@@ -129,7 +129,7 @@ class _Reader:
         return found
 
     def _published(self, manifest: dict[str, Any]) -> None:
-        prod, snapshot = self._state.parts["prod"], manifest["snapshot_date"]
+        prod, snapshot = self._state.parts["prod"], manifest["slice"]
         for result, one in manifest["results"].items():
             rows: Any = [] if one["prefix"].endswith("/") else None
             for number, file in enumerate(one["files"]):
@@ -158,8 +158,8 @@ class _Reader:
                 }
                 for one in manifest["inputs"]
             ],
-            "as_of": manifest["as_of"],
-            "expiry_window": manifest["expiry_window"],
+            "params": manifest["params"],
+            "measures": manifest["measures"],
         }
         self._pointers(manifest)
 
@@ -175,7 +175,7 @@ class _Reader:
             places = [
                 partition["StorageDescriptor"]["Location"]
                 for partition in partitions
-                if partition["Values"] == [manifest["snapshot_date"]]
+                if partition["Values"] == [manifest["slice"]]
             ]
             wanted = f"s3://{self._lake.bucket}/{one['prefix']}"
             if places != [wanted]:
@@ -198,13 +198,12 @@ class _Reader:
 
     def _report(self, key: str) -> dict[str, Any]:
         report = json.loads(self._get(key))
-        kept = ("as_of", "expiry_window", "outcome", "files", "lines", "accreditations", "skipped", "quarantine",
-                "facilities_without_accreditations")  # fmt: skip
+        kept = ("params", "outcome", "files", "lines", "measures", "skipped", "quarantine")
         return {
             **{name: report[name] for name in kept},
-            "snapshots": [
-                {"snapshot_date": one["snapshot_date"], "lines": one["lines"], "rows": one["rows"]}
-                for one in report["snapshots"]
+            "slices": [
+                {"slice": one["slice"], "lines": one["lines"], "rows": one["rows"]}
+                for one in report["slices"]
             ],
         }
 

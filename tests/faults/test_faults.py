@@ -10,15 +10,15 @@ import pytest
 
 from tests.faults import report
 from tests.faults.__main__ import play
-from tests.faults.bench import Bench
 from tests.faults.cells import STEPS, matrix
+from tests.faults.harness import Harness
 from tests.faults.stage import References, Stage
 
 
 @pytest.fixture(scope="module")
 def stage() -> Iterator[Stage]:
-    with Bench() as bench:
-        yield Stage(bench, References())
+    with Harness() as harness:
+        yield Stage(harness, References())
 
 
 # Half a minute; on a machine that is busy with others, many.

@@ -88,9 +88,9 @@ def test_a_stack_that_is_stopped_comes_back_with_its_lake(home: Path, tmp_path: 
     assert laptop("alerts") == "No alert was published.\n"
     rows = select()
     assert laptop("sql", "SELECT count(*) AS n FROM facility_metrics").split() == ["n", "2", "1", "rows."]
-    range_of = '{"snapshot_from": "2026-11-01", "snapshot_to": "2026-11-01"}'
-    told = laptop("trigger", "replay_uploads", "--conf", range_of)
-    assert "It ended as success.\n\n**Dry run: would put 1 upload of 1 snapshot" in told
+    range_of = '{"slice_from": "2026-11-01", "slice_to": "2026-11-01"}'
+    shown = laptop("trigger", "replay_uploads", "--conf", range_of)
+    assert "It ended as success.\n\n**Dry run: would restore 1 upload of 1 snapshot" in shown
     before = lake()  # with what the queries have left
     assert [row["facility_id"] for row in rows] == ["FAC00001", "FAC00002"]
 
@@ -170,10 +170,8 @@ def test_the_demonstration_on_ones_own_files(tmp_path: Path) -> None:
     (rejects,) = (build / "demo" / "quarantine").rglob("*_rejects.jsonl")
     assert json.loads(rejects.read_text(encoding="utf-8"))["reject_reason"] == "malformed_json"
     (report,) = (build / "demo" / "reports" / DAG).glob("run=*.json")
-    assert json.loads(report.read_text(encoding="utf-8"))["expiry_window"] == "P30D"
-    published = {
-        path.name.split(".")[0] for path in (build / "demo" / "reports" / "publications" / DAG).iterdir()
-    }
+    assert json.loads(report.read_text(encoding="utf-8"))["params"]["expiry_window"] == "P30D"
+    published = {path.name.split(".")[0] for path in (build / "demo" / "publications" / DAG).iterdir()}
     assert published == {"2026-10-01", "2026-11-01"}
     # The correction came later, though its name comes before.
     (metrics_file,) = prod.glob("facility_metrics/snapshot_date=2026-11-01/version=*/*")

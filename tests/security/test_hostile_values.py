@@ -73,13 +73,13 @@ def test_values_come_back_as_they_were(athena: Any, texts: list[str]) -> None:
 
 
 READING = pytest.mark.parametrize(
-    "statement", ["count_lines.sql", "count_results.sql", "read_state_counts.sql"]
+    "statement", ["check/count_lines.sql", "check/count_results.sql", "check/state_counts.sql"]
 )
 
 
 @READING
 def test_there_is_something_to_reach(athena: Any, statement: str) -> None:
-    assert athena.run(statement, run=VICTIM, snapshots=DAYS) != []
+    assert athena.run(statement, run=VICTIM, slices=DAYS) != []
 
 
 @READING
@@ -87,7 +87,7 @@ def test_there_is_something_to_reach(athena: Any, statement: str) -> None:
 @given(HOSTILE)
 @example(ATTACKS[0])
 def test_no_run_reads_the_results_of_another(athena: Any, statement: str, run: str) -> None:
-    rows = athena.run(statement, run=run, snapshots=DAYS)
+    rows = athena.run(statement, run=run, slices=DAYS)
     assert [row for row in rows if row.get("result_rows", "1") != "0"] == []
 
 
@@ -102,9 +102,9 @@ def test_nothing_is_written_outside_of_the_target(athena: Any, run: str, folder:
     before = everything()
     target = f"staging/{folder}/"
     text = athena.render(
-        f"{DAG_ID}/count_by_state.sql",
+        f"{DAG_ID}/extract/accredited_facilities_by_state.sql",
         run=run,
-        snapshots=DAYS,
+        slices=DAYS,
         as_of="2026-11-20",
         states=states(),
         target=lake.s3_uri(athena.bucket, target),
@@ -116,7 +116,7 @@ def test_nothing_is_written_outside_of_the_target(athena: Any, run: str, folder:
 
 @pytest.mark.parametrize("day", [*ATTACKS, "2026-11-31", "", "20261101"])
 def test_a_day_that_is_none_fails_or_finds_nothing(athena: Any, day: str) -> None:
-    text = athena.render(f"{DAG_ID}/count_lines.sql", run=VICTIM, snapshots=[day])
+    text = athena.render(f"{DAG_ID}/check/count_lines.sql", run=VICTIM, slices=[day])
     assert rows_or_failure(athena, text) in ([], "failed")
 
 

@@ -1,4 +1,4 @@
-"""A bench: one local AWS, one loader of Airflow, and lakes on it, each with the pipeline over it."""
+"""A harness: one local AWS, one loader of Airflow, and lakes on it, each with the pipeline over it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _CONFIG = Config(retries={"mode": "standard", "max_attempts": 3}, read_timeout=1
 
 
 def _environment(home: Path) -> dict[str, str]:
-    """What the processes of a bench are told: nothing of the shell's AWS or Airflow."""
+    """What the processes of a harness are told: nothing of the shell's AWS or Airflow."""
     shell = {
         name: value
         for name, value in os.environ.items()
@@ -75,7 +75,7 @@ class Outcome:
         return [one for one in self.tries if one["task"] == task]
 
 
-class Bench:
+class Harness:
     """One local AWS and one loaded Airflow, to run cells on one after the other."""
 
     def __init__(self) -> None:
@@ -97,7 +97,7 @@ class Bench:
         threading.Thread(target=self._listen, daemon=True).start()
         self._lock = threading.Lock()
 
-    def __enter__(self) -> Bench:
+    def __enter__(self) -> Harness:
         return self
 
     def __exit__(self, *details: object) -> None:
@@ -108,7 +108,7 @@ class Bench:
         shutil.rmtree(self.home, ignore_errors=True)
 
     def abandon(self) -> None:
-        """End what the bench has started, without waiting."""
+        """End what the harness has started, without waiting."""
         for process in (self._aws, self._loader):
             if process is not None:
                 process.kill()
@@ -182,11 +182,11 @@ class Bench:
 class Lake:
     """A bucket, a database, a workgroup and a topic of their own, and the pipeline over them."""
 
-    def __init__(self, bench: Bench, *, versioning: bool = True):
+    def __init__(self, harness: Harness, *, versioning: bool = True):
         name = uuid.uuid4().hex[:10]
-        self.bench = bench
+        self.harness = harness
         self.bucket, self.database, self.workgroup = f"lake-{name}", f"db_{name}", f"wg-{name}"
-        self.s3, self.athena, self.glue = (bench.client(one) for one in ("s3", "athena", "glue"))
+        self.s3, self.athena, self.glue = (harness.client(one) for one in ("s3", "athena", "glue"))
         self.s3.create_bucket(Bucket=self.bucket)
         if versioning:
             self.s3.put_bucket_versioning(Bucket=self.bucket, VersioningConfiguration={"Status": "Enabled"})
@@ -194,14 +194,15 @@ class Lake:
             Name=self.workgroup,
             Configuration={"ResultConfiguration": {"OutputLocation": f"s3://{self.bucket}/athena-results/"}},
         )
-        self.topic = bench.client("sns").create_topic(Name=f"alerts-{name}")["TopicArn"]
-        self._sqs = bench.client("sqs")
+        self.topic = harness.client("sns").create_topic(Name=f"alerts-{name}")["TopicArn"]
+        self._sqs = harness.client("sqs")
         self._queue = self._sqs.create_queue(QueueName=f"alerts-{name}")["QueueUrl"]
         arn = self._sqs.get_queue_attributes(QueueUrl=self._queue, AttributeNames=["QueueArn"])
-        bench.client("sns").subscribe(
+        harness.client("sns").subscribe(
             TopicArn=self.topic, Protocol="sqs", Endpoint=arn["Attributes"]["QueueArn"]
         )
         self.alerts: list[dict[str, Any]] = []
+        self.warnings: list[dict[str, Any]] = []
 
     def environment(self, url: str) -> dict[str, str]:
         return {
@@ -241,9 +242,9 @@ class Lake:
         seconds: float = 900,
     ) -> Iterator[Running]:
         """Start a run, and see that it ends with the ``with`` block."""
-        with Proxy(self.bench.url, rules, on_event) as proxy:
+        with Proxy(self.harness.url, rules, on_event) as proxy:
             environment = self.environment(proxy.url) | dict(settings or {})
-            pid, home = self.bench.start(proxy, environment, {"as_of": AS_OF, **(conf or {})})
+            pid, home = self.harness.start(proxy, environment, {"as_of": AS_OF, **(conf or {})})
             one = Running(self, proxy, pid, home, time.monotonic())
             try:
                 yield one
@@ -259,11 +260,15 @@ class Lake:
     # --- what is there
 
     def read_alerts(self) -> list[dict[str, Any]]:
-        """All alerts that were ever published, as the messages' content."""
+        """All alerts of failed runs that were ever published, as the messages' content.
+
+        Warnings, which successful runs send, are kept in ``warnings``.
+        """
         while got := self._sqs.receive_message(QueueUrl=self._queue, MaxNumberOfMessages=10).get("Messages"):
             for one in got:
                 self._sqs.delete_message(QueueUrl=self._queue, ReceiptHandle=one["ReceiptHandle"])
-                self.alerts.append(json.loads(json.loads(one["Body"])["Message"]))
+                message = json.loads(json.loads(one["Body"])["Message"])
+                (self.warnings if message["severity"] == "warning" else self.alerts).append(message)
         return self.alerts
 
     def queries(self, *states: str) -> list[dict[str, Any]]:
@@ -293,7 +298,7 @@ class Running:
     def end(self, seconds: float) -> Outcome:
         """Wait for the run's end."""
         if self._outcome is None:
-            in_time = self.lake.bench.wait(self.pid, seconds)
+            in_time = self.lake.harness.wait(self.pid, seconds)
             result = self.home / "result.json"
             if result.exists():
                 content = json.loads(result.read_text(encoding="utf-8"))
