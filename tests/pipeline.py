@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
 from functools import lru_cache
@@ -55,10 +55,21 @@ JSONFileLoader.load_file = lambda self, file_path: _read_json_once(file_path)  #
 
 
 class Pipeline:
-    """A lake (bucket, database, topic) and the pipeline over it."""
+    """A lake (bucket, database, topic) and the pipeline over it.
 
-    def __init__(self, aws: Any, url: str):
-        self.url = url
+    ``dags``: the folder of DAG files. ``settings``: more environment variables.
+    """
+
+    def __init__(
+        self,
+        aws: Any,
+        url: str,
+        *,
+        dags: Path = ROOT / "dags",
+        settings: Mapping[str, str] | None = None,
+    ):
+        self.url, self.dags, self.settings = url, dags, settings or {}
+        self.glue = aws("glue")
         self.s3, self.athena = aws("s3"), aws("athena")
         name = uuid.uuid4().hex[:10]
         # An asset of Airflow belongs to one bucket, so all pipelines of a process have the same, emptied.
@@ -98,6 +109,7 @@ class Pipeline:
             "MEDLAUNCH_RETRY_DELAY_SECONDS": "0",
             "MEDLAUNCH_SENSOR_POKE_SECONDS": "1",
             "MEDLAUNCH_SENSOR_TIMEOUT_SECONDS": "2",
+            **self.settings,
         }
         with patch.dict(os.environ, values):
             _forget()
@@ -122,10 +134,12 @@ class Pipeline:
     def run(self, dag_id: str = DAG_ID, **conf: Any) -> Any:
         """Run a DAG once, the pipeline itself unless another one is named; returns Airflow's run."""
         _migrated_database()
+        import airflow.settings
         from airflow.dag_processing.dagbag import DagBag
 
-        with self.environment():
-            bag = DagBag(ROOT / "dags")
+        # dag.test() takes the DAG from the bundle of the DAGs folder.
+        with self.environment(), patch.object(airflow.settings, "DAGS_FOLDER", str(self.dags)):
+            bag = DagBag(self.dags)
             assert bag.import_errors == {}
             as_of = {"as_of": "2026-11-20"} if dag_id == DAG_ID else {}
             return bag.dags[dag_id].test(run_conf={**as_of, **conf})

@@ -151,7 +151,7 @@ class _Reader:
             "rows": {name: one["rows"] for name, one in manifest["results"].items()},
             "inputs": [
                 {
-                    **one,
+                    **{k: v for k, v in one.items() if k != "version_id"},
                     "upload": {
                         k: v for k, v in one["upload"].items() if k not in ("upload_id", "last_modified")
                     },
