@@ -26,6 +26,7 @@ class LineCounts(msgspec.Struct, frozen=True, kw_only=True):
             whose slice cannot be read belongs to a slice that the loader names.
         measures: other counts of the domain, each a sum over lines.
         bytes_read: bytes of the upload, compressed ones where it is compressed.
+        skipped_members: files of an archive that could not be read, with the reason of each; the others count.
 
     Raises:
         ValueError: if the outcomes do not add up to the lines.
@@ -35,6 +36,7 @@ class LineCounts(msgspec.Struct, frozen=True, kw_only=True):
     slices: dict[str, dict[str, int]]
     measures: dict[str, int] = {}
     bytes_read: int = 0
+    skipped_members: dict[str, str] = {}
 
     def __post_init__(self) -> None:
         outcomes = sum(sum(counts.values()) for counts in self.slices.values())
