@@ -22,6 +22,7 @@ RESULTS = HERE / "RESULTS.md"
 BENCHMARKS = {
     "load_bronze": "Loading uploads into bronze",
     "filter": "Filtering what expires",
+    "run": "From an upload to its publication",
     "publish": "Publishing",
     "history": "One upload against the history in the lake",
     "parse": "Parsing the DAGs",
