@@ -34,6 +34,15 @@ RESTORE = {
     "snapshot": 949530903748831860,
 }
 
+#: What the clinical statements want.
+CLINICAL = {
+    "stay_classes": ["IMP", "ACUTE"],
+    "data_end": "",
+    "dates_from": "written",
+    "facility_timezone": "UTC",
+    "minimum_cell": "11",
+}
+
 
 @pytest.fixture(scope="module")
 def athena(aws: Any, s3: Any) -> Athena:
@@ -53,6 +62,7 @@ def test_a_statement_parses_in_the_athena_dialect(name: str) -> None:
             "window_end": "2026-12-24",
             "target": "s3://bucket/x/",
             "states": states(),
+            **CLINICAL,
             **RESTORE,
         },
     )
