@@ -51,7 +51,7 @@ class Watched:
         return json.loads(self.s3.get_object(Bucket=self.running.bucket, Key=key)["Body"].read())
 
     def manifest(self) -> dict[str, Any]:
-        key = f"prod/manifests/{DAG}/snapshot_date={DAY}.json"
+        key = f"prod/manifests/{DAG}/{DAY}.json"
         return json.loads(self.s3.get_object(Bucket=self.running.bucket, Key=key)["Body"].read())
 
 
@@ -77,16 +77,15 @@ def test_two_uploads_are_published_one_after_the_other(
 ) -> None:
     first, second = (watched.report(run_id) for run_id in two_uploads)
     assert [one["lines"]["read"] for one in (first, second)] == [3, 3]
-    (snapshot,) = second["snapshots"]
+    (snapshot,) = second["slices"]
     assert snapshot["lines"] | {"rejected_by_reason": None} == {
         "read": 6,
         "accepted": 4,
         "superseded": 0,
         "rejected": 2,
         "rejected_by_reason": None,
-        "snapshot_date_differs": 0,
     }
-    assert snapshot["previous_version"] == first["snapshots"][0]["version"]
+    assert snapshot["previous_version"] == first["slices"][0]["version"]
     assert watched.manifest()["version"] == snapshot["version"]
     assert watched.landing() == []
 
@@ -103,19 +102,19 @@ def test_a_successful_run_alerts_nobody_and_carries_a_note(
     assert watched.running.alerts(DAG) == []
 
 
-def test_each_run_that_published_is_told_to_the_topic_of_successes(
+def test_each_run_that_published_sends_a_message_to_the_topic_of_successes(
     watched: Watched, two_uploads: tuple[str, str]
 ) -> None:
     found: dict[str, dict[str, Any]] = {}
 
-    def told() -> bool:
+    def received() -> bool:
         for one in read_alerts(watched.running.stack, delete=True, queue=SUCCESSES_QUEUE):
             assert one["Subject"].startswith(f"[test] {DAG}: Published {DAY} (")
             message = json.loads(one["Message"])
             found[message["run"]["id"]] = message
         return set(two_uploads) <= found.keys()
 
-    watched.airflow.wait_for(told, "both messages", SECONDS)
+    watched.airflow.wait_for(received, "both messages", SECONDS)
     first = found[two_uploads[0]]
     assert (first["severity"], first["what"]) == ("info", "published")
     assert "3 lines in 1 file: 2 accepted" in first["text"]
@@ -137,14 +136,14 @@ def test_published_tables_are_assets_with_their_row_counts(
 
 
 def test_tasks_link_to_their_query_and_their_results(watched: Watched, two_uploads: tuple[str, str]) -> None:
-    path = f"/dags/{DAG}/dagRuns/{two_uploads[0]}/taskInstances/extract.extract_metrics/links"
+    path = f"/dags/{DAG}/dagRuns/{two_uploads[0]}/taskInstances/extract.facility_metrics/links"
     links = watched.airflow.get(path)["extra_links"]
     assert "query-editor/history/" in links["Query Results"]
     assert "/facility_metrics/" in links["S3 results"]
 
 
 def test_rendered_sql_can_be_read_in_the_ui(watched: Watched, two_uploads: tuple[str, str]) -> None:
-    path = f"/dags/{DAG}/dagRuns/{two_uploads[0]}/taskInstances/extract.count_by_state"
+    path = f"/dags/{DAG}/dagRuns/{two_uploads[0]}/taskInstances/extract.accredited_facilities_by_state"
     query = watched.airflow.get(path)["rendered_fields"]["query"]
     assert "UNLOAD" in query
     assert f"IN ('{DAY}')" in query
@@ -175,6 +174,7 @@ def test_a_failed_run_alerts_once_with_its_uploads_and_the_next_one_goes_on(
         return json.loads(envelope["Message"])
 
     (message,) = watched.airflow.wait_for(alerted, "the alert", SECONDS)
+    # Tables are prepared beside loading, so nothing else has failed.
     assert [one["task"] for one in message["failed_tasks"]] == ["prepare_tables"]
     assert message["uploads"]["keys"] == [f"landing/facilities/{DAY}/late.jsonl"]
     assert message["runbook"].endswith("/facility_accreditation_failed.md")

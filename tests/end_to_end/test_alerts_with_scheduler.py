@@ -101,7 +101,7 @@ def test_the_message_says_what_one_needs(runs: Runs) -> None:
     assert message["environment"] == "test"
     assert message["what"] == "task_failure"
     assert message["run"]["id"] == run_id
-    assert message["run"]["as_of"] == "2026-11-20"
+    assert message["run"]["params"] == {"as_of": "2026-11-20"}
     assert message["run"]["started_at"] < message["run"]["failed_at"]
     assert message["run"]["url"].startswith(
         f"{runs.running.stack.airflow_url}/dags/alert_raises/runs/manual__"

@@ -1,4 +1,4 @@
-"""Failures in a row pause a DAG, and nothing published for too long is told, with the real scheduler."""
+"""Failures in a row pause a DAG, and nothing published for too long alerts once, with the real scheduler."""
 
 from __future__ import annotations
 
@@ -61,16 +61,16 @@ def test_unpausing_goes_on_without_a_repair(broken: Running) -> None:
     assert len(messages(broken, PAUSES)) == 3
 
 
-def test_silence_is_told_once_however_often_it_is_checked(running: Running) -> None:
+def test_silence_alerts_once_however_often_it_is_checked(running: Running) -> None:
     airflow = running.airflow
     airflow.pause(STALE, paused=False)
-    told = airflow.wait_for(lambda: messages(running, "operating_silent"), "the alert", SECONDS)
+    alerted = airflow.wait_for(lambda: messages(running, "operating_silent"), "the alert", SECONDS)
     checks = len(ended(running, STALE))
     airflow.wait_for(lambda: len(ended(running, STALE)) >= checks + 2, "two more checks", SECONDS)
     airflow.pause(STALE)
     assert {one["state"] for one in ended(running, STALE)} == {"success"}
-    assert messages(running, "operating_silent") == told
-    (message,) = told
+    assert messages(running, "operating_silent") == alerted
+    (message,) = alerted
     assert (message["what"], message["environment"]) == ("stale", "test")
     assert message["runbook"] == "https://runbooks.example/operating_silent_stale.md"
     assert messages(running, STALE) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 
 import msgspec
 
@@ -142,15 +143,15 @@ def drop_stale_rejects(run: Run, pipeline: Pipeline, slice_: str, inputs: Sequen
     """
     current = {one.rejects_key for one in inputs}
     known = {lake.rejects_key(one.upload.dataset, one.upload.rest) for one in inputs}
-    for key in known - current:
-        if exists(run.s3, run.bucket, key):
-            run.s3.delete_object(Bucket=run.bucket, Key=key)
     for dataset in pipeline.datasets:
+        root = lake.quarantine_prefix(dataset.name)
         if dataset.slice_of_folder is None:
-            continue
-        prefix = lake.quarantine_prefix(dataset.name)
-        for stored in list_objects(run.s3, run.bucket, f"{prefix}{slice_}/"):
-            rest = stored.key.removeprefix(prefix).removesuffix(lake.REJECTS_SUFFIX)
-            gone = not exists(run.s3, run.bucket, lake.landing_key(dataset.name, rest))
-            if stored.key not in current | known and gone:
+            prefixes = sorted(key for key in known - current if key.startswith(root))
+        else:
+            prefixes = [f"{root}{slice_}/"]
+        for stored in chain.from_iterable(list_objects(run.s3, run.bucket, one) for one in prefixes):
+            if stored.key in current:
+                continue
+            rest = stored.key.removeprefix(root).removesuffix(lake.REJECTS_SUFFIX)
+            if stored.key in known or not exists(run.s3, run.bucket, lake.landing_key(dataset.name, rest)):
                 run.s3.delete_object(Bucket=run.bucket, Key=stored.key)
