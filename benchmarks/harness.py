@@ -108,7 +108,7 @@ def peak_mb() -> float:
 
 
 def facilities_file(records: int, gzipped: bool = False) -> Path:
-    """A generated upload, 1 % of its lines dirty; made once and kept under build/bench/."""
+    """A generated upload, 1 % of its lines defective; made once and kept under build/bench/."""
     path = ROOT / "build" / "bench" / f"facilities-{records}-{SEED}.jsonl{'.gz' if gzipped else ''}"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -63,7 +63,7 @@ def migrated_database(cache: Path = DEFAULT_HOME / "cache") -> Path:
         )  # fmt: skip
         if run.returncode:
             raise AirflowError(f"airflow db migrate failed:\n{(run.stdout + run.stderr)[-2000:]}")
-        # Whoever comes first makes it; a second one replaces it by the same.
+        # The first process makes it; a second one replaces it by the same.
         made.replace(file)
     return file
 
@@ -100,7 +100,7 @@ class Airflow:
         self._http.close()
 
     def health(self) -> dict[str, str]:
-        """Component -> ``healthy`` or what is the matter; empty while nobody answers."""
+        """Component -> ``healthy`` or what is wrong; empty while there is no answer."""
         try:
             answer = self._http.get("/api/v2/monitor/health").json()
         except (httpx.HTTPError, ValueError):

@@ -1,6 +1,6 @@
 """Local AWS for as long as its starter lives: ``python -m laptop.aws_process PORT STATE_FOLDER``.
 
-It ends when its standard input does, that is, with whoever started it, however that one ended.
+It ends when its standard input does, that is, with its parent, however that ended.
 """
 
 from __future__ import annotations

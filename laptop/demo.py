@@ -1,4 +1,4 @@
-"""The demonstration: the pipeline on sample data or on somebody's own files, in a lake made for it."""
+"""The demonstration: the pipeline on sample data or on your own files, in a lake made for it."""
 
 from __future__ import annotations
 
@@ -86,14 +86,14 @@ def run(
             raise DemoFailed(
                 f"The run {run_id} succeeded but wrote no report to s3://{bucket}/{key}. See {log}."
             )
-        account = json.loads(paths[key].read_bytes())
-        _show(console, stack, account, paths, key)
+        found = json.loads(paths[key].read_bytes())
+        _show(console, stack, found, paths, key)
     _say(
         console,
         f"Everything above is in {build / 'demo'}; Airflow's log in {log}. {monotonic() - began:.1f} s.",
     )
-    if not report.adds_up(account):
-        raise DemoFailed(f"The lines do not add up: {json.dumps(account['lines'])}. See {paths[key]}.")
+    if not report.adds_up(found):
+        raise DemoFailed(f"The lines do not add up: {json.dumps(found['lines'])}. See {paths[key]}.")
     _say(console, "Every line is accounted for: read = accepted + superseded + rejected.")
 
 
@@ -107,7 +107,7 @@ def _private_stack(work: Path) -> Stack:
     return Stack(
         home=work,
         aws_port=lifecycle.free_port(),
-        airflow_port=lifecycle.free_port(),  # nobody listens there; it is part of URLs
+        airflow_port=lifecycle.free_port(),  # nothing listens there; it is part of URLs
         overrides={
             "TMPDIR": str(work / "tmp"),
             "MEDLAUNCH_ATHENA_POLL_SECONDS": "0.05",
@@ -240,11 +240,9 @@ class _TaskProgress:
 
 
 def _sample(console: Console, folder: Path) -> Path:
-    account = facilities.write_uploads(folder, records=SAMPLE_RECORDS)
-    days = ", ".join(account.snapshots)
-    _say(
-        console, f"Made {len(account.files)} sample files, {account.total('lines'):,} lines: snapshots {days}"
-    )
+    found = facilities.write_uploads(folder, records=SAMPLE_RECORDS)
+    days = ", ".join(found.snapshots)
+    _say(console, f"Made {len(found.files)} sample files, {found.total('lines'):,} lines: snapshots {days}")
     return folder
 
 
@@ -264,13 +262,13 @@ def _upload(console: Console, stack: Stack, folder: Path) -> None:
             progress.advance(bar)
 
 
-def _show(console: Console, stack: Stack, account: dict[str, Any], paths: dict[str, Path], key: str) -> None:
+def _show(console: Console, stack: Stack, found: dict[str, Any], paths: dict[str, Path], key: str) -> None:
     console.print()
-    console.print(report.what_was_read(account))
-    if account["skipped"]:
-        console.print(report.skipped(account))
-    if account["slices"]:
-        for table in facility_accreditation.results(account, lambda sql: aws.select(stack, sql)):
+    console.print(report.what_was_read(found))
+    if found["skipped"]:
+        console.print(report.skipped(found))
+    if found["slices"]:
+        for table in facility_accreditation.results(found, lambda sql: aws.select(stack, sql)):
             console.print(table)
     else:
         console.print("There was nothing to publish.")
@@ -278,7 +276,7 @@ def _show(console: Console, stack: Stack, account: dict[str, Any], paths: dict[s
         one: path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
         for one, path in paths.items()
     }
-    console.print(report.where_results_are(account, short, key), soft_wrap=True)
+    console.print(report.where_results_are(found, short, key), soft_wrap=True)
     console.print()
 
 

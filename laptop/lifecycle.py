@@ -125,7 +125,7 @@ def down(stack: Stack, timeout_seconds: float = 15.0) -> int:
         processes.StillThere: if something would not end.
     """
     started = running(stack)
-    # Each wave still speaks to the next one while it ends, and waits in vain if that one has gone first.
+    # Each wave still needs the next one while it ends.
     last = {"api-server": 1, LOCAL_AWS: 2}
     ended = 0
     for wave in range(3):
@@ -213,7 +213,7 @@ def _require_port(port: int, setting: str) -> None:
 
 
 def free_port() -> int:
-    """A port that nobody listens on now, and that the system gives to nobody who asks for any port.
+    """A free port, and one that the system does not give to a process that asks for any port.
 
     Airflow takes seconds to come up on it. Until then, one of those that Linux (from 32768) or macOS (from
     49152) choose from could be taken by any connection.

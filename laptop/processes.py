@@ -109,7 +109,7 @@ def stop(processes: Iterable[Process], timeout_seconds: float = 15.0) -> int:
     """End processes with all that came from them; returns how many there were.
 
     The leaders are asked first, so that they can put things away and end their children; after
-    ``timeout_seconds`` nobody is asked any more.
+    ``timeout_seconds`` they are killed.
 
     Raises:
         StillThere: naming what could not be ended.

@@ -1,4 +1,4 @@
-"""Where a stack on a laptop keeps its things, on which ports it listens, and what its processes are told."""
+"""Where a stack on a laptop keeps its things, on which ports it listens, and the environment of its processes."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Stack:
             "AIRFLOW__API__PORT": str(self.airflow_port),
             "AIRFLOW__API__BASE_URL": self.airflow_url,
             "AIRFLOW__API__WORKERS": "1",
-            # The processes are started one by one, so they have to be told the same secrets.
+            # The processes are started one by one, so they need the same secrets.
             "AIRFLOW__API__SECRET_KEY": keys["api"],
             "AIRFLOW__API_AUTH__JWT_SECRET": keys["jwt"],
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
@@ -100,7 +100,7 @@ class Stack:
         }
 
     def pipeline_environment(self) -> dict[str, str]:
-        """The pipeline's settings that suit a laptop, where nothing is far away and somebody is watching."""
+        """The pipeline's settings that suit a laptop: short waits, since everything is near."""
         return {
             f"{PREFIX}SENSOR_POKE_SECONDS": "3",
             f"{PREFIX}ATHENA_POLL_SECONDS": "0.3",

@@ -25,8 +25,8 @@ from sqlalchemy.orm import object_session
 REPORT_TASKS = ["write_report", "check_freshness"]
 #: Begins the note of a run whose failure makes Airflow pause its DAG.
 PAUSES = "If this run fails, Airflow pauses the DAG"
-#: Airflow Variable with the id of that run, for each DAG; as in medlaunch.alerts, which asks for it: a note is
-#: nothing that a task is told.
+#: Airflow Variable with the id of that run, for each DAG; as in medlaunch.alerts, which asks for it: a task
+#: cannot read a note.
 PAUSES_VARIABLE = "medlaunch_failure_pauses__"
 
 
@@ -65,7 +65,7 @@ def _remember(session: Any, key: str, value: str) -> None:
 
 @hookimpl
 def on_dag_run_success(dag_run: Any, msg: str) -> None:  # noqa: ARG001  # the names are Airflow's
-    """Put the report's summary on the run, unless somebody wrote a note of their own."""
+    """Put the report's summary on the run, unless it has a note already."""
     session = object_session(dag_run)
     if session is None or (dag_run.note and not dag_run.note.startswith(PAUSES)):
         return

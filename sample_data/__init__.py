@@ -1,4 +1,4 @@
-"""Seeded sample uploads for this repository's pipelines, at any size and with a chosen share of dirt.
+"""Seeded sample uploads for this repository's pipelines, at any size and with a chosen share of defects.
 
 ``python -m sample_data <domain> --help`` writes them; each domain is one module with the same three
 functions: ``add_arguments(parser)`` and ``run(arguments)`` for the command line, and ``write_uploads(...)``

@@ -15,8 +15,8 @@ from typing import Any
 
 
 @dataclass(slots=True)
-class DirtyLine:
-    """One line that was made dirty, or a duplicate, on purpose.
+class DefectiveLine:
+    """One line that was made defective, or a duplicate, on purpose.
 
     ``line_number`` and ``record_number`` are 1-based; the line is the physical one where the value starts.
     ``reject_reasons`` lists all that apply, in the order of the rules; of a line that is not rejected, too
@@ -59,7 +59,7 @@ class FileAccount:
     valid_without_accreditations: int = 0
     invalid_accreditations_of_valid_lines: int = 0
     invalid_accreditations_of_rejected_lines: int = 0
-    dirty: list[DirtyLine] = field(default_factory=list)
+    defective: list[DefectiveLine] = field(default_factory=list)
 
     @property
     def valid(self) -> int:

@@ -1,7 +1,7 @@
 """Uploads of facility records: accreditations, labs and services, snapshot after snapshot.
 
 What a facility looks like stands in ``facility_records``, what can be wrong with a line in
-``facility_dirt``; here they become files, in all the shapes in which files arrive, with an exact account.
+``facility_defects``; here they become files, in all the shapes in which files arrive, with an exact account.
 """
 
 from __future__ import annotations
@@ -16,8 +16,15 @@ from itertools import accumulate, cycle, islice
 from pathlib import Path
 from time import perf_counter
 
-from sample_data.account import Account, DirtyLine, FileAccount, SliceReconciliation
-from sample_data.facility_dirt import ALL_DIRT, BAD_DIRT, Dirt, Line, corrected, truncated_last_line
+from sample_data.account import Account, DefectiveLine, FileAccount, SliceReconciliation
+from sample_data.facility_defects import (
+    ALL_DEFECTS,
+    BAD_DEFECTS,
+    Defect,
+    Line,
+    corrected,
+    truncated_last_line,
+)
 from sample_data.facility_records import Facility, Horizon, facilities
 from sample_data.randomness import Stream, several, stream
 from sample_data.uploads import Shape, ValueWriter, require_empty, set_time, write_bytes, write_lines
@@ -25,8 +32,8 @@ from sample_data.uploads import Shape, ValueWriter, require_empty, set_time, wri
 DEFAULT_SNAPSHOTS = ("2026-09-01", "2026-10-01", "2026-11-01")
 DEFAULT_AS_OF = "2026-11-20"
 DEFAULT_SEED = 7
-DEFAULT_DIRTY = 0.02
-DEFAULT_DIRTY_SINGLE = 0.01
+DEFAULT_DEFECTIVE = 0.02
+DEFAULT_DEFECTIVE_SINGLE = 0.01
 
 
 # --- the plan: which files a snapshot has ------------------------------------------------------------
@@ -41,7 +48,7 @@ class _Feed:
     share: int
 
 
-# In the order of upload. Files of lines come last too, so that dirt which only they can have finds room.
+# In the order of upload. Files of lines come last too, so that defects that only they can have find room.
 _FEEDS = (
     _Feed("facilities.ndjson", Shape.LINES, 35),
     _Feed("facilities.ndjson.gz", Shape.LINES, 28),
@@ -80,7 +87,7 @@ _LATE_ONLY_SHARE = 0.4
 class _Plan:
     """One snapshot to write. Picklable: snapshots can be written side by side.
 
-    ``dirt`` facilities are made dirty; ``dirt_before`` were in the snapshots before this one.
+    ``defects`` facilities are made defective; ``defects_before`` were in the snapshots before this one.
     ``late`` is the modification time of the late file, None where there is none.
     """
 
@@ -89,8 +96,8 @@ class _Plan:
     records: int
     seed: int
     horizon: Horizon
-    dirt_before: int
-    dirt: int
+    defects_before: int
+    defects: int
     late: int | None
     damaged_gzip: bool
 
@@ -120,7 +127,7 @@ def write_uploads(
     records: int,
     snapshots: Sequence[str | date] = DEFAULT_SNAPSHOTS,
     seed: int = DEFAULT_SEED,
-    dirty: float = DEFAULT_DIRTY,
+    defective: float = DEFAULT_DEFECTIVE,
     as_of: str | date = DEFAULT_AS_OF,
     window_end: str | date | None = None,
     damaged_gzip: bool = False,
@@ -129,15 +136,15 @@ def write_uploads(
     """Write uploads ``out_dir/<YYYY-MM-DD>/<file>`` for each snapshot, and return their exact account.
 
     ``records`` is the number of facilities there ever are; nearly all are open in each snapshot.
-    ``dirty`` is the share of them (0 to 1) that is made dirty in each snapshot; unless it is 0, it is raised
-    where needed so that each kind in ``ALL_DIRT`` occurs somewhere. ``as_of`` and ``window_end`` (the last
+    ``defective`` is the share of them (0 to 1) that is made defective in each snapshot; unless it is 0, it is raised
+    where needed so that each kind in ``ALL_DEFECTS`` occurs somewhere. ``as_of`` and ``window_end`` (the last
     day of the expiry window; by default six calendar months later) are the dates around which
     accreditations end, and for which the account counts results. ``damaged_gzip`` adds a file per snapshot
     that is no gzip despite its name. Modification times are the order of upload, at distinct seconds; the
     last is that of a late file for the oldest snapshot. ``workers`` processes write a snapshot each; the
     files are the same however many there are.
 
-    Memory does not grow with ``records``, but for some 300 bytes a dirty line in the account.
+    Memory does not grow with ``records``, but for some 300 bytes a defective line in the account.
     Raises ValueError for arguments that make no sense, and if ``out_dir`` holds files of anybody else.
     """
     out_dir = Path(out_dir)
@@ -147,9 +154,9 @@ def write_uploads(
             f"snapshots must be one or more different dates, not {', '.join(map(str, days)) or 'none'}"
         )
     horizon = _horizon(as_of, window_end)
-    dirt = _dirty_of(records, dirty)
-    if dirty:
-        dirt = min(records, max(dirt, -(-len(ALL_DIRT) // len(days))))
+    defects = _defective_of(records, defective)
+    if defective:
+        defects = min(records, max(defects, -(-len(ALL_DEFECTS) // len(days))))
     late = _six_o_clock(max(days)) + 24 * 3600
     plans = [
         _Plan(
@@ -158,8 +165,8 @@ def write_uploads(
             records=records,
             seed=seed,
             horizon=horizon,
-            dirt_before=dirt * number,
-            dirt=dirt,
+            defects_before=defects * number,
+            defects=defects,
             late=late if day == min(days) else None,
             damaged_gzip=damaged_gzip,
         )
@@ -210,7 +217,9 @@ class _Results:
         account.expiring_facilities += expiring > 0
 
 
-def _account_for(account: FileAccount, line: Line, line_number: int, record_number: int) -> DirtyLine | None:
+def _account_for(
+    account: FileAccount, line: Line, line_number: int, record_number: int
+) -> DefectiveLine | None:
     """Count a line in its file's account, except for whether it is accepted or superseded."""
     account.lines += 1
     account.blank_lines += line.blank is not None
@@ -226,7 +235,7 @@ def _account_for(account: FileAccount, line: Line, line_number: int, record_numb
         account.invalid_accreditations_of_valid_lines += line.invalid_accreditations
     if line.kind is None:
         return None
-    dirty = DirtyLine(
+    defective = DefectiveLine(
         kind=line.kind,
         line_number=line_number,
         record_number=record_number,
@@ -236,8 +245,8 @@ def _account_for(account: FileAccount, line: Line, line_number: int, record_numb
         invalid_accreditations=line.invalid_accreditations,
         outcome="rejected" if line.rejected else "accepted",
     )
-    account.dirty.append(dirty)
-    return dirty
+    account.defective.append(defective)
+    return defective
 
 
 class _File:
@@ -247,7 +256,7 @@ class _File:
         self.writer = ValueWriter(plan.folder / name, shape)
         self.account = FileAccount(plan.snapshot.isoformat(), name, plan.mtime(name), shape.value)
 
-    def write(self, line: Line) -> DirtyLine | None:
+    def write(self, line: Line) -> DefectiveLine | None:
         writer = self.writer
         if line.blank is not None:
             writer.blank(line.blank)
@@ -283,7 +292,9 @@ def _write_snapshot(plan: _Plan) -> tuple[SliceReconciliation, list[FileAccount]
     late = _File(plan, _LATE, Shape.LINES) if plan.late is not None else None
     results = _Results(plan.snapshot, plan.horizon)
     events = stream(plan.seed, "facilities", "events", plan.snapshot)
-    dirt = _Dirt(ALL_DIRT, plan.records, plan.dirt, plan.seed, plan.snapshot, skip=plan.dirt_before)
+    defects = _Defects(
+        ALL_DEFECTS, plan.records, plan.defects, plan.seed, plan.snapshot, skip=plan.defects_before
+    )
 
     population = facilities(plan.seed, plan.snapshot, plan.horizon)
     bounds = [0, *accumulate(plan.records * feed.share for feed in _FEEDS)]
@@ -291,24 +302,24 @@ def _write_snapshot(plan: _Plan) -> tuple[SliceReconciliation, list[FileAccount]
         writer, account = feed.writer, feed.account
         for number, is_open, text, state, days in islice(population, last // 100 - first // 100):
             event = events()
-            is_dirty = number == dirt.next_number
-            if event >= _LATE_SHARE + _CORRECTED_SHARE and is_open and not is_dirty:
+            is_defective = number == defects.next_number
+            if event >= _LATE_SHARE + _CORRECTED_SHARE and is_open and not is_defective:
                 writer.value(text)
                 account.lines += 1
                 account.accepted += 1
                 account.valid_without_accreditations += not days
                 results.add(state, days)
-            elif is_open or is_dirty:
+            elif is_open or is_defective:
                 clean = Line(text, _facility_id(number), state, days)
                 made = (
-                    dirt.make(clean, lines=feed.writer.shape.is_lines, others=_may_be_no_object(writer))
-                    if is_dirty
+                    defects.make(clean, lines=feed.writer.shape.is_lines, others=_may_be_no_object(writer))
+                    if is_defective
                     else [clean]
                 )
                 deliveries = _deliveries(clean, made, feed, corrections, late, event, events)
                 _deliver(deliveries, results)
         # Only the first file was cut off while it was uploaded.
-        cut_off = feed is feeds[0] and plan.dirt > 0 and feed.writer.written
+        cut_off = feed is feeds[0] and plan.defects > 0 and feed.writer.written
         if cut_off:
             feed.write(truncated_last_line(text))
         feed.close(unterminated=cut_off)
@@ -349,9 +360,9 @@ def _deliveries(
 
 def _deliver(deliveries: list[_Delivery], results: _Results) -> None:
     """Write the lines of one facility. The last valid one is accepted, those before it are superseded."""
-    latest: tuple[FileAccount, DirtyLine | None, Line] | None = None
+    latest: tuple[FileAccount, DefectiveLine | None, Line] | None = None
     for file, line in deliveries:
-        dirty = file.write(line)
+        defective = file.write(line)
         if line.rejected:
             continue
         if latest is not None:
@@ -359,7 +370,7 @@ def _deliver(deliveries: list[_Delivery], results: _Results) -> None:
             earlier.superseded += 1
             if superseded is not None:
                 superseded.outcome = "superseded"
-        latest = (file.account, dirty, line)
+        latest = (file.account, defective, line)
     if latest is not None:
         account, _, line = latest
         account.accepted += 1
@@ -384,41 +395,42 @@ def _write_whole_files(plan: _Plan) -> list[FileAccount]:
     return [*accounts, empty]
 
 
-class _Dirt:
-    """Chooses which facilities are made dirty, and how: ``dirt`` of ``records``, spread evenly.
+class _Defects:
+    """Chooses which facilities get a defect, and which: ``defects`` of ``records``, spread evenly.
 
     The kinds take turns in a random order, from the ``skip``-th turn on. A kind that a file cannot have
     waits for the next file that can.
     """
 
     def __init__(
-        self, kinds: Sequence[Dirt], records: int, dirt: int, seed: int, snapshot: date, skip: int = 0
+        self, kinds: Sequence[Defect], records: int, defects: int, seed: int, snapshot: date, skip: int = 0
     ):
         # The order of the kinds is the same in each snapshot, so that their turns go on from one to the next.
+        # The names of the streams decide what is made: they stay.
         order = several(stream(seed, "facilities", "dirt"), kinds, len(kinds))
         self._turns = islice(cycle(order), skip % len(kinds), None)
-        self._waiting: deque[Dirt] = deque()
+        self._waiting: deque[Defect] = deque()
         self._snapshot = snapshot
-        self._numbers = self._spread(records, dirt, stream(seed, "facilities", "dirt", snapshot))
+        self._numbers = self._spread(records, defects, stream(seed, "facilities", "dirt", snapshot))
         self.next_number = next(self._numbers)
 
     @staticmethod
-    def _spread(records: int, dirt: int, random: Stream) -> Iterator[int]:
-        for turn in range(dirt):
-            start, end = turn * records // dirt, (turn + 1) * records // dirt
+    def _spread(records: int, defects: int, random: Stream) -> Iterator[int]:
+        for turn in range(defects):
+            start, end = turn * records // defects, (turn + 1) * records // defects
             yield start + 1 + int(random() * (end - start))
         yield 0
 
     def make(self, clean: Line, *, lines: bool, others: bool) -> list[Line]:
-        """The dirty lines in place of ``clean``.
+        """The defective lines in place of ``clean``.
 
         ``lines``: the file has a value a line; ``others`` than objects may stand where it is.
         """
         self.next_number = next(self._numbers)
         return self._choose(lines, others).lines(clean, self._snapshot)
 
-    def _choose(self, lines: bool, others: bool) -> Dirt:
-        def possible(kind: Dirt) -> bool:
+    def _choose(self, lines: bool, others: bool) -> Defect:
+        def possible(kind: Defect) -> bool:
             return (lines or not kind.lines_only) and (others or not kind.no_object)
 
         for kind in self._waiting:
@@ -437,17 +449,19 @@ def iter_records(
     n: int,
     seed: int = DEFAULT_SEED,
     snapshot: str | date = DEFAULT_SNAPSHOTS[-1],
-    dirty: float = DEFAULT_DIRTY_SINGLE,
+    defective: float = DEFAULT_DEFECTIVE_SINGLE,
     *,
     as_of: str | date = DEFAULT_AS_OF,
     window_end: str | date | None = None,
 ) -> Iterator[bytes]:
-    """Exactly ``n`` terminated lines of NDJSON, one a facility, of which a share of ``dirty`` is bad.
+    """Exactly ``n`` terminated lines of NDJSON, one a facility, of which a share of ``defective`` is bad.
 
-    The bad lines are of all kinds in ``BAD_DIRT``, rejected or with an invalid accreditation; no facility
+    The bad lines are of all kinds in ``BAD_DEFECTS``, rejected or with an invalid accreditation; no facility
     comes twice. Memory is constant. Raises ValueError for arguments that make no sense.
     """
-    return _lines(n, seed, _date(snapshot), _dirty_of(n, dirty), _horizon(as_of, window_end), None, None)
+    return _lines(
+        n, seed, _date(snapshot), _defective_of(n, defective), _horizon(as_of, window_end), None, None
+    )
 
 
 def write_single(
@@ -456,7 +470,7 @@ def write_single(
     records: int,
     seed: int = DEFAULT_SEED,
     snapshot: str | date = DEFAULT_SNAPSHOTS[-1],
-    dirty: float = DEFAULT_DIRTY_SINGLE,
+    defective: float = DEFAULT_DEFECTIVE_SINGLE,
     as_of: str | date = DEFAULT_AS_OF,
     window_end: str | date | None = None,
 ) -> Account:
@@ -464,7 +478,7 @@ def write_single(
     path, day, horizon = Path(path), _date(snapshot), _horizon(as_of, window_end)
     results = _Results(day, horizon)
     file = FileAccount(day.isoformat(), path.name, _six_o_clock(day), Shape.LINES.value)
-    lines = _lines(records, seed, day, _dirty_of(records, dirty), horizon, file, results)
+    lines = _lines(records, seed, day, _defective_of(records, defective), horizon, file, results)
     file.content_bytes = write_lines(path, lines)
     file.bytes = path.stat().st_size
     set_time(path, file.mtime)
@@ -477,12 +491,12 @@ def _lines(
     records: int,
     seed: int,
     snapshot: date,
-    dirt: int,
+    defects: int,
     horizon: Horizon,
     account: FileAccount | None,
     results: _Results | None,
 ) -> Iterator[bytes]:
-    schedule = _Dirt(BAD_DIRT, records, dirt, seed, snapshot)
+    schedule = _Defects(BAD_DEFECTS, records, defects, seed, snapshot)
     still_open: Iterator[Facility] = (one for one in facilities(seed, snapshot, horizon) if one[1])
     for record_number, (number, _, text, state, days) in enumerate(islice(still_open, records), start=1):
         if record_number != schedule.next_number:
@@ -529,10 +543,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seed", type=int, default=DEFAULT_SEED, help="another seed, other data (default: %(default)s)"
     )
     parser.add_argument(
-        "--dirty",
+        "--defective",
         type=float,
         metavar="SHARE",
-        help=f"share of dirty lines, 0 to 1 (default: {DEFAULT_DIRTY}; with --single {DEFAULT_DIRTY_SINGLE})",
+        help=f"share of defective lines, 0 to 1 (default: {DEFAULT_DEFECTIVE}; with --single {DEFAULT_DEFECTIVE_SINGLE})",
     )
     parser.add_argument(
         "--as-of",
@@ -570,7 +584,7 @@ def run(arguments: argparse.Namespace) -> str:
             records=arguments.records,
             seed=arguments.seed,
             snapshot=snapshots[-1],
-            dirty=DEFAULT_DIRTY_SINGLE if arguments.dirty is None else arguments.dirty,
+            defective=DEFAULT_DEFECTIVE_SINGLE if arguments.defective is None else arguments.defective,
             as_of=arguments.as_of,
             window_end=arguments.window_end,
         )
@@ -580,7 +594,7 @@ def run(arguments: argparse.Namespace) -> str:
             records=arguments.records,
             snapshots=snapshots,
             seed=arguments.seed,
-            dirty=DEFAULT_DIRTY if arguments.dirty is None else arguments.dirty,
+            defective=DEFAULT_DEFECTIVE if arguments.defective is None else arguments.defective,
             as_of=arguments.as_of,
             window_end=arguments.window_end,
             damaged_gzip=arguments.damaged_gzip,
@@ -614,11 +628,11 @@ def _horizon(as_of: str | date, window_end: str | date | None) -> Horizon:
     )
 
 
-def _dirty_of(records: int, share: float) -> int:
+def _defective_of(records: int, share: float) -> int:
     if records < 1:
         raise ValueError(f"records must be 1 or more, not {records}")
     if not 0 <= share <= 1:
-        raise ValueError(f"the share of dirty lines must be from 0 to 1, not {share}")
+        raise ValueError(f"the share of defective lines must be from 0 to 1, not {share}")
     return int(records * share + 0.5)
 
 

@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from sample_data.__main__ import main
 from sample_data.account import Account, FileAccount
 from sample_data.facilities import iter_records, write_single, write_uploads
-from sample_data.facility_dirt import ALL_DIRT, BAD_DIRT, REJECTING, TRUNCATED_LAST_LINE
+from sample_data.facility_defects import ALL_DEFECTS, BAD_DEFECTS, REJECTING, TRUNCATED_LAST_LINE
 from sample_data.facility_records import Horizon
 from sample_data.places import PLACES
 
@@ -166,17 +166,19 @@ def verify(account: Account, folder: Path, as_of: date = AS_OF, window_end: date
         assert one.invalid_accreditations_of_rejected_lines == sum(
             line.dates.count(None) for line in rejected
         )
-        for dirty in one.dirty:
-            line = read[dirty.record_number - 1]
-            assert (dirty.line_number, dirty.reject_reason, dirty.reject_reasons) == (
+        for defective in one.defective:
+            line = read[defective.record_number - 1]
+            assert (defective.line_number, defective.reject_reason, defective.reject_reasons) == (
                 line.line_number,
                 line.reject_reason,
                 line.reasons,
-            ), (one.file, dirty)
-            assert dirty.invalid_accreditations == line.dates.count(None)
-            assert (dirty.facility_id or "") == line.id
-            assert (dirty.outcome == "rejected") == bool(line.reject_reason)
-        explained = {dirty.record_number for dirty in one.dirty if dirty.outcome == "rejected"}
+            ), (one.file, defective)
+            assert defective.invalid_accreditations == line.dates.count(None)
+            assert (defective.facility_id or "") == line.id
+            assert (defective.outcome == "rejected") == bool(line.reject_reason)
+        explained = {
+            defective.record_number for defective in one.defective if defective.outcome == "rejected"
+        }
         assert explained == {number for number, line in enumerate(read, start=1) if line.reject_reason}
         for line in valid:
             key = (one.snapshot, line.id)
@@ -216,7 +218,7 @@ def digest(folder: Path) -> dict[str, tuple[str, float]]:
 @pytest.fixture(scope="module")
 def uploads(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Account]:
     folder = tmp_path_factory.mktemp("uploads")
-    return folder, write_uploads(folder, records=3_000, seed=7, dirty=0.05)
+    return folder, write_uploads(folder, records=3_000, seed=7, defective=0.05)
 
 
 # --- the account -------------------------------------------------------------------------------------
@@ -243,7 +245,7 @@ def test_the_account_of_another_window(tmp_path: Path) -> None:
         snapshots=["2024-02-29"],
         as_of="2024-02-29",
         window_end="2024-08-27",
-        dirty=0.1,
+        defective=0.1,
     )
     verify(account, tmp_path, date(2024, 2, 29), date(2024, 8, 27))
     assert account.snapshots["2024-02-29"].expiring_facilities > 50
@@ -252,35 +254,37 @@ def test_the_account_of_another_window(tmp_path: Path) -> None:
 @given(
     records=st.integers(1, 60),
     seed=st.integers(0, 2**64),
-    dirty=st.floats(0, 1),
+    defective=st.floats(0, 1),
     snapshots=st.lists(st.dates(date(1970, 1, 2), date(2200, 1, 1)), min_size=1, max_size=3, unique=True),
 )
 @settings(max_examples=30, deadline=None)
 def test_the_account_of_any_small_upload(
-    records: int, seed: int, dirty: float, snapshots: list[date], tmp_path_factory: pytest.TempPathFactory
+    records: int, seed: int, defective: float, snapshots: list[date], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = tmp_path_factory.mktemp("any")
-    verify(write_uploads(folder, records=records, snapshots=snapshots, seed=seed, dirty=dirty), folder)
+    verify(
+        write_uploads(folder, records=records, snapshots=snapshots, seed=seed, defective=defective), folder
+    )
 
 
 def test_every_kind_of_dirt_occurs_even_in_few_records(tmp_path: Path) -> None:
-    account = write_uploads(tmp_path, records=200, dirty=0.01)
-    kinds = {dirty.kind for file in account.files for dirty in file.dirty}
-    assert kinds == {dirt.name for dirt in ALL_DIRT} | {TRUNCATED_LAST_LINE}
+    account = write_uploads(tmp_path, records=200, defective=0.01)
+    kinds = {defective.kind for file in account.files for defective in file.defective}
+    assert kinds == {defects.name for defects in ALL_DEFECTS} | {TRUNCATED_LAST_LINE}
     verify(account, tmp_path)
 
 
 def test_clean_uploads_have_only_corrections(tmp_path: Path) -> None:
-    account = write_uploads(tmp_path, records=1_500, dirty=0)
+    account = write_uploads(tmp_path, records=1_500, defective=0)
     verify(account, tmp_path)
     assert account.total("rejected") == account.total("blank_lines") == 0
     assert account.total("superseded") > 50
-    assert not any(file.dirty for file in account.files)
+    assert not any(file.defective for file in account.files)
 
 
 def test_dirt_has_its_share(uploads: tuple[Path, Account]) -> None:
     _, account = uploads
-    lines = Counter(dirty.kind for file in account.files for dirty in file.dirty)
+    lines = Counter(defective.kind for file in account.files for defective in file.defective)
     del lines[TRUNCATED_LAST_LINE]
     of_two_lines = {
         "duplicate",
@@ -298,8 +302,8 @@ def test_a_rejected_line_never_supersedes(uploads: tuple[Path, Account]) -> None
     outcomes: dict[str, set[tuple[str, ...]]] = {}
     for file in account.files:
         by_facility: dict[tuple[str, str | None], list[str]] = {}
-        for dirty in file.dirty:
-            by_facility.setdefault((dirty.kind, dirty.facility_id), []).append(dirty.outcome)
+        for defective in file.defective:
+            by_facility.setdefault((defective.kind, defective.facility_id), []).append(defective.outcome)
         for (kind, _), found in by_facility.items():
             outcomes.setdefault(kind, set()).add(tuple(found))
     assert ("accepted", "rejected") in outcomes["right_then_rejected"]
@@ -399,7 +403,7 @@ def test_the_late_file_brings_news_and_corrections(uploads: tuple[Path, Account]
 def test_writing_again_replaces_and_foreign_files_are_refused(tmp_path: Path) -> None:
     write_uploads(tmp_path, records=400, seed=1)
     first = digest(tmp_path)
-    write_uploads(tmp_path, records=10, seed=1, dirty=0)
+    write_uploads(tmp_path, records=10, seed=1, defective=0)
     write_uploads(tmp_path, records=400, seed=1)
     assert digest(tmp_path) == first
     (tmp_path / SNAPSHOTS[1] / "mine.jsonl").write_bytes(b"{}")
@@ -415,17 +419,17 @@ def test_writing_again_replaces_and_foreign_files_are_refused(tmp_path: Path) ->
 
 def test_the_same_arguments_write_the_same_files(uploads: tuple[Path, Account], tmp_path: Path) -> None:
     folder, account = uploads
-    again = write_uploads(tmp_path / "again", records=3_000, seed=7, dirty=0.05, workers=2)
+    again = write_uploads(tmp_path / "again", records=3_000, seed=7, defective=0.05, workers=2)
     assert digest(tmp_path / "again") == digest(folder)
     assert again == account
-    write_uploads(tmp_path / "other", records=3_000, seed=8, dirty=0.05)
+    write_uploads(tmp_path / "other", records=3_000, seed=8, defective=0.05)
     same = {name for name, found in digest(tmp_path / "other").items() if found == digest(folder)[name]}
     assert all(re.search(r"keep|zero|READ|xlsx|nothing", name) for name in same)
 
 
 def test_content_is_pinned_for_every_platform_and_python() -> None:
     found = hashlib.sha256(
-        b"".join(iter_records(2_000, seed=7, snapshot="2026-11-01", dirty=0.1))
+        b"".join(iter_records(2_000, seed=7, snapshot="2026-11-01", defective=0.1))
     ).hexdigest()
     assert found == PINNED
 
@@ -448,11 +452,11 @@ def test_no_hash_order_no_clock(tmp_path: Path) -> None:
 
 
 def records_of(n: int, **arguments: Any) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in iter_records(n, dirty=0, **arguments)]
+    return [json.loads(line) for line in iter_records(n, defective=0, **arguments)]
 
 
 def test_records_have_the_promised_size_and_share_of_expiring_facilities() -> None:
-    lines = list(iter_records(20_000, dirty=0))
+    lines = list(iter_records(20_000, defective=0))
     assert 520 < sum(map(len, lines)) / len(lines) < 590
     ends = [
         [date.fromisoformat(one["valid_until"]) for one in json.loads(line)["accreditations"]]
@@ -471,7 +475,7 @@ def test_records_have_the_promised_size_and_share_of_expiring_facilities() -> No
 
 
 def test_records_are_plain_json_in_the_usual_style() -> None:
-    for line in iter_records(500, dirty=0):
+    for line in iter_records(500, defective=0):
         record = json.loads(line)
         assert line == json.dumps(record, ensure_ascii=False).encode() + b"\n"
         assert list(record)[:4] == ["facility_id", "facility_name", "location", "employee_count"]
@@ -543,10 +547,12 @@ def test_single_file_has_exactly_the_lines_and_the_bad_share(tmp_path: Path) -> 
     [file] = account.files
     assert file.lines == 20_000
     assert file.superseded == 0
-    bad = file.rejected + sum(dirty.outcome == "accepted" for dirty in file.dirty)
-    assert bad == len(file.dirty) == 200
-    assert {dirty.kind for dirty in file.dirty} == {dirt.name for dirt in BAD_DIRT}
-    assert all(dirty.outcome == "rejected" or dirty.invalid_accreditations for dirty in file.dirty)
+    bad = file.rejected + sum(defective.outcome == "accepted" for defective in file.defective)
+    assert bad == len(file.defective) == 200
+    assert {defective.kind for defective in file.defective} == {defects.name for defects in BAD_DEFECTS}
+    assert all(
+        defective.outcome == "rejected" or defective.invalid_accreditations for defective in file.defective
+    )
     lines = (tmp_path / "2026-11-01" / "big.ndjson").read_bytes()
     assert lines == b"".join(iter_records(20_000))
     packed = write_single(tmp_path / "2026-11-01" / "big.ndjson.gz", records=20_000)
@@ -581,7 +587,7 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
         "120",
         "--seed",
         "3",
-        "--dirty",
+        "--defective",
         "0.3",
     ]
     arguments += [
@@ -606,7 +612,7 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     ("arguments", "message"),
     [
         (["--records", "0"], "records must be 1 or more, not 0"),
-        (["--dirty", "1.5"], "must be from 0 to 1, not 1.5"),
+        (["--defective", "1.5"], "must be from 0 to 1, not 1.5"),
         (["--snapshots", "2026-13-01"], "'2026-13-01' is not a date: write it YYYY-MM-DD"),
         (["--snapshots", "20261101"], "'20261101' is not a date"),
         (["--snapshots", "2026-11-01,2026-11-01"], "one or more different dates"),

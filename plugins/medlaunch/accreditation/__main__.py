@@ -7,8 +7,8 @@ code as the pipeline, and writes for each snapshot:
   expiring_facilities.ndjson   the whole record of each facility that has one
   rejects.jsonl                each rejected line or accreditation with its reason (if there are any)
 
-The snapshot date is the name of the folder that an upload lies in (YYYY-MM-DD), unless it is given; what
-lies in no such folder is skipped.
+The snapshot date is the name of the folder that an upload is in (YYYY-MM-DD), unless it is given; what
+is in no such folder is skipped.
 With uploads of one snapshot the files are written into OUTPUT itself, with more into OUTPUT/YYYY-MM-DD/.
 Of several lines about one facility the last one of the latest upload counts; uploads are taken in the
 order of their modification times, then of their names.
@@ -77,7 +77,7 @@ class Source:
 
 
 class Snapshot(msgspec.Struct, kw_only=True):
-    """The account of one snapshot: ``lines == accepted + superseded + rejected``."""
+    """The counts of one snapshot: ``lines == accepted + superseded + rejected``."""
 
     snapshot_date: date
     uploads: int
@@ -502,7 +502,7 @@ def run(arguments: argparse.Namespace) -> Summary:
     output = (S3Output if arguments.output.startswith("s3://") else LocalOutput)(arguments.output)
     progress = Progress(sum(source.size for source in sources), arguments.quiet)
     snapshots = sorted({source.snapshot for source in sources})
-    accounts = [
+    counted = [
         run_snapshot(
             [source for source in sources if source.snapshot == snapshot],
             output,
@@ -519,7 +519,7 @@ def run(arguments: argparse.Namespace) -> Summary:
         as_of=as_of,
         expiry_window=arguments.expiry_window,
         window_end=end,
-        snapshots=accounts,
+        snapshots=counted,
         skipped=skipped,
         seconds=round(time.monotonic() - started, 3),
     )

@@ -90,7 +90,7 @@ def filter_expiring(
 
     Raises:
         ValueError: if the window is none, or for a line that is no JSON object: canonical records come
-            from this pipeline, so that is not dirt but damage.
+            from this pipeline, so that is damage, not bad input.
     """
     end = window_end(as_of, window)
     decode_dates = msgspec.json.Decoder(_Dates).decode

@@ -1,6 +1,6 @@
 """SQL files with values put in as literals, and in no other way.
 
-A statement is a file of ``include/sql`` with ``{{ name }}`` where a value belongs. Whatever stands
+A statement is a file of ``include/sql`` with ``{{ name }}`` where a value belongs. What is
 between the braces is written as a SQL literal of its Python type, so a value can never end its literal
 and become SQL: there is no filter to forget.
 """

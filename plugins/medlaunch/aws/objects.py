@@ -106,7 +106,7 @@ def split_s3_url(url: str) -> tuple[str, str]:
 def list_objects(client: S3Client, bucket: str, prefix: str, start_after: str = "") -> Iterator[StoredObject]:
     """All objects below a prefix, through every page of the listing, in S3's key order.
 
-    With ``start_after`` the listing begins behind that key; what lies before it costs nothing.
+    With ``start_after`` the listing begins behind that key; what comes before it costs nothing.
     """
     pages = client.get_paginator("list_objects_v2")
     for page in pages.paginate(Bucket=bucket, Prefix=prefix, StartAfter=start_after):
@@ -290,7 +290,7 @@ def copy_object(
     checksum of the whole.
 
     Raises:
-        ObjectChanged: if the source is gone or is another version than asked for, or if something stands
+        ObjectChanged: if the source is gone or is another version than asked for, or if something is
             in the target's place and nothing may be replaced.
     """
     source: CopySourceTypeDef = {"Bucket": bucket, "Key": copy.source}
@@ -403,7 +403,7 @@ def head_object(client: S3Client, bucket: str, key: str) -> HeadObjectOutputType
 
 
 def older_versions(client: S3Client, bucket: str, prefix: str) -> dict[tuple[str, str], list[StoredVersion]]:
-    """What lies under each version of the objects below a prefix, oldest first, by (key, version id).
+    """What is under each version of the objects below a prefix, oldest first, by (key, version id).
 
     Removing a version by its id would bring the one under it back. Versions under a delete marker are left
     out: nothing brings them back. In a bucket without versioning there are none.
@@ -464,11 +464,11 @@ def replace_json(client: S3Client, bucket: str, key: str, value: Any, etag: str 
     """Write a JSON document in the place of the version with that ETag, or where there was none (None).
 
     Raises:
-        ObjectChanged: if another version stands there; nothing is written.
+        ObjectChanged: if another version is there; nothing is written.
     """
     body = msgspec.json.encode(value)
     condition: Any = {"IfNoneMatch": "*"} if etag is None else {"IfMatch": etag}
-    # 409: somebody else writes at this moment, and nobody knows yet who will have been first
+    # 409: another client writes at this moment, and which write wins is not known yet
     # (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html)
     undecided = tenacity.Retrying(
         retry=tenacity.retry_if_exception(
@@ -489,7 +489,7 @@ def replace_json(client: S3Client, bucket: str, key: str, value: Any, etag: str 
         )
     except ClientError as error:
         if error_code(error) in _CHANGED:
-            raise ObjectChanged(f"s3://{bucket}/{key} was written by somebody else") from error
+            raise ObjectChanged(f"s3://{bucket}/{key} was written by another client") from error
         raise
 
 

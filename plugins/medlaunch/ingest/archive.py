@@ -32,7 +32,7 @@ def archive(run: Run, pipeline: Pipeline, batch: Batch, groups: Sequence[LoadedG
 
     Only the versions that were read are moved: whatever took their place meanwhile stays in landing for
     the next run. Doing it again changes nothing. Returns the keys that could not be moved because
-    another version, or none, stands there.
+    another version, or none, is there.
     """
     client, bucket = run.s3, run.bucket
     skipped = [*batch.skipped, *(one for group in groups for one in group.skipped)]

@@ -1,4 +1,4 @@
-"""Uploads: what lies in landing, and what a run claims of it.
+"""Uploads: what is in landing, and what a run claims of it.
 
 ``landing/`` is a queue. A key that is there is work to do, and it leaves only after its results are
 published, in exactly the version that was read. What a run claimed is in one document on S3;
@@ -54,7 +54,7 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SkippedObject(msgspec.Struct, frozen=True, kw_only=True):
-    """An object that was not loaded, and why; ``meant_as_data`` if somebody should be told."""
+    """An object that was not loaded, and why; ``meant_as_data`` if it is worth a warning."""
 
     key: str
     dataset: str
@@ -119,7 +119,7 @@ def read_loaded(run: Run, batch: Batch) -> list[LoadedGroup]:
 
 
 def list_landing(run: Run, dataset: Dataset) -> Iterator[Upload | SkippedObject]:
-    """All that lies in landing of a dataset, in the order of keys; without the folder that a person created."""
+    """All that is in landing of a dataset, in the order of keys; without the folder that a person created."""
     for stored in list_objects(run.s3, run.bucket, lake.landing_prefix(dataset.name)):
         # The S3 console makes this marker when a person creates the folder; it is no upload.
         if stored.key != lake.landing_prefix(dataset.name):

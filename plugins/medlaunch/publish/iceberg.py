@@ -36,7 +36,7 @@ def merge(run: Run, queries: Queries, pipeline: Pipeline, slices: Sequence[str])
     Returns the snapshot of the table by result; empty if the pipeline has no Iceberg result, or there is no slice.
 
     Raises:
-        ConcurrentMerge: if the table's snapshot cannot be told to be that of this MERGE.
+        ConcurrentMerge: if it is not certain which snapshot is that of this MERGE.
         QueryFailed: if Athena refuses the MERGE, for example because another one committed first.
     """
     snapshots = {}

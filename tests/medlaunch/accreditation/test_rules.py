@@ -401,11 +401,11 @@ def test_numbers_beyond_any_type_are_only_wrong_where_they_count() -> None:
 
 
 def test_canonical_records_are_raw_records_that_stay_as_they_are() -> None:
-    dirty = check(
+    defective = check(
         facility_id=" fac7 ", facility_name=" A ", employee_count="5", location={"state": "pr", "zip": 601}
     )
-    again = check_text(msgspec.json.encode(dirty.facility))
-    assert again.facility == dirty.facility
+    again = check_text(msgspec.json.encode(defective.facility))
+    assert again.facility == defective.facility
 
 
 _values = st.recursive(

@@ -193,11 +193,11 @@ _fragments = st.sampled_from(
         b'\\"',
     ]
 )
-dirty_files = st.lists(_fragments, max_size=25).map(b"".join)
+defective_files = st.lists(_fragments, max_size=25).map(b"".join)
 
 
 @settings(max_examples=300, deadline=None)
-@given(dirty_files, st.lists(st.integers(1, 9), min_size=1, max_size=3))
+@given(defective_files, st.lists(st.integers(1, 9), min_size=1, max_size=3))
 def test_how_the_bytes_arrive_changes_nothing(content: bytes, sizes: list[int]) -> None:
     expected = list(JsonRecords(open_content(io.BytesIO(content)), _decode))
     dribbled = open_content(io.BufferedReader(Dribble(content, sizes), 16))
@@ -207,7 +207,7 @@ def test_how_the_bytes_arrive_changes_nothing(content: bytes, sizes: list[int]) 
 
 
 @settings(max_examples=300, deadline=None)
-@given(dirty_files | st.binary(max_size=300))
+@given(defective_files | st.binary(max_size=300))
 def test_no_byte_that_says_something_is_lost(content: bytes) -> None:
     """What the pieces hold, together with separators, brackets of arrays and white space, is the file."""
     rest = content

@@ -1,4 +1,4 @@
-"""What is wrong with facility lines, one kind of dirt at a time, and what each kind has to lead to.
+"""What is wrong with facility lines, one kind of defect at a time, and what each kind has to lead to.
 
 Every kind states its consequences itself (reject reasons, validity dates, superseded duplicates); they are
 never found out by a rule's implementation. The rules are those of the accreditation pipeline: the order of
@@ -72,7 +72,7 @@ class Line:
 
 @dataclass(slots=True)
 class Given:
-    """The facility that is to be made dirty: its ``line``, the ``record`` in it, and the snapshot's date."""
+    """The facility that is to be made defective: its ``line``, the ``record`` in it, and the snapshot's date."""
 
     line: Line
     snapshot: date
@@ -80,8 +80,8 @@ class Given:
 
 
 @dataclass(frozen=True, slots=True)
-class Dirt:
-    """A kind of dirt. ``lines_only``: possible only where each value has a line of its own.
+class Defect:
+    """A kind of defect. ``lines_only``: possible only where each value has a line of its own.
 
     ``no_object``: it is no JSON object, so it must not be what a file begins with. ``is_bad``: it makes one
     line, which is rejected or has an invalid accreditation.
@@ -497,65 +497,65 @@ def truncated_last_line(text: str) -> Line:
     )
 
 
-def _all_dirt() -> tuple[Dirt, ...]:
-    kinds: list[Dirt] = []
+def _all_dirt() -> tuple[Defect, ...]:
+    kinds: list[Defect] = []
     for table, key, reason in (
         (_IDS, "facility_id", BAD_ID),
         (_NAMES, "facility_name", BLANK_NAME),
         (_COUNTS, "employee_count", BAD_COUNT),
     ):
         for name, (value, rejected) in table.items():
-            kinds.append(Dirt(name, _of_field(key, value, (reason,) if rejected else ()), is_bad=rejected))
+            kinds.append(Defect(name, _of_field(key, value, (reason,) if rejected else ()), is_bad=rejected))
     kinds += [
-        Dirt(name, _of_state(value, (BAD_STATE,) if bad else ()), is_bad=bad)
+        Defect(name, _of_state(value, (BAD_STATE,) if bad else ()), is_bad=bad)
         for name, (value, bad) in _STATES.items()
     ]
     kinds += [
-        Dirt(name, _of_field("location", value, (BAD_STATE,)), is_bad=True)
+        Defect(name, _of_field("location", value, (BAD_STATE,)), is_bad=True)
         for name, value in _LOCATIONS.items()
     ]
-    kinds += [Dirt(name, _of_field("services", value, ())) for name, value in _SERVICES.items()]
-    kinds += [Dirt(name, _of_field("labs", value, ())) for name, value in _LABS.items()]
+    kinds += [Defect(name, _of_field("services", value, ())) for name, value in _SERVICES.items()]
+    kinds += [Defect(name, _of_field("labs", value, ())) for name, value in _LABS.items()]
     kinds += [
-        Dirt(name, _of_accreditations(value, days), is_bad=None in days)
+        Defect(name, _of_accreditations(value, days), is_bad=None in days)
         for name, (value, days) in _ACCREDITATIONS.items()
     ]
-    kinds += [Dirt(name, _of_date(value), is_bad=True) for name, value in _DATES.items()]
+    kinds += [Defect(name, _of_date(value), is_bad=True) for name, value in _DATES.items()]
     kinds += [
-        Dirt("date_all_invalid", _all_dates_invalid, is_bad=True),
-        Dirt("date_at_the_end_of_time", _date_at_the_end_of_time),
-        Dirt("state_territory", _territory),
-        Dirt("zip_number", _zip_number),
-        Dirt("zip_null", _zip_null),
-        Dirt("snapshot_differs", _other_snapshot),
-        Dirt("snapshot_null", _snapshot_null),
-        Dirt("further_keys", _further_keys),
-        Dirt("keys_in_other_order", _other_order),
-        Dirt("escaped_text", _escaped),
-        Dirt("compact_text", _compact),
-        Dirt("white_space_around", _white_space_around),
-        Dirt("empty_object", _empty_object, is_bad=True),
-        Dirt("several_rules", _several_rules, is_bad=True),
-        Dirt("two_rules_and_a_date", _two_rules_and_a_date, is_bad=True),
+        Defect("date_all_invalid", _all_dates_invalid, is_bad=True),
+        Defect("date_at_the_end_of_time", _date_at_the_end_of_time),
+        Defect("state_territory", _territory),
+        Defect("zip_number", _zip_number),
+        Defect("zip_null", _zip_null),
+        Defect("snapshot_differs", _other_snapshot),
+        Defect("snapshot_null", _snapshot_null),
+        Defect("further_keys", _further_keys),
+        Defect("keys_in_other_order", _other_order),
+        Defect("escaped_text", _escaped),
+        Defect("compact_text", _compact),
+        Defect("white_space_around", _white_space_around),
+        Defect("empty_object", _empty_object, is_bad=True),
+        Defect("several_rules", _several_rules, is_bad=True),
+        Defect("two_rules_and_a_date", _two_rules_and_a_date, is_bad=True),
     ]
-    kinds += [Dirt(name, _of_value(text), no_object=True, is_bad=True) for name, text in _VALUES.items()]
+    kinds += [Defect(name, _of_value(text), no_object=True, is_bad=True) for name, text in _VALUES.items()]
     kinds += [
-        Dirt(name, _of_spoilt(spoil), lines_only=True, no_object=True, is_bad=True)
+        Defect(name, _of_spoilt(spoil), lines_only=True, no_object=True, is_bad=True)
         for name, spoil in _SPOILT.items()
     ]
     kinds += [
-        Dirt("blank_line", _after_blank(b""), lines_only=True),
-        Dirt("blank_line_of_spaces", _after_blank(b"   \t"), lines_only=True),
-        Dirt("duplicate", _twice),
-        Dirt("duplicate_conflicting", _twice_conflicting),
-        Dirt("duplicate_in_other_case", _twice_in_other_case),
-        Dirt("rejected_then_right", _rejected_then_right),
-        Dirt("right_then_rejected", _right_then_rejected),
+        Defect("blank_line", _after_blank(b""), lines_only=True),
+        Defect("blank_line_of_spaces", _after_blank(b"   \t"), lines_only=True),
+        Defect("duplicate", _twice),
+        Defect("duplicate_conflicting", _twice_conflicting),
+        Defect("duplicate_in_other_case", _twice_in_other_case),
+        Defect("rejected_then_right", _rejected_then_right),
+        Defect("right_then_rejected", _right_then_rejected),
     ]
     return tuple(kinds)
 
 
-#: Every kind of dirt that one facility can have, in a fixed order.
-ALL_DIRT = _all_dirt()
+#: Every kind of defect that one facility can have, in a fixed order.
+ALL_DEFECTS = _all_dirt()
 #: The kinds that make exactly one bad line.
-BAD_DIRT = tuple(dirt for dirt in ALL_DIRT if dirt.is_bad)
+BAD_DEFECTS = tuple(one for one in ALL_DEFECTS if one.is_bad)
