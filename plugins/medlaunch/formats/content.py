@@ -208,6 +208,16 @@ def open_content(stream: BinaryIO, limits: Limits = DEFAULT_LIMITS, *, must_be_g
     return _plain_or_gzip(stream, _read_head(stream), limits, must_be_gzip)
 
 
+def open_plain(stream: BinaryIO) -> Content:
+    """The bytes of a part of an upload as they come, whatever they look like."""
+    return Content(_Raw(stream, b""))
+
+
+def is_compressed(head: bytes) -> bool:
+    """Whether an upload with these first bytes (four or more) is gzip or a zip archive."""
+    return head.startswith((GZIP_MAGIC, *ZIP_MAGIC))
+
+
 def _read_head(stream: BinaryIO) -> bytes:
     head = b""
     while len(head) < _HEAD and (chunk := stream.read(_BUFFER)):

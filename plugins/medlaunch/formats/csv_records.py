@@ -80,6 +80,14 @@ def split_fields(text: str) -> tuple[list[str], bool]:
         position = match.end() + 1
 
 
+def is_record(line: bytes, width: int) -> bool:
+    """Whether a line is a record by itself with as many fields as the header, too many for a piece of a text."""
+    if width < _FIELDS_THAT_TELL or line.count(b",") < width - 1:
+        return False
+    fields, is_open = split_fields(decode_line(line).rstrip("\r\n"))
+    return len(fields) == width and not is_open
+
+
 def normalise(name: str) -> str:
     """The name of a column without what varies between files: lower case, letters and digits only."""
     return _NOT_IN_NAMES.sub("", name.lower())
@@ -96,6 +104,8 @@ class Header:
     def getter(self, names: Sequence[str]) -> Callable[[list[str]], tuple[str, ...]]:
         """Picks fields out of a record in the order of two or more ``names``; "" for a column that is not there."""
         positions = [self.positions.get(name, self.width) for name in names]
+        if positions == list(range(self.width)):
+            return tuple
         pick: Callable[[list[str]], tuple[str, ...]] = itemgetter(*positions)
         if self.width not in positions:
             return pick
@@ -143,17 +153,23 @@ def find_columns(
 class CsvRecords:
     """The records of one CSV file: first :meth:`read_header`, then :meth:`items`.
 
-    ``repaired_lines`` counts the lines read so far that were not UTF-8.
+    ``is_part`` says that the content is a part of a file, which may have no record.
+
+    Attributes:
+        repaired_lines: how many of the lines read so far were not UTF-8.
+        header_bytes: where the header ends.
     """
 
-    def __init__(self, content: Content, limits: Limits = CSV_LIMITS):
+    def __init__(self, content: Content, limits: Limits = CSV_LIMITS, *, is_part: bool = False):
         self._limit = limits.record_bytes
         # One byte more, to tell a line of just that length from the beginning of a longer one.
         self._readline = partial(content.readline, limits.record_bytes + 1)
         self._ahead: deque[bytes] = deque()  # lines that were read to look ahead
         self._line = 0  # number of the line read last
         self._width = 0
+        self._is_part = is_part
         self.repaired_lines = 0
+        self.header_bytes = 0
 
     def read_header(self, aliases: Mapping[str, Sequence[str]], required: Collection[str]) -> Header:
         """Read the first record that is not blank, and find columns by it; see :func:`find_columns`.
@@ -164,8 +180,10 @@ class CsvRecords:
         line = self._next_line()
         if line.startswith(BOM):
             line = line[len(BOM) :]
+            self.header_bytes = len(BOM)
         while line:
-            _, names = self._record(line)
+            raw, names = self._record(line)
+            self.header_bytes += len(raw)
             if isinstance(names, Malformed):
                 names = [line[:KEPT_BYTES].decode(errors="backslashreplace")]
             if not _is_blank(names):
@@ -173,6 +191,10 @@ class CsvRecords:
                 return find_columns(names, aliases, required)
             line = self._next_line()
         raise UnreadableUpload(EMPTY_FILE, "there is no header")
+
+    def begin_at(self, header: Header, line: int) -> None:
+        """Take the content for a part of a file that begins with the line of this number; see ``ranges``."""
+        self._width, self._line = header.width, line - 1
 
     def items(self, decode: Callable[[list[str]], T]) -> Iterator[Item[T]]:
         """The records after the header; see :data:`~medlaunch.formats.Item`.
@@ -182,7 +204,7 @@ class CsvRecords:
 
         Raises:
             UnreadableUpload: while reading, if compressed data is damaged or too large; at the end, if there was no
-                record.
+                record in the file.
         """
         width, readline, limit = self._width, self._readline, self._limit
         feed: list[str] = []
@@ -219,7 +241,7 @@ class CsvRecords:
                     break
             else:
                 break
-        if empty:
+        if empty and not self._is_part:
             raise UnreadableUpload(EMPTY_FILE, "there is a header and no record")
 
     def _value(self, fields: list[str] | Malformed, decode: Callable[[list[str]], T]) -> T | Malformed | None:
@@ -267,18 +289,11 @@ class CsvRecords:
                     if size <= self._limit and _STRICT.fullmatch(text.rstrip("\r\n")):
                         return lines
                     break
-                if self._is_record(following):
+                if is_record(following, self._width):
                     break
         self._ahead.extendleft(reversed(lines))
         self._line -= len(lines)
         return []
-
-    def _is_record(self, line: bytes) -> bool:
-        """Whether a line could not be a piece of a quoted text: it is a record by itself."""
-        if self._width < _FIELDS_THAT_TELL or line.count(b",") < self._width - 1:
-            return False
-        fields, is_open = split_fields(decode_line(line).rstrip("\r\n"))
-        return len(fields) == self._width and not is_open
 
     def _text(self, line: bytes) -> str:
         """A line as text, once for each line."""

@@ -31,12 +31,12 @@ from typing import Generic, TypeVar
 from medlaunch.formats import Item, Malformed
 from medlaunch.formats.content import DEFAULT_LIMITS, KEPT_BYTES, Content, Limits
 from medlaunch.formats.json_scan import (
-    BLANK,
     JUNK_IN_ARRAY,
     JUNK_IN_LINE,
     MAX_DEPTH,
     Window,
     find_extent,
+    is_object,
     is_too_deep,
     is_value,
     match_end,
@@ -44,6 +44,7 @@ from medlaunch.formats.json_scan import (
     objects_of,
     skip_value,
     text_start,
+    unclosed_object,
 )
 
 T = TypeVar("T")
@@ -55,8 +56,10 @@ _TOO_DEEP = Malformed(f"nested deeper than {MAX_DEPTH}")
 _CHUNK = 256 * 1024
 # How many bytes may be looked at in vain, ahead of what is read: keeps any input linear in time.
 _AHEAD_BUDGET = 32 * 1024**2
-# How far a value may reach that spans lines although the file's first did not.
-_LOOK_AHEAD = 64 * 1024
+#: The same for a file whose records are lines.
+LINES_AHEAD_BUDGET = _AHEAD_BUDGET // 4
+#: How far a value may reach that spans lines although the file's first did not.
+LOOK_AHEAD = 64 * 1024
 
 
 class JsonRecords(Generic[T]):
@@ -87,9 +90,21 @@ class JsonRecords(Generic[T]):
         self._ahead: deque[bytes] = deque()  # lines that were read to look ahead
         self._line = 0  # number of the line read last
         self._budget = _AHEAD_BUDGET
+        self._is_part = False
+
+    def begin_at(self, line: int) -> None:
+        """Take the content for a part of a file of lines that begins with the line of this number; see ``ranges``."""
+        self._line, self._is_part = line - 1, True
+
+    @property
+    def looked_ahead(self) -> int:
+        """Bytes that were looked at in vain, in a file whose records are lines."""
+        return max(0, LINES_AHEAD_BUDGET - self._budget)
 
     def __iter__(self) -> Iterator[Item[T]]:
         """Read until the first good value shows what the file is, then read on in its mode."""
+        if self._is_part:
+            yield from self._lines()
         while line := self._next_line():
             start = text_start(line)
             if start == len(line):
@@ -127,7 +142,7 @@ class JsonRecords(Generic[T]):
 
     def _lines(self) -> Iterator[Item[T]]:
         decode, readline = self._decode, self._readline
-        self._budget = min(self._budget, _AHEAD_BUDGET // 4)
+        self._budget = min(self._budget, LINES_AHEAD_BUDGET)
         while True:
             number = self._line
             for line in chain(self._drain(), iter(readline, b"")):
@@ -167,7 +182,7 @@ class JsonRecords(Generic[T]):
         elif all(objects_of(line, start)):
             for item in objects_of(line, start):
                 yield number, *self._judge(item)
-        elif spanning and self._budget >= 0 and (found := self._spanning(line, _LOOK_AHEAD)):
+        elif spanning and self._budget >= 0 and (found := self._spanning(line, LOOK_AHEAD)):
             window, start, end = found
             after = window.data[end:].partition(b"\n")[0].strip()
             if is_value(window.data[start:end]) and (not after or after.startswith(b"{")):
@@ -186,23 +201,14 @@ class JsonRecords(Generic[T]):
         leaves the reader where it was. What else is between its brackets is not looked at, except that
         a complete object on the next line shows that this line was cut off.
         """
-        start, number = text_start(line), self._line
-        while True:
-            if start == len(line) or line[start] != ord("{"):
-                return None
-            extent = find_extent(line, start)
-            if extent.end < 0:
-                break
-            if not is_value(line[start : extent.end]):
-                return None
-            start = match_end(BLANK, line, extent.end)
-        if extent.broken:
+        start, number = unclosed_object(line), self._line
+        if start is None:
             return None
         window = self._window(line, chunk=4096)
         following = self._next_line()
         self._line -= bool(following)
         window.data += following
-        if following and not (following.lstrip().startswith(b"{") and is_value(following)):
+        if following and not is_object(following):
             while True:
                 extent = find_extent(window.data, start)
                 if start <= extent.end <= start + limit and not extent.broken:

@@ -185,6 +185,27 @@ def objects_of(line: bytes, start: int) -> Iterator[bytes]:
         start = match_end(BLANK, line, end)
 
 
+def unclosed_object(line: bytes) -> int | None:
+    """Where the object begins that ends below this line; None if there is none.
+
+    Complete objects may be before it. One that was cut off inside a string does not go on.
+    """
+    start = text_start(line)
+    while start < len(line) and line[start] == ord("{"):
+        extent = find_extent(line, start)
+        if extent.end < 0:
+            return None if extent.broken else start
+        if not is_value(line[start : extent.end]):
+            return None
+        start = match_end(BLANK, line, extent.end)
+    return None
+
+
+def is_object(line: bytes) -> bool:
+    """Whether a line is a complete object, so that an object that is unclosed before it was cut off."""
+    return line.lstrip().startswith(b"{") and is_value(line)
+
+
 def next_begin(window: Window, column: int, limit: int) -> int:
     """The next line that begins as a record does, no further to the right than the last; 0 if there is none."""
     pattern = re.compile(rb"\n[ \t]{0,%d}(?=\{)" % column)
