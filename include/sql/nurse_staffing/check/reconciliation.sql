@@ -52,7 +52,7 @@ days AS (
     WHERE
         quarter NOT IN ({{ slices }})
         AND quarter IN (
-            SELECT staffing_quarter
+            SELECT cms.staffing_quarter
             FROM cms
         )
 ),

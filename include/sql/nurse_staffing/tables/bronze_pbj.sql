@@ -9,7 +9,7 @@ CREATE EXTERNAL TABLE IF NOT EXISTS bronze_pbj (
     county_fips string COMMENT 'FIPS code of the county within the state, 3 digits',
     work_date string COMMENT 'Day, YYYY-MM-DD',
     census bigint COMMENT 'Residents; NULL if blank',
-    hours array<string> COMMENT 'Decimal text, NULL if blank: all, employees, contract of each job, in the order of silver_pbj_daily',
+    hours array<string> COMMENT 'Decimal text: all, employees, contract of each job, ordered as in silver_pbj_daily',
     flags array<string> COMMENT 'What is unlikely about the record',
     reject_reason string COMMENT 'The first rule that the record broke; NULL if accepted. A rejected record has nothing else',
     source_key string COMMENT 'S3 key of the upload; in a zip, its key, ! and the member',
