@@ -154,6 +154,10 @@ test-peers: $(INSTALLED) $(PEERS)/installed.lock ## Run clients' own suites: {PY
 		PYATHENA_TESTS="$(PYATHENA_TESTS)" AWSWRANGLER_TESTS="$(AWSWRANGLER_TESTS)" DBT_ATHENA_TESTS="$(DBT_ATHENA_TESTS)" \
 		$(PY) -m local_aws_tests.peers --numprocesses $(TEST_PROCESSES) $(ARGS)
 
+.PHONY: test-sql
+test-sql: $(INSTALLED) ## Compare many random uploads in random order with the models
+	@$(PY) -m pytest -p no:cacheprovider -m slow tests/sql $(ARGS)
+
 .PHONY: test-permissions
 test-permissions: $(INSTALLED) ## Remove each permission and see the step fail that needs it
 	@$(PY) -m pytest -p no:cacheprovider -m slow tests/security/test_each_permission.py $(ARGS)
