@@ -119,14 +119,16 @@ class Engine:
         On the connection that lives as long as the engine: with its connection a function loses its code, and
         calling it then ends the process.
         """
-        from local_aws.athena.udf import NAMES, UDFS
+        from local_aws.athena.udf import called
 
         with self._lock:
-            for name in set(NAMES.findall(sql)) & UDFS.keys() - self._defined:
-                f = UDFS[name]
-                kinds: dict[str, Any] = {"type": "arrow", "null_handling": "special"}
-                self._database.create_function(name, f.vectorised(), f.parameters, f.result, **kinds)
-                self._defined.add(name)
+            for name, f in called(sql).items():
+                if name not in self._defined:
+                    # Called for each row: what a function of Arrow arrays gives is freed too early where a lambda has
+                    # it in CASE or COALESCE.
+                    kinds: dict[str, Any] = {"type": "native", "null_handling": "special"}
+                    self._database.create_function(name, f.strict(), f.parameters, f.result, **kinds)
+                    self._defined.add(name)
 
     def close(self) -> None:
         with self._lock:

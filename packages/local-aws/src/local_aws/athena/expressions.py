@@ -128,6 +128,32 @@ def zoned_literal(text: str, p: int, c: Fails, node: exp.Expression, *, cast: bo
     return E(zones.instant(f"CAST('{day} {clock}' AS TIMESTAMP)", zone), t)
 
 
+# Types that are kept as bytes or as bits, and to and from which they can be cast.
+_BINARY_FORM = {
+    "ipaddress": ("varchar", "varbinary", "ipprefix"),
+    "ipprefix": ("varchar", "ipaddress"),
+    "Geometry": (),
+    "SphericalGeography": (),
+    "BingTile": (),
+}
+_IP_CASTS = {
+    ("varchar", "ipaddress"): "py_ip_parse({})",
+    ("varbinary", "ipaddress"): "py_ip_of_bytes({})",
+    ("ipprefix", "ipaddress"): "py_ip_subnet_min({})",
+    ("ipaddress", "varbinary"): "{}",
+    ("ipaddress", "ipprefix"): "py_ip_whole_prefix({})",
+    ("varchar", "ipprefix"): "py_ip_parse_prefix({})",
+}
+# The texts of types whose values DuckDB does not know.
+_TEXTS = {
+    "ipaddress": "py_ip_text({})",
+    "ipprefix": "py_ip_prefix_text({})",
+    "Geometry": "py_geo_as_text({})",
+    "SphericalGeography": "py_geo_as_text({})",
+    "BingTile": "py_tile_text({})",
+}
+
+
 def _castable(a: Type, b: Type) -> bool:
     if a == b or a.base == "unknown":
         return True
@@ -141,6 +167,8 @@ def _castable(a: Type, b: Type) -> bool:
         return b.base in ("varchar", "boolean", *ty.NUMERIC) or (
             b.base in ("array", "map", "row") and all(_castable(a, x) for x in b.args)
         )
+    if _BINARY_FORM.keys() & {a.base, b.base}:
+        return b.base in _BINARY_FORM.get(a.base, ()) or a.base in _BINARY_FORM.get(b.base, ())
     text = ("varchar", "char")
     if a.base in ("array", "map", "row") or b.base in ("array", "map", "row"):
         return False
@@ -182,6 +210,8 @@ def _convert(sql: str, a: Type, b: Type, implicit: bool = False) -> str:
         return f"CAST({sql} AS {d})"
     if a.base in ("array", "map", "row") and a.base == b.base:
         return _convert_nested(sql, a, b, implicit)
+    if (a.base, b.base) in _IP_CASTS:
+        return _IP_CASTS[a.base, b.base].format(sql)
     if b.base == "json":
         return to_json(sql, a)
     if a.base == "json":
@@ -281,8 +311,20 @@ def _parse(sql: str, b: Type, d: str) -> str:
         return f"CASE WHEN CAST({read} AS VARCHAR) = {sql} AND {sql} < ':' THEN {read} ELSE {slowly} END"
     if b.base == "timestamp":
         message = f"'Value cannot be cast to timestamp: ' || {sql}"
-        test = f"regexp_full_match({sql}, '[0-9]{{4,}}-[0-9]{{1,2}}-[0-9]{{1,2}}( [0-9]{{1,2}}:[0-9]{{1,2}}(:[0-9]{{1,2}}(\\.[0-9]+)?)?)?')"
-        return _fails(test, sql, fitted(f"CAST({sql} AS TIMESTAMP)", b), code, message, d)
+        clock = "[0-9]{1,2}:[0-9]{1,2}(:[0-9]{1,2}(\\.[0-9]+)?)?"
+        moment = f"[0-9]{{4,}}-[0-9]{{1,2}}-[0-9]{{1,2}}( {clock})?"
+        # A time zone at the end has to be one, and is passed over.
+        zone = f"trim(regexp_replace({sql}, '^{moment}', ''))"
+        known = f"TRY_CAST('2000-01-01 00:00:00 ' || {zone} AS TIMESTAMPTZ) IS NOT NULL"
+        zoned = (
+            f"regexp_full_match({sql}, '{moment}\\s*([+-][0-9]{{1,2}}(:?[0-9]{{2}})?|Z)') "
+            f"OR (regexp_full_match({sql}, '{moment}\\s*[A-Za-z][A-Za-z0-9_/+-]*') AND {known})"
+        )
+        read = fitted(f"CAST(regexp_extract({sql}, '^{moment}') AS TIMESTAMP)", b)
+        return (
+            f"CASE WHEN {sql} IS NULL OR regexp_full_match({sql}, '{moment}') THEN {fitted(f'CAST({sql} AS TIMESTAMP)', b)} "
+            f"WHEN {zoned} THEN {read} ELSE {raise_sql(code, message, d)} END"
+        )
     if b.base == "time":
         message = f"'Value cannot be cast to time: ' || {sql}"
         test = f"regexp_full_match({sql}, '[0-9]{{1,2}}:[0-9]{{1,2}}(:[0-9]{{1,2}}(\\.[0-9]+)?)?')"
@@ -340,6 +382,8 @@ def to_varchar(sql: str, t: Type) -> str:
         return f"trino_day_interval_text(epoch_ms({sql}))"
     if base == "interval year to month":
         return f"trino_month_interval_text(datepart('year', {sql}) * 12 + datepart('month', {sql}))"
+    if base in _TEXTS:
+        return _TEXTS[base].format(sql)
     return f"CAST({sql} AS VARCHAR)"
 
 
@@ -470,6 +514,8 @@ def equals(a: str, b: str, t: Type, constant: bool = False) -> str:
 
 
 def comparable(c: Fails, t: Type, op: str, node: exp.Expression) -> None:
+    if t.base in ("Geometry", "SphericalGeography"):
+        raise c.fail("TYPE_MISMATCH", f"Cannot apply operator: {t} {op} {t}", node)
     if op in ("=", "<>"):
         return
     if t.base in ("map", "json") or (t.base == "row" and any(x.base in ("map", "json") for x in t.args)):

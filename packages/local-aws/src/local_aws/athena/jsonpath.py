@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from local_aws.athena.udf import fail, java_regex, udf
+from local_aws.athena.udf import fail, udf
+from local_aws.athena.udf.regexp import java_regex
 
 if TYPE_CHECKING:
     from local_aws.athena.plan import Compiler

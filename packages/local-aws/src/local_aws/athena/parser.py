@@ -174,8 +174,32 @@ def offset_position(sql: str, offset: int) -> tuple[int, int]:
     return before.count("\n") + 1, offset - (before.rfind("\n") + 1) + 1
 
 
+# What has no literal inside, and literals of bytes.
+_BINARY = re.compile(r"""'(?:[^']|\'\')*'|"(?:[^"]|"")*"|--[^\n]*|/\*.*?\*/|\b[xX]'([^']*)'""", re.S)
+
+
+def _binary_literals(sql: str) -> str:
+    """X'68 65' as X'6865', which is all that sqlglot reads; what comes after stays where it is."""
+
+    def one(m: re.Match[str]) -> str:
+        if m.group(1) is None:
+            return m.group()
+        digits = re.sub(r"[ \t\r\n]", "", m.group(1))
+        wrong = None
+        if re.search(r"[^0-9A-Fa-f]", digits):
+            wrong = "Binary literal can only contain hexadecimal digits"
+        elif len(digits) % 2:
+            wrong = "Binary literal must contain an even number of digits"
+        if wrong is not None:
+            raise QueryError("", wrong, offset_position(sql, m.start()))
+        return f"X'{digits}'" + " " * (len(m.group(1)) - len(digits))
+
+    return _BINARY.sub(one, sql) if re.search(r"\b[xX]'", sql) else sql
+
+
 def parse_query(sql: str) -> Any:
     """One Trino query or DML statement. Raises QueryError (SYNTAX-like, with the position)."""
+    sql = _binary_literals(sql)
     try:
         statements = [s for s in sqlglot.parse(sql, read=LocalAwsTrino) if s is not None]
     except ParseError as e:

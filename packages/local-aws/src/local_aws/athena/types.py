@@ -67,6 +67,12 @@ INTERVAL_YEAR = Type("interval year to month")
 JSON = Type("json")
 UUID = Type("uuid")
 UNKNOWN = Type("unknown")
+IP_ADDRESS = Type("ipaddress")
+IP_PREFIX = Type("ipprefix")
+# Written as Trino writes them.
+GEOMETRY = Type("Geometry")
+SPHERICAL = Type("SphericalGeography")
+BING_TILE = Type("BingTile")
 # The zone of values that have several.
 MIXED = "?"
 
@@ -134,6 +140,11 @@ _DUCKDB = {
     "json": "VARCHAR",
     "uuid": "UUID",
     "unknown": "INTEGER",
+    "ipaddress": "BLOB",
+    "ipprefix": "BLOB",
+    "Geometry": "BLOB",
+    "SphericalGeography": "BLOB",
+    "BingTile": "BIGINT",
 }
 
 
@@ -270,6 +281,8 @@ _TRINO = {
     "VARBINARY": VARBINARY,
     "JSON": JSON,
     "UUID": UUID,
+    "IPADDRESS": IP_ADDRESS,
+    "IPPREFIX": IP_PREFIX,
 }
 
 

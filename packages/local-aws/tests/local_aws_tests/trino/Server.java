@@ -1,3 +1,4 @@
+import io.trino.plugin.geospatial.GeoPlugin;
 import io.trino.server.testing.TestingTrinoServer;
 
 import java.nio.file.Files;
@@ -13,6 +14,7 @@ public class Server
             throws Exception
     {
         TestingTrinoServer server = TestingTrinoServer.create();
+        server.installPlugin(new GeoPlugin());
         Files.writeString(Path.of(arguments[0]), server.getBaseUrl() + "\n");
         while (System.in.read() >= 0) {
             // Until whoever started it is gone.

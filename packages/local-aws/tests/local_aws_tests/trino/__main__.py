@@ -163,6 +163,8 @@ def written(value: Any, signature: dict[str, Any]) -> str | None:
         return value if isinstance(value, str) else _double(float(value))
     if kind == "boolean":
         return "true" if value else "false"
+    if kind == "BingTile":
+        return json.dumps(value, separators=(",", ":"))
     if kind == "varbinary":
         return base64.b64decode(value).hex(" ")
     if kind.startswith("time"):

@@ -20,6 +20,8 @@ from local_aws.athena.functions import (
     conditional,
     date_formats,
     dates,
+    geospatial,
+    ip,
     json,
     maps,
     math,
@@ -65,6 +67,8 @@ SCALARS: dict[str, Function] = merged(
     conditional.FUNCTIONS,
     date_formats.FUNCTIONS,
     dates.FUNCTIONS,
+    geospatial.FUNCTIONS,
+    ip.FUNCTIONS,
     json.FUNCTIONS,
     maps.FUNCTIONS,
     math.FUNCTIONS,
@@ -72,6 +76,10 @@ SCALARS: dict[str, Function] = merged(
     strings.FUNCTIONS,
     url.FUNCTIONS,
 )
+
+
+# https://docs.aws.amazon.com/athena/latest/ug/troubleshooting-athena.html
+_MOST_ARGUMENTS = 127
 
 
 def call(c: Compiler, name: str, args: list[E], node: exp.Expression) -> E:
@@ -111,6 +119,8 @@ def compile_call(
         node = node.this
     name = node.name.lower()
     nodes = node.expressions
+    if len(nodes) > _MOST_ARGUMENTS:
+        raise c.fail("TOO_MANY_ARGUMENTS", f"Too many arguments for function call {name}()", node)
     if over is not None and filter_node is not None:
         raise c.fail("NOT_SUPPORTED", "FILTER is not yet supported for window functions", node)
     if is_aggregate(name):

@@ -18,6 +18,7 @@ from local_aws.athena.types import (
     BIGINT,
     BOOLEAN,
     DOUBLE,
+    GEOMETRY,
     INTERVAL_DAY,
     INTERVAL_YEAR,
     REAL,
@@ -293,6 +294,15 @@ def _histogram(c: AggregateCall) -> Aggregation:
     return Aggregation([e.sql], ty.map_of(e.type, BIGINT), lambda over: f"CAST(histogram{over} AS {d})")
 
 
+def _of_geometries(function: str) -> Aggregate:
+    def compile_(c: AggregateCall) -> Aggregation:
+        if [a.type for a in c.args] != [GEOMETRY]:
+            raise c.unexpected()
+        return Aggregation([c.args[0].sql], GEOMETRY, lambda over: f"py_geo_{function}(list{over})")
+
+    return compile_
+
+
 AGGREGATES: Mapping[str, Aggregate] = {
     "any_value": _any_value,
     "approx_distinct": _plain("approx_count_distinct", (ANY,), BIGINT, "CAST({} AS BIGINT)", most=2),
@@ -305,6 +315,7 @@ AGGREGATES: Mapping[str, Aggregate] = {
     "bitwise_xor_agg": _plain("bit_xor", (BIGINT,), BIGINT),
     "bool_and": _plain("bool_and", (BOOLEAN,), BOOLEAN),
     "bool_or": _plain("bool_or", (BOOLEAN,), BOOLEAN),
+    "convex_hull_agg": _of_geometries("convex_hull_all"),
     "corr": _of_doubles("corr", 2, _FINITE),
     "count": _count,
     "count_if": _plain("count_if", (BOOLEAN,), BIGINT, "coalesce(CAST({} AS BIGINT), 0)"),
@@ -312,6 +323,7 @@ AGGREGATES: Mapping[str, Aggregate] = {
     "covar_samp": _of_doubles("covar_samp", 2),
     "every": _plain("bool_and", (BOOLEAN,), BOOLEAN),
     "geometric_mean": _of_doubles("geomean"),
+    "geometry_union_agg": _of_geometries("union_all"),
     "histogram": _histogram,
     "kurtosis": _of_doubles("kurtosis"),
     "map_agg": _map_agg,

@@ -6,9 +6,10 @@ from local_aws.athena import types as ty
 from local_aws.athena.errors import not_supported
 from local_aws.athena.expressions import E, cast, cast_text, coerce, raise_sql, raise_text
 from local_aws.athena.functions.composite import concat
-from local_aws.athena.functions.registry import Call, Special, Table
+from local_aws.athena.functions.ip import CONTAINS
+from local_aws.athena.functions.registry import Call, Special, Table, overloaded
 from local_aws.athena.functions.sets import first_of_each, greatest_number
-from local_aws.athena.types import BIGINT, BOOLEAN, INTERVAL_YEAR, VARCHAR, Type, duckdb_type
+from local_aws.athena.types import BIGINT, BOOLEAN, INTERVAL_YEAR, IP_ADDRESS, VARCHAR, Type, duckdb_type
 
 _INVALID = "INVALID_FUNCTION_ARGUMENT"
 
@@ -30,6 +31,8 @@ def _of_one_type(c: Call, a: E, x: E) -> tuple[str, str, Type]:
 
 
 def _contains(c: Call, array: E, element: E) -> E:
+    if element.type == IP_ADDRESS and array.type.base in ("varchar", "char"):
+        return overloaded(c, [CONTAINS])
     a, x, _ = _of_one_type(c, array, element)
     return E(
         f"CASE WHEN {a} IS NULL OR {x} IS NULL THEN NULL WHEN list_contains({a}, {x}) THEN true "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from local_aws.athena.functions.registry import Overload, Table
 from local_aws.athena.types import BIGINT, DOUBLE, INTEGER, REAL, VARBINARY, VARCHAR
 
@@ -13,15 +15,27 @@ def _hmac(algorithm: str) -> list[Overload]:
     return [Overload((VARBINARY, VARBINARY), VARBINARY, sql)]
 
 
+def _from_base64(text: str) -> str:
+    # DuckDB wants the padding that Trino can do without.
+    padded = f"length({text}) % 4 = 0 AND regexp_full_match({text}, '[A-Za-z0-9+/]*={{0,2}}')"
+    return f"CASE WHEN {padded} THEN from_base64({text}) ELSE py_from_base64({text}) END"
+
+
+def _of_text(sql: str | Callable[[str], str]) -> list[Overload]:
+    """A decoder, of texts and of the bytes that they are."""
+
+    def of_bytes(data: str) -> str:
+        text = f"decode({data})"
+        return f"{sql}({text})" if isinstance(sql, str) else sql(text)
+
+    return [Overload((VARCHAR,), VARBINARY, sql), Overload((VARBINARY,), VARBINARY, of_bytes)]
+
+
 FUNCTIONS: Table = {
     "crc32": [Overload((VARBINARY,), BIGINT, "py_crc32")],
-    "from_base32": [Overload((VARCHAR,), VARBINARY, "py_from_base32")],
-    "from_base64": [Overload((VARCHAR,), VARBINARY, "from_base64")],
-    "from_base64url": [
-        Overload(
-            (VARCHAR,), VARBINARY, lambda text: f"from_base64(replace(replace({text}, '-', '+'), '_', '/'))"
-        )
-    ],
+    "from_base32": _of_text("py_from_base32"),
+    "from_base64": _of_text(_from_base64),
+    "from_base64url": _of_text(lambda text: f"py_from_base64(replace(replace({text}, '-', '+'), '_', '/'))"),
     "from_big_endian_32": [
         Overload((VARBINARY,), INTEGER, lambda data: f"CAST(py_unpack_integer({data}, '>i') AS INTEGER)")
     ],
@@ -39,6 +53,7 @@ FUNCTIONS: Table = {
     "hmac_sha1": _hmac("sha1"),
     "hmac_sha256": _hmac("sha256"),
     "hmac_sha512": _hmac("sha512"),
+    "murmur3": [Overload((VARBINARY,), VARBINARY, "py_murmur3")],
     "md5": [Overload((VARBINARY,), VARBINARY, lambda data: f"unhex(md5({data}))")],
     "sha1": [Overload((VARBINARY,), VARBINARY, lambda data: f"unhex(sha1({data}))")],
     "sha256": [Overload((VARBINARY,), VARBINARY, lambda data: f"unhex(sha256({data}))")],
@@ -55,5 +70,6 @@ FUNCTIONS: Table = {
     "to_hex": [Overload((VARBINARY,), VARCHAR, "hex")],
     "to_ieee754_32": [Overload((REAL,), VARBINARY, lambda x: f"py_pack_float(CAST({x} AS DOUBLE), '>f')")],
     "to_ieee754_64": [Overload((DOUBLE,), VARBINARY, lambda x: f"py_pack_float({x}, '>d')")],
+    "xxhash64": [Overload((VARBINARY,), VARBINARY, "py_xxhash64")],
     "to_utf8": [Overload((VARCHAR,), VARBINARY, "encode")],
 }

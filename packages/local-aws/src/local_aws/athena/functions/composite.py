@@ -16,16 +16,14 @@ from local_aws.athena.types import Type, duckdb_type
 def concat(c: Compiler, args: list[E], node: exp.Expression) -> E:
     """|| and concat(): strings, bytes, arrays; NULL where any is NULL."""
     types = [a.type for a in args]
-    arrays = [t for t in types if t.base == "array"]
-    if arrays:
-        t: Type | None = arrays[0]
-        for other in types:
-            # array || element
-            o = other if other.base == "array" else ty.array(other)
-            t = ty.common(t, o) if t is not None else None
+    if any(t.base == "array" for t in types):
+        t = _array_of_all(types)
         if t is None:
             raise c.fail("TYPE_MISMATCH", f"Cannot concat: {', '.join(map(str, types))}", node)
-        parts = [cast(a, t).sql if a.type.base == "array" else f"[{cast(a, t.args[0]).sql}]" for a in args]
+        parts = [
+            cast(a, t).sql if ty.common(a.type, t) is not None else f"[{cast(a, t.args[0]).sql}]"
+            for a in args
+        ]
         # An element that is NULL makes all of it NULL, too.
         nulls = " OR ".join(f"{a.sql} IS NULL" for a in args)
         joined = parts[0]
@@ -42,6 +40,19 @@ def concat(c: Compiler, args: list[E], node: exp.Expression) -> E:
         f"Unexpected parameters ({', '.join(map(str, types))}) for function concat",
         node,
     )
+
+
+def _array_of_all(types: list[Type]) -> Type | None:
+    """The type of what || makes of arrays and of elements, which may be arrays themselves."""
+    t: Type | None = max(types, key=_depth)
+    for one in types:
+        if t is not None:
+            t = ty.common(t, one) or ty.common(t, ty.array(one))
+    return t
+
+
+def _depth(t: Type) -> int:
+    return 1 + _depth(t.args[0]) if t.base == "array" else 0
 
 
 def make_row(items: list[E]) -> E:

@@ -6,6 +6,7 @@ https://trino.io/docs/435/functions/conditional.html, .../comparison.html, .../c
 from __future__ import annotations
 
 from local_aws.athena import types as ty
+from local_aws.athena.errors import QueryError
 from local_aws.athena.expressions import E, cast
 from local_aws.athena.functions.composite import concat, make_row
 from local_aws.athena.functions.registry import Call, Overload, Special, Table
@@ -31,7 +32,7 @@ def _try(c: Call, e: E) -> E:
 
 def _concat(c: Call, *args: E) -> E:
     if len(args) < 2:
-        raise c.fail("INVALID_FUNCTION_ARGUMENT", "There must be two or more concatenation arguments")
+        raise QueryError("INVALID_FUNCTION_ARGUMENT", "There must be two or more concatenation arguments")
     return concat(c.compiler, list(args), c.node)
 
 

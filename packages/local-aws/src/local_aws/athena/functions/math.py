@@ -132,14 +132,18 @@ def _to_base(c: Call, value: E, radix: E) -> E:
 
 
 def _random(c: Call, *bounds: E) -> E:
-    if len(bounds) > 2:
+    if len(bounds) > 2 or any(b.type.base not in ty.INTEGERS for b in bounds):
         raise c.unexpected()
     c.compiler.changes()
     if not bounds:
         return E("random()", DOUBLE)
-    low, high = ("0", bounds[0].sql) if len(bounds) == 1 else (bounds[0].sql, bounds[1].sql)
-    t = bounds[-1].type
-    return E(f"CAST({low} + floor(random() * ({high} - {low})) AS {duckdb_type(t)})", t)
+    t = bounds[0].type if len(bounds) == 1 else ty.common(bounds[0].type, bounds[1].type)
+    assert t is not None
+    low, high = ("0", bounds[0].sql) if len(bounds) == 1 else (cast(b, t).sql for b in bounds)
+    wrong = "bound must be positive" if len(bounds) == 1 else "start value must be less than stop value"
+    d = duckdb_type(t)
+    drawn = f"CAST({low} + floor(random() * ({high} - {low})) AS {d})"
+    return E(f"CASE WHEN {high} <= {low} THEN {raise_text(_INVALID, wrong, d)} ELSE {drawn} END", t)
 
 
 FUNCTIONS: Table = {

@@ -179,6 +179,8 @@ def accept(e: E, want: Parameter) -> E | None:
         return cast(e, want) if both is not None and both.base == want.base else None
     if t.base == "date" and want.base == "timestamp":
         return cast(e, want)
+    if t.base == "array" and t.args[0].base == "unknown" and want.base == "array":
+        return cast(e, want)
     return e if t == want else None
 
 

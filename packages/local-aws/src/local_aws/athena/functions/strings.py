@@ -27,11 +27,12 @@ def _upper(text: str) -> str:
 
 
 def _replace(text: str, old: str, new: str) -> str:
-    each = f"array_to_string(regexp_extract_all({text}, '(?s).'), {new})"
-    return (
-        f"CASE WHEN {old} <> '' THEN replace({text}, {old}, {new}) WHEN {text} = '' THEN {new} "
-        f"ELSE {new} || {each} || {new} END"
+    # Nothing is found before, between and behind the letters.
+    each = f"list_transform(regexp_extract_all({text}, '(?s).'), lambda λc: λc || {new})"
+    spread = (
+        f"CASE WHEN {text} = '' THEN {new} ELSE {new} || list_reduce({each}, lambda λa, λb: λa || λb) END"
     )
+    return f"CASE WHEN {old} <> '' THEN replace({text}, {old}, {new}) ELSE {spread} END"
 
 
 def _strpos(text: str, part: str, instance: str) -> str:
