@@ -121,7 +121,12 @@ def read_catalogue(document: bytes, source: Source) -> list[RemoteFile]:
             file = _file(source, wanted, found, distribution)
             if file is not None:
                 files.setdefault(file.url, file)
-    return _with_names_of_their_own(list(files.values()))
+    return with_names_of_their_own(list(files.values()))
+
+
+def safe_name(name: str) -> str:
+    """A name that can be the last part of a key, and is no hidden file."""
+    return _UNSAFE.sub("-", name).lstrip(".")
 
 
 def _words(title: str) -> str:
@@ -135,7 +140,7 @@ def _file(
     if not isinstance(address, str) or not address.strip():
         return None
     url = urljoin(source.catalogue, address.strip())
-    name = _UNSAFE.sub("-", unquote(urlsplit(url).path).rsplit("/", 1)[-1]).lstrip(".")
+    name = safe_name(unquote(urlsplit(url).path).rsplit("/", 1)[-1])
     if not name.lower().endswith(wanted.extensions):
         return None
     check_address(url, source)
@@ -164,7 +169,7 @@ def check_address(url: str, source: Source) -> None:
         )
 
 
-def _with_names_of_their_own(files: Sequence[RemoteFile]) -> list[RemoteFile]:
+def with_names_of_their_own(files: Sequence[RemoteFile]) -> list[RemoteFile]:
     """Two addresses may end in the same name; then both names say which address they are from."""
     keys = Counter(file.landing_key for file in files)
     return [

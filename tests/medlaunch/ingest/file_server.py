@@ -155,3 +155,25 @@ def serve_files() -> Iterator[FileServer]:
         finally:
             server.shutdown()
             thread.join()
+
+
+class Memory:
+    """Parts in memory; a new process sees the same ones."""
+
+    def __init__(self) -> None:
+        self.version: str | None = None
+        self.body = bytearray()
+
+    @property
+    def size(self) -> int:
+        return len(self.body)
+
+    def restart(self, version: str | None) -> None:
+        self.version = version
+        self.body.clear()
+
+    def append(self, data: bytes) -> None:
+        self.body += data
+
+    def read(self) -> Iterator[bytes]:
+        yield bytes(self.body)

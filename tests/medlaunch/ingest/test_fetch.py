@@ -28,6 +28,7 @@ from medlaunch.ingest.fetch_http import ContentDiffers, FetchFailed, FetchRefuse
 from medlaunch.ingest.fetch_parts import StagedParts
 from tests.medlaunch.ingest.file_server import (
     FileServer,
+    Memory,
     Mishap,
     Resource,
     cut_after,
@@ -155,28 +156,6 @@ def server(shared: FileServer) -> FileServer:
     shared.files = {PATH: Resource.of(BODY)}
     shared.mishaps, shared.requests = [], []
     return shared
-
-
-class Memory:
-    """Parts in memory; a new process sees the same ones."""
-
-    def __init__(self) -> None:
-        self.version: str | None = None
-        self.body = bytearray()
-
-    @property
-    def size(self) -> int:
-        return len(self.body)
-
-    def restart(self, version: str | None) -> None:
-        self.version = version
-        self.body.clear()
-
-    def append(self, data: bytes) -> None:
-        self.body += data
-
-    def read(self) -> Iterator[bytes]:
-        yield bytes(self.body)
 
 
 class Fetch:
