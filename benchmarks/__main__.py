@@ -21,6 +21,7 @@ RESULTS = HERE / "RESULTS.md"
 
 BENCHMARKS = {
     "load_bronze": "Loading uploads into bronze",
+    "load_csv": "Loading CSV files into bronze",
     "filter": "Filtering what expires",
     "run": "From an upload to its publication",
     "publish": "Publishing",
