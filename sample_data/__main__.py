@@ -6,10 +6,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from sample_data import facilities, staffing
+from sample_data import clinical, facilities, staffing
 
 #: Sub-command -> the module that generates this domain.
-DOMAINS = {"facilities": facilities, "staffing": staffing}
+DOMAINS = {"clinical": clinical, "facilities": facilities, "staffing": staffing}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

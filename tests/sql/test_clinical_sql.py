@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from medlaunch import lake
 from medlaunch.athena import statements
+from sample_data.clinical import write_uploads
 from tests import clinical_model as model
 from tests.clinical_uploads import ROOT
-from tests.sql.clinical_lake import DAG, STAY_CLASSES, ClinicalLake
+from tests.sql.clinical_lake import DAG, KINDS, STAY_CLASSES, ClinicalLake
 
 SHARED = ROOT.parent / "shared/data/fhir/synthea-10"
 SCT = "http://snomed.info/sct"
@@ -641,6 +642,33 @@ def totals(result: model.Result, name: str, measure: str) -> tuple[int, int, dic
             for reason, count in exclusions.items():
                 excluded[reason] = excluded.get(reason, 0) + count
     return numerator, denominator, excluded
+
+
+def test_sample_uploads_over_three_exports_give_their_account(clinical: ClinicalLake, tmp_path: Path) -> None:
+    """Each export is a run; the last comes first. The sample knows what it put in, the model is not asked."""
+    account = write_uploads(tmp_path, people_=150, seed=5, defects=0.02)
+    clinical.empty_silver()
+    clinical.counts.clear()
+    runs: dict[int, list[tuple[str, str, bytes]]] = {}
+    for name in account.files:
+        second = int((tmp_path / name).stat().st_mtime)
+        when = f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%SZ}"
+        runs.setdefault(second, []).append((when, f"landing/fhir/{name}", (tmp_path / name).read_bytes()))
+    assert len(runs) == 3
+    for second in sorted(runs, reverse=True):
+        clinical.merge(runs[second])
+    assert clinical.counts.pop("lines") == account.read
+    assert clinical.counts == account.rejected
+    kept = sum(int(clinical.query(f"SELECT count(*) AS n FROM silver_{kind}")[0]["n"]) for kind in KINDS)
+    assert kept == account.accepted
+    run = clinical.compute()
+    rows = clinical.query(
+        f"SELECT * FROM staging_gold_clinical_measures WHERE run = '{run}'",
+    )
+    assert {
+        (one["measure"], one["org_id"], one["month"]): (int(one["numerator"]), int(one["denominator"]))
+        for one in rows
+    } == {key: (above, below) for key, (above, below, _) in account.measures.items()}
 
 
 # --- versions --------------------------------------------------------------------------------------
