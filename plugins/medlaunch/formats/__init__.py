@@ -1,8 +1,7 @@
 """What uploads are made of: bytes, JSON values, CSV records.
 
 A reader iterates over an upload once, in constant memory, and gives one :data:`Item` for each piece of it, in its
-order. Every piece that is not blank is exactly one item, so whoever counts the items has accounted for the whole
-file. No bytes make a reader fail, except an upload that cannot be read at all
+order. Every piece that is not blank is exactly one item, so the items account for the whole file. No bytes make a reader fail, except an upload that cannot be read at all
 (:class:`~medlaunch.formats.content.UnreadableUpload`).
 """
 

@@ -11,7 +11,7 @@ Where a file breaks the RFC, it is read as most programs do: a quote inside an u
 and what follows a closing quote belongs to the field. One thing is not: **a quote that never closes does not swallow
 the lines after it.** A record goes on with the next line only if it then is a record of the RFC to the letter, within
 the limit of a record, and none of the lines within it is by itself a record with as many fields as the header (of five
-or more). Else its first line stands alone, malformed, and reading goes on with the next one.
+or more). Else its first line is malformed, by itself, and reading goes on with the next one.
 """
 
 from __future__ import annotations

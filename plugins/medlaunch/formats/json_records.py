@@ -1,14 +1,13 @@
 """Streams of records out of any accepted upload, in constant memory.
 
 An upload is NDJSON, one JSON array, or concatenated (possibly pretty-printed) JSON values, plain or
-gzipped. Every non-blank piece of it comes out as exactly one item, a record or a malformed piece, so
-that whoever counts the items has accounted for the whole file. No bytes make the reader fail, except
-compressed ones that do not decompress (:class:`UnreadableUpload`).
+gzipped. Every non-blank piece of it comes out as exactly one item, a record or a malformed piece. No bytes
+make the reader fail, except compressed ones that do not decompress (``UnreadableUpload``).
 
 How a file is read follows from its first good value:
 
-* complete on its line: **lines**. A line that is not a value stands alone, so that a truncated one
-  never swallows its good neighbours. Only a line that is the beginning of a value, and is not followed
+* complete on its line: **lines**. A line that is not a value is an item by itself, so that a
+  truncated one never swallows its good neighbours. Only a line that is the beginning of a value, and is not followed
   by a complete object, is tried together with the lines after it. Several objects on a line are split.
 * over several lines: **documents**, one value after the other, wherever the lines end.
 * a ``[`` that more than its own complete line follows or that ends the file: **an array**, whose
@@ -65,18 +64,12 @@ LOOK_AHEAD = 64 * 1024
 class JsonRecords(Generic[T]):
     """The records of one upload.
 
-    Iterating gives ``(line number, text, value)`` for each piece of the upload, in its order: the
-    physical line (from 1) on which the piece begins; its text, maybe with white space around; and
-
-    * what ``decode`` made of the text, or
-    * None where ``decode`` refused it although it is a JSON value, or
-    * :class:`Malformed` where it is none.
-
-    ``decode`` must raise ``ValueError`` (as msgspec's errors are) or ``RecursionError`` to refuse, and
+    Iterating gives an :data:`~medlaunch.formats.Item` for each piece of the upload, in its order; its bytes may
+    have white space around them. ``decode`` must raise ``ValueError`` (as msgspec's errors are) or ``RecursionError`` to refuse, and
     must accept nothing but one complete JSON value.
 
     Raises (while iterating):
-        UnreadableUpload: if compressed data is damaged or a bomb.
+        UnreadableUpload: if compressed data is damaged or too large.
     """
 
     def __init__(
