@@ -315,3 +315,14 @@ def test_bucket_pruning(athena: Athena) -> None:
         assert one.scanned < whole / 4
     assert athena("SELECT count(*) FROM t WHERE k IN (1, 2, 3) AND s IN ('a', 'b', 'c')").data == [["3"]]
     assert athena("SELECT k FROM t WHERE k = 5 OR s = 'zz'").scanned == whole
+
+
+def test_output_formats(athena: Athena, client: Client) -> None:
+    """https://docs.aws.amazon.com/athena/latest/ug/describe-table.html shows the one without STORED AS."""
+    for name, clause, output in [
+        ("a", "ROW FORMAT SERDE 'org.openx.data.jsonserde.JsonSerDe'", "IgnoreKeyTextOutputFormat"),
+        ("b", "STORED AS TEXTFILE", "HiveIgnoreKeyTextOutputFormat"),
+    ]:
+        athena(f"CREATE EXTERNAL TABLE {name} (x int) {clause} LOCATION 's3://{athena.bucket}/{name}/'")
+        table = client("glue").get_table(DatabaseName=athena.database, Name=name)["Table"]
+        assert table["StorageDescriptor"]["OutputFormat"] == f"org.apache.hadoop.hive.ql.io.{output}"

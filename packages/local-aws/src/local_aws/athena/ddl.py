@@ -622,6 +622,8 @@ def table_input(s: st.CreateTable) -> dict[str, Any]:
             # The formats that go with the SerDe.
             formats = (f[1:] for f in tb.STORAGE_FORMATS.values() if f[0] == serde)
             input_format, output_format = next(formats, (input_format, output_format))
+    if s.stored_as is None and output_format == tb.TEXT_OUTPUT:
+        output_format = tb.DEFAULT_TEXT_OUTPUT
     known = tb.INPUT_FORMATS | tb.UNSUPPORTED_INPUT_FORMATS.keys()
     if s.input_format is not None and s.input_format not in known:
         raise QueryError("", f"{_FAILED}Cannot find class '{s.input_format}'")

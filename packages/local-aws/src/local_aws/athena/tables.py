@@ -31,6 +31,8 @@ AVRO_SERDE = "org.apache.hadoop.hive.serde2.avro.AvroSerDe"
 ORC_SERDE = "org.apache.hadoop.hive.ql.io.orc.OrcSerde"
 TEXT_INPUT = "org.apache.hadoop.mapred.TextInputFormat"
 TEXT_OUTPUT = "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat"
+# Of text tables without STORED AS: Hive's default has the older name.
+DEFAULT_TEXT_OUTPUT = "org.apache.hadoop.hive.ql.io.IgnoreKeyTextOutputFormat"
 PARQUET_INPUT = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat"
 PARQUET_OUTPUT = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat"
 ORC_INPUT = "org.apache.hadoop.hive.ql.io.orc.OrcInputFormat"
