@@ -214,15 +214,15 @@ def locate(spellings: Spellings, header: list[str]) -> Header:
 def test_eras_of_pbj(name: str) -> None:
     header = ERAS[name]
     columns = locate(PBJ, header)
-    assert set(columns.index) == set(pbj.COLUMNS)
-    assert sorted(columns.index.values()) == sorted(model.columns("pbj", header).values())
+    assert set(columns.positions) == set(pbj.COLUMNS)
+    assert sorted(columns.positions.values()) == sorted(model.columns("pbj", header).values())
     assert columns.unknown == (["incomplete"] if name == "2021Q4" else [])
     if name in ("2017Q1", "2017Q2", "2017Q3", "2019Q1"):  # other words, the same order
-        assert columns.index == locate(PBJ, TODAY).index
+        assert columns.positions == locate(PBJ, TODAY).positions
 
 
 def test_in_2017q2_the_hours_of_directors_stand_for_those_of_aides() -> None:
-    places = locate(PBJ, ERAS["2017Q2"]).index
+    places = locate(PBJ, ERAS["2017Q2"]).positions
     assert places["hrsrndon"] == TODAY.index("Hrs_RNDON")
     assert places["hrsmedaidectr"] == TODAY.index("Hrs_MedAide_ctr")
 
@@ -248,7 +248,7 @@ def test_headers_that_rows_cannot_be_read_with(header: list[str], reason: str) -
 
 def test_optional_columns_may_be_missing() -> None:
     optional = {"PROVNAME", "CITY", "COUNTY_NAME", "COUNTY_FIPS"}
-    assert len(locate(PBJ, [name for name in TODAY if name not in optional]).index) == 29
+    assert len(locate(PBJ, [name for name in TODAY if name not in optional]).positions) == 29
 
 
 @pytest.mark.parametrize(
@@ -266,8 +266,8 @@ def test_eras_of_provider_information(file: str, fields: int, missing: int) -> N
         header = next(csv.reader(lines))
     columns = locate(PROVIDER, header)
     assert columns.width == fields
-    assert columns.index == model.columns("provider_info", header)
-    assert len(columns.index) == len(provider_info.COLUMNS) - missing
+    assert columns.positions == model.columns("provider_info", header)
+    assert len(columns.positions) == len(provider_info.COLUMNS) - missing
 
 
 def test_lists_of_headers_and_states_must_be_whole(tmp_path: Path) -> None:
