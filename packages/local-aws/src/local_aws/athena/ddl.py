@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -10,32 +9,32 @@ from typing import Any
 from local_aws.athena import statements as st
 from local_aws.athena import tables as tb
 from local_aws.athena.catalog import Catalog
+from local_aws.athena.describe import Named, Rows, describe, describe_database, partition_values, show
+from local_aws.athena.engine import Session
 from local_aws.athena.errors import QueryError, not_supported
-from local_aws.athena.scan import Reader
-from local_aws.athena.tables import DEFAULT_PARTITION, Partition, Table, split_location
-from local_aws.athena.types import duckdb_type, hive_type, parse_hive_type, quote, text
+from local_aws.athena.tables import (
+    DEFAULT_PARTITION,
+    Partition,
+    Table,
+    escape_path,
+    split_location,
+    unescape_path,
+)
+from local_aws.athena.types import duckdb_type, parse_hive_type, quote, text
 from local_aws.objects import NoSuchBucket, ObjectStore
-
-# One tab-separated line a row, as in Athena's .txt results.
-Rows = list[list[str]]
 
 _FAILED = "FAILED: SemanticException "
 
 
-class Ddl:
-    """DDL of one query. `database` is the QueryExecutionContext's."""
+class Ddl(Named):
+    """DDL of one query."""
 
-    def __init__(self, catalog: Catalog, store: ObjectStore, database: str, reader: Reader) -> None:
-        self.catalog = catalog
-        self.store = store
-        self.database = database
-        self.reader = reader
+    def __init__(self, catalog: Catalog, store: ObjectStore, database: str, session: Session) -> None:
+        super().__init__(catalog, store, database)
+        self.session = session
 
     def run(self, statement: st.Statement) -> tuple[Rows, list[str]]:
         """Carries the statement out: its rows and the names of their columns."""
-        iceberg = self._iceberg(statement)
-        if iceberg is not None:
-            return iceberg
         handlers: dict[type[Any], Callable[[Any], tuple[Rows, list[str]]]] = {
             st.CreateDatabase: self._create_database,
             st.DropDatabase: self._drop_database,
@@ -50,9 +49,9 @@ class Ddl:
             st.ChangeColumn: self._change_column,
             st.SetProperties: self._set_properties,
             st.Repair: self._repair,
-            st.Show: self._show,
-            st.Describe: self._describe,
-            st.DescribeDatabase: self._describe_database,
+            st.Show: lambda s: show(self, s),
+            st.Describe: lambda s: describe(self, s),
+            st.DescribeDatabase: lambda s: describe_database(self, s),
         }
         words = {
             st.DropColumn: "DROP COLUMN",
@@ -67,35 +66,6 @@ class Ddl:
                 f"ALTER TABLE {what} is only supported for Iceberg tables, which {table.name} is not",
             )
         return handlers[type(statement)](statement)
-
-    def _iceberg(self, statement: st.Statement) -> tuple[Rows, list[str]] | None:
-        """The answer of a statement on an Iceberg table, None for others."""
-        name = getattr(statement, "name", None)
-        if not isinstance(name, st.Name):
-            return None
-        new = isinstance(statement, st.CreateTable) and (
-            bool(statement.transforms) or statement.properties.get("table_type", "").upper() == "ICEBERG"
-        )
-        if not new:
-            table = self.catalog.find((name.database or self.database).lower(), name.name)
-            if table is None or table.format != "iceberg" or isinstance(statement, st.CreateTable):
-                return None
-        from local_aws.athena.iceberg.ddl import IcebergDdl
-
-        return IcebergDdl(self).run(statement)
-
-    def _database(self, name: str | None) -> str:
-        database = (name or self.database).lower()
-        if not self.catalog.has_database(database):
-            raise QueryError("", f"{_FAILED}[Error 10072]: Database does not exist: {database}")
-        return database
-
-    def table(self, name: st.Name) -> Table:
-        database = self._database(name.database)
-        table = self.catalog.find(database, name.name)
-        if table is None:
-            raise QueryError("", f"{_FAILED}[Error 10001]: Table not found {database}.{name.name}")
-        return table
 
     # -------------------------------------------------------------------------------- databases
 
@@ -126,13 +96,13 @@ class Ddl:
         return [], []
 
     def _alter_database(self, s: st.AlterDatabase) -> tuple[Rows, list[str]]:
-        self.catalog.set_database_properties(self._database(s.name), s.properties)
+        self.catalog.set_database_properties(self.database_named(s.name), s.properties)
         return [], []
 
     # ----------------------------------------------------------------------------------- tables
 
     def _create_table(self, s: st.CreateTable) -> tuple[Rows, list[str]]:
-        database = self._database(s.name.database)
+        database = self.database_named(s.name.database)
         if not s.external:
             raise QueryError(
                 "",
@@ -254,24 +224,11 @@ class Ddl:
 
     # ------------------------------------------------------------------------------- partitions
 
-    def _values(self, table: Table, spec: st.PartitionSpec) -> tuple[str, ...]:
-        keys = [n for n, _ in table.partition_keys]
-        if not keys:
-            raise QueryError("", f"{_FAILED}table {table.database}.{table.name} is not partitioned")
-        unknown = [k for k in spec.values if k not in keys]
-        missing = [k for k in keys if k not in spec.values]
-        if unknown or missing:
-            raise QueryError(
-                "",
-                f"{_FAILED}[Error 10098]: partition ({', '.join(spec.values)}) does not match the partition columns ({', '.join(keys)}) of {table.database}.{table.name}",
-            )
-        return tuple(spec.values[k] for k in keys)
-
     def _add_partitions(self, s: st.AddPartitions) -> tuple[Rows, list[str]]:
         table = self.table(s.name)
         new = []
         for spec in s.partitions:
-            values = self._values(table, spec)
+            values = partition_values(table, spec)
             location = spec.location or _default_location(table, values)
             split_location(location)
             new.append(Partition(values, location))
@@ -328,11 +285,11 @@ class Ddl:
             for k, op, v in conditions
         ]
         sql = f"SELECT i FROM (SELECT unnest(range({len(have)})) AS i, {', '.join(columns)}) WHERE {' AND '.join(tests)}"
-        return [have[i] for (i,) in self.reader.session.rows(sql)]
+        return [have[i] for (i,) in self.session.rows(sql)]
 
     def _rename_partition(self, s: st.RenamePartition) -> tuple[Rows, list[str]]:
         table = self.table(s.name)
-        old, new = self._values(table, s.old), self._values(table, s.new)
+        old, new = partition_values(table, s.old), partition_values(table, s.new)
         found = next((p for p in self.catalog.partitions(table) if p.values == old), None)
         if found is None:
             raise QueryError("", f"{_FAILED}[Error 10006]: Partition not found {s.old.values}")
@@ -348,7 +305,7 @@ class Ddl:
             entry["StorageDescriptor"] = {**entry["StorageDescriptor"], "Location": s.location}
             self.catalog.update_table(table, entry)
             return [], []
-        values = self._values(table, s.partition)
+        values = partition_values(table, s.partition)
         if all(p.values != values for p in self.catalog.partitions(table)):
             raise QueryError("", f"{_FAILED}[Error 10006]: Partition not found {s.partition.values}")
         self.catalog.add_partitions(table, [Partition(values, s.location)], replace=True)
@@ -388,169 +345,6 @@ class Ddl:
             rows += [[f"Repair: Added partition to metastore {table.name}:{s}"] for s in shown]
         return rows, ["result"]
 
-    # ------------------------------------------------------------------------------------- SHOW
-
-    def _show(self, s: st.Show) -> tuple[Rows, list[str]]:
-        if s.what == "databases":
-            names = [str(d["Name"]) for d in self.catalog.databases()]
-            return [[n] for n in names if _matches(n, s.pattern)], ["database_name"]
-        if s.what in ("tables", "views"):
-            database = self._database(s.database)
-            names = sorted(t.name for t in self.catalog.tables(database) if s.what == "tables" or t.is_view)
-            return [[n] for n in names if _matches(n, s.pattern)], [
-                "tab_name" if s.what == "tables" else "views"
-            ]
-        assert s.name is not None
-        table = self.table(s.name)
-        if s.what == "columns":
-            return [[f"{n:<20}"] for n, _ in [*table.columns, *table.partition_keys]], ["field"]
-        if s.what == "partitions":
-            keys = [n for n, _ in table.partition_keys]
-            if not keys:
-                raise QueryError(
-                    "",
-                    f"{_FAILED}[Error 10241]: Table {table.database}.{table.name} is not a partitioned table",
-                )
-            # What is projected only is not listed
-            # (https://docs.aws.amazon.com/athena/latest/ug/partition-projection.html#partition-projection-considerations-and-limitations).
-            lines = [
-                "/".join(
-                    f"{k}={v if v is not None else '__HIVE_DEFAULT_PARTITION__'}"
-                    for k, v in zip(keys, p.values, strict=True)
-                )
-                for p in self.catalog.partitions(table)
-            ]
-            return [[line] for line in sorted(lines)], ["partition"]
-        if s.what == "tblproperties":
-            items = sorted(table.parameters.items())
-            if s.key is not None:
-                value = table.parameters.get(s.key)
-                return [
-                    [
-                        value
-                        if value is not None
-                        else f"Table {table.database}.{table.name} does not have property: {s.key}"
-                    ]
-                ], ["prpt_name"]
-            return [[k, v] for k, v in items], ["prpt_name", "prpt_value"]
-        if s.what == "create view":
-            if not table.is_view:
-                raise QueryError("", f"{_FAILED}{table.database}.{table.name} is a table, not a view")
-            view = tb.parse_view(table)
-            return [
-                [line] for line in f"CREATE VIEW {table.database}.{table.name} AS\n{view.sql}".split("\n")
-            ], ["Create View"]
-        if table.is_view:
-            view = tb.parse_view(table)
-            return [
-                [line] for line in f"CREATE VIEW {table.database}.{table.name} AS\n{view.sql}".split("\n")
-            ], ["Create View"]
-        return [[line] for line in create_statement(table).split("\n")], ["createtab_stmt"]
-
-    def _describe_database(self, s: st.DescribeDatabase) -> tuple[Rows, list[str]]:
-        d = self.catalog.database(self._database(s.name))
-        parameters = d.get("Parameters") or {}
-        shown = "{" + ", ".join(f"{k}={v}" for k, v in sorted(parameters.items())) + "}" if parameters else ""
-        row = [d["Name"], d.get("Description") or "", d.get("LocationUri") or "", "hadoop", "USER"]
-        names = ["db_name", "comment", "location", "owner_name", "owner_type", "parameters"]
-        return [[*row, shown if s.extended else ""]], names
-
-    def _describe(self, s: st.Describe) -> tuple[Rows, list[str]]:
-        """https://docs.aws.amazon.com/athena/latest/ug/describe-table.html"""
-        table = self.table(s.name)
-        described = table.storage.get("Columns") or []
-        keys = table.description.get("PartitionKeys") or []
-        names = ["col_name", "data_type", "comment"]
-
-        def line(c: dict[str, Any]) -> list[str]:
-            return [f"{c['Name']:<20}", f"{c.get('Type', ''):<20}", f"{c.get('Comment') or '':<20}"]
-
-        location, parameters = table.location, table.parameters
-        if s.partition is not None:
-            values = self._values(table, s.partition)
-            partition = next((p for p in self.catalog.partitions(table) if p.values == values), None)
-            if partition is None:
-                raise QueryError("", f"{_FAILED}[Error 10006]: Partition not found {s.partition.values}")
-            location, parameters = partition.location, {}
-        if s.column:
-            return [line(c) for c in _inside(table, s.column, [*described, *keys])], names
-        header = ["# col_name            ", "data_type           ", "comment             "]
-        if s.detail == "FORMATTED":
-            rows = [header, ["", "", ""], *[line(c) for c in described]]
-        else:
-            rows = [line(c) for c in [*described, *keys]]
-        if keys:
-            rows += [
-                ["\t \t "],
-                ["# Partition Information", "", ""],
-                header,
-                ["\t \t "],
-                *[line(c) for c in keys],
-            ]
-        if s.detail == "EXTENDED":
-            detail = {
-                "tableName": table.name,
-                "dbName": table.database,
-                "sd": {"cols": described, "location": location, "serdeInfo": table.storage.get("SerdeInfo")},
-                "partitionKeys": keys,
-                "parameters": parameters,
-                "tableType": table.description.get("TableType"),
-            }
-            title = (
-                "Detailed Partition Information" if s.partition is not None else "Detailed Table Information"
-            )
-            rows += [["", "", ""], [title, json.dumps(detail), ""]]
-        if s.detail == "FORMATTED":
-            rows += [["", "", ""]]
-            if s.partition is not None:
-                rows += [
-                    ["# Detailed Partition Information", "", ""],
-                    ["Partition Value:    ", f"[{', '.join(values)}]", ""],
-                ]
-            else:
-                rows += [["# Detailed Table Information", "", ""]]
-            rows += [
-                ["Database:           ", table.database, ""],
-                ["Location:           ", location, ""],
-                ["Table Type:         ", str(table.description.get("TableType") or ""), ""],
-                ["Table Parameters:", "", ""],
-                *[["", k, v] for k, v in sorted(parameters.items())],
-                ["", "", ""],
-                ["# Storage Information", "", ""],
-                ["SerDe Library:      ", table.serde, ""],
-                ["InputFormat:        ", str(table.storage.get("InputFormat") or ""), ""],
-                ["OutputFormat:       ", str(table.storage.get("OutputFormat") or ""), ""],
-                ["Num Buckets:        ", str(table.storage.get("NumberOfBuckets") or -1), ""],
-                ["Bucket Columns:     ", f"[{', '.join(table.storage.get('BucketColumns') or [])}]", ""],
-            ]
-        return rows, names
-
-
-def _inside(table: Table, path: list[str], columns: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What DESCRIBE table column.field.'$elem$' shows: the column itself, or what its type is made of."""
-    found = next((c for c in columns if c["Name"].lower() == path[0]), None)
-    if found is None:
-        raise QueryError(
-            "", f"{_FAILED}[Error 10002]: Invalid column reference {path[0]} of {table.database}.{table.name}"
-        )
-    if len(path) == 1:
-        return [found]
-    t = parse_hive_type(found["Type"])
-    for step in path[1:]:
-        parts = {
-            "array": {"$elem$": 0},
-            "map": {"$key$": 0, "$value$": 1},
-            "row": {(n or ""): i for i, n in enumerate(t.names)},
-        }.get(t.base, {})
-        if step not in parts:
-            raise QueryError(
-                "", f"{_FAILED}Error in getting fields from serde. Unknown field {step} of {hive_type(t)}"
-            )
-        t = t.args[parts[step]]
-    if t.base == "row":
-        return [{"Name": n, "Type": hive_type(a)} for n, a in zip(t.names, t.args, strict=True)]
-    return [{"Name": path[-1], "Type": hive_type(t), "Comment": "from deserializer"}]
-
 
 def _entry(table: Table) -> dict[str, Any]:
     """The TableInput that would make the table as it is."""
@@ -581,25 +375,6 @@ def _default_location(table: Table, values: tuple[str, ...]) -> str:
         f"{n}={escape_path(v)}/" for (n, _), v in zip(table.partition_keys, values, strict=True)
     )
     return table.location.rstrip("/") + "/" + folders
-
-
-# FileUtils of Hive: these characters are escaped in partition folders.
-_ESCAPED = set("\"#%'*/:=?\\\x7f{[]^") | {chr(i) for i in range(1, 32)}
-
-
-def escape_path(value: str) -> str:
-    return "".join(f"%{ord(ch):02X}" if ch in _ESCAPED else ch for ch in value)
-
-
-def unescape_path(value: str) -> str:
-    return re.sub(r"%([0-9A-Fa-f]{2})", lambda m: chr(int(m.group(1), 16)), value)
-
-
-def _matches(name: str, pattern: str | None) -> bool:
-    """SHOW's pattern: * for anything, | for alternatives."""
-    if pattern is None:
-        return True
-    return any(re.fullmatch(p.replace("*", ".*"), name, re.I) for p in pattern.split("|"))
 
 
 _SERDES = (
@@ -660,50 +435,3 @@ def table_input(s: st.CreateTable) -> dict[str, Any]:
         },
     }
     return entry
-
-
-def create_statement(table: Table) -> str:
-    """SHOW CREATE TABLE."""
-
-    def quoted(v: str) -> str:
-        return "'" + v.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n") + "'"
-
-    def column(c: dict[str, str]) -> str:
-        comment = f" COMMENT {quoted(c['Comment'])}" if c.get("Comment") else ""
-        return f"  `{c['Name']}` {c['Type']}{comment}"
-
-    lines = [f"CREATE EXTERNAL TABLE `{table.name}`("]
-    lines.append(", \n".join(column(c) for c in table.storage.get("Columns") or []) + ")")
-    if table.parameters.get("comment"):
-        lines.append(f"COMMENT {quoted(table.parameters['comment'])}")
-    if table.description.get("PartitionKeys"):
-        lines.append("PARTITIONED BY ( ")
-        lines.append(", \n".join(column(c) for c in table.description["PartitionKeys"]) + ")")
-    if table.storage.get("BucketColumns"):
-        lines.append("CLUSTERED BY ( ")
-        lines.append(", \n".join(f"  {c}" for c in table.storage["BucketColumns"]) + ") ")
-        if table.storage.get("SortColumns"):
-            lines.append("SORTED BY ( ")
-            order = [
-                f"  {c['Column']} {'ASC' if c['SortOrder'] else 'DESC'}" for c in table.storage["SortColumns"]
-            ]
-            lines.append(", \n".join(order) + ") ")
-        lines.append(f"INTO {table.storage.get('NumberOfBuckets')} BUCKETS")
-    lines.append("ROW FORMAT SERDE ")
-    lines.append(f"  {quoted(table.serde)} ")
-    if table.serde_parameters:
-        lines.append("WITH SERDEPROPERTIES ( ")
-        lines.append(
-            ", \n".join(f"  {quoted(k)}={quoted(v)}" for k, v in sorted(table.serde_parameters.items()))
-            + ") "
-        )
-    lines.append("STORED AS INPUTFORMAT ")
-    lines.append(f"  {quoted(str(table.storage.get('InputFormat')))} ")
-    lines.append("OUTPUTFORMAT ")
-    lines.append(f"  {quoted(str(table.storage.get('OutputFormat')))}")
-    lines.append("LOCATION")
-    lines.append(f"  {quoted(table.location)}")
-    shown = {k: v for k, v in table.parameters.items() if k not in ("EXTERNAL", "comment")}
-    lines.append("TBLPROPERTIES (")
-    lines.append(", \n".join(f"  {quoted(k)}={quoted(v)}" for k, v in sorted(shown.items())) + ")")
-    return "\n".join(lines)

@@ -18,12 +18,14 @@ from typing import Any
 
 from local_aws.athena import types as ty
 from local_aws.athena.catalog import Catalog
+from local_aws.athena.context import Outcome
 from local_aws.athena.engine import Engine, Session
 from local_aws.athena.errors import ApiError, Cancelled, QueryError
-from local_aws.athena.prepared import PreparedStatements, parse_execute
+from local_aws.athena.hive_parser import first_words, strip
+from local_aws.athena.prepared import PreparedStatements
 from local_aws.athena.results import column_info, metadata_bytes
-from local_aws.athena.run import Outcome, Runner, check_syntax, classify
-from local_aws.athena.statements import first_words, strip
+from local_aws.athena.run import Runner
+from local_aws.athena.syntax import check_syntax, classify, parse_execute
 from local_aws.objects import NoSuchBucket, ObjectStore
 
 log = logging.getLogger("local_aws.athena")

@@ -88,7 +88,7 @@ def cast(e: E, t: Type) -> E:
     if e.type == t:
         return e
     return E(
-        _convert(e.sql, e.type, t, implicit=True), t, e.origins if e.type.base == t.base == "varchar" else ()
+        convert(e.sql, e.type, t, implicit=True), t, e.origins if e.type.base == t.base == "varchar" else ()
     )
 
 
@@ -98,10 +98,10 @@ def coerce(c: Fails, e: E, t: Type, node: exp.Expression) -> E:
         return zoned_literal(e.value, t.p or 0, c, node, cast=True)
     if t.base == "timestamp with time zone" and e.type.base == t.base:
         t = replace(t, zone=e.type.zone)
-    if not _castable(e.type, t):
+    if not castable(e.type, t):
         raise c.fail("TYPE_MISMATCH", f"Cannot cast {e.type} to {t}", node)
     keeps = e.type.base == t.base == "varchar" and t.p is None
-    return E(_convert(e.sql, e.type, t), t, e.origins if keeps else ())
+    return E(convert(e.sql, e.type, t), t, e.origins if keeps else ())
 
 
 _ZONED = re.compile(
@@ -154,18 +154,18 @@ _TEXTS = {
 }
 
 
-def _castable(a: Type, b: Type) -> bool:
+def castable(a: Type, b: Type) -> bool:
     if a == b or a.base == "unknown":
         return True
     if a.base in ("array", "map", "row") and b.base == a.base:
-        return len(a.args) == len(b.args) and all(map(_castable, a.args, b.args))
+        return len(a.args) == len(b.args) and all(map(castable, a.args, b.args))
     if b.base == "json":
         return not a.base.startswith("interval") and a.base not in (
             "varbinary", "uuid", "time", "timestamp with time zone",
         )  # fmt: skip
     if a.base == "json":
         return b.base in ("varchar", "boolean", *ty.NUMERIC) or (
-            b.base in ("array", "map", "row") and all(_castable(a, x) for x in b.args)
+            b.base in ("array", "map", "row") and all(castable(a, x) for x in b.args)
         )
     if _BINARY_FORM.keys() & {a.base, b.base}:
         return b.base in _BINARY_FORM.get(a.base, ()) or a.base in _BINARY_FORM.get(b.base, ())
@@ -202,7 +202,7 @@ _RANGES = {
 _TRINO_CAST_NAMES = {"integer": "INT", "real": "REAL"}
 
 
-def _convert(sql: str, a: Type, b: Type, implicit: bool = False) -> str:
+def convert(sql: str, a: Type, b: Type, implicit: bool = False) -> str:
     d = duckdb_type(b)
     if a == b:
         return sql
@@ -261,15 +261,15 @@ def _convert_nested(sql: str, a: Type, b: Type, implicit: bool) -> str:
         return sql
     v = V
     if a.base == "array":
-        return f"list_transform({sql}, lambda {v}: {_convert(v, a.args[0], b.args[0], implicit)})"
+        return f"list_transform({sql}, lambda {v}: {convert(v, a.args[0], b.args[0], implicit)})"
     if a.base == "map":
-        k = _convert(f"{v}.key", a.args[0], b.args[0], implicit)
-        x = _convert(f"{v}.value", a.args[1], b.args[1], implicit)
+        k = convert(f"{v}.key", a.args[0], b.args[0], implicit)
+        x = convert(f"{v}.value", a.args[1], b.args[1], implicit)
         return (
             f"map_from_entries(list_transform(map_entries({sql}), lambda {v}: {{'key': {k}, 'value': {x}}}))"
         )
     fields = ", ".join(
-        f"'{ty.field_name(b.names, i)}': {_convert(struct_field(sql, a, i), a.args[i], b.args[i], implicit)}"
+        f"'{ty.field_name(b.names, i)}': {convert(struct_field(sql, a, i), a.args[i], b.args[i], implicit)}"
         for i in range(len(b.args))
     )
     return f"CASE WHEN {sql} IS NULL THEN NULL ELSE {{{fields}}} END"

@@ -292,3 +292,20 @@ def syntax_error(sql: str, e: ParseError) -> QueryError:
         # sqlglot counts to the end of the token.
         return QueryError("", message, (line, max(1, col - max(len(token), 1) + 1)))
     return QueryError("", message, (1, 1))
+
+
+_TRINO_TOKEN = re.compile(
+    r"(?P<skip>\s+|--[^\n]*|/\*.*?\*/)|(?P<string>'(?:[^']|'')*')|(?P<name>\"(?:[^\"]|\"\")*\")|(?P<word>\w+)|(?P<op>.)",
+    re.S,
+)
+
+
+def tokens(sql: str, start: int = 0) -> list[tuple[str, str, int, int]]:
+    """(kind, text, start, end) of Trino's tokens, without white space and comments."""
+    found = _TRINO_TOKEN.finditer(sql, start)
+    return [(str(m.lastgroup), m.group(), m.start(), m.end()) for m in found if m.lastgroup != "skip"]
+
+
+def padded(sql: str, start: int, end: int) -> str:
+    """A part of a statement, at its place: what is before becomes blank."""
+    return re.sub(r"[^\n]", " ", sql[:start]) + sql[start:end]

@@ -221,3 +221,15 @@ def split_location(location: str) -> tuple[str, str]:
         )
     bucket, prefix = m.group(1), m.group(2)
     return bucket, prefix if not prefix or prefix.endswith("/") else prefix + "/"
+
+
+# FileUtils of Hive: these characters are escaped in partition folders.
+_ESCAPED = set("\"#%'*/:=?\\\x7f{[]^") | {chr(i) for i in range(1, 32)}
+
+
+def escape_path(value: str) -> str:
+    return "".join(f"%{ord(ch):02X}" if ch in _ESCAPED else ch for ch in value)
+
+
+def unescape_path(value: str) -> str:
+    return re.sub(r"%([0-9A-Fa-f]{2})", lambda m: chr(int(m.group(1), 16)), value)

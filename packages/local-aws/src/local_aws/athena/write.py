@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import os
-import re
 import shutil
 import uuid
 from collections.abc import Callable
@@ -17,133 +15,17 @@ from urllib.parse import unquote
 from local_aws.athena import formats
 from local_aws.athena import types as ty
 from local_aws.athena.buckets import bucket_number
-from local_aws.athena.ddl import escape_path
-from local_aws.athena.engine import Session
+from local_aws.athena.context import Context
 from local_aws.athena.errors import Cancelled, QueryError, not_supported
-from local_aws.athena.expressions import to_varchar
-from local_aws.athena.scan import written_in_lower_case
-from local_aws.athena.tables import DEFAULT_PARTITION, split_location
+from local_aws.athena.expressions import struct_field, to_varchar
+from local_aws.athena.json_keys import written_in_lower_case
+from local_aws.athena.syntax import Unload
+from local_aws.athena.tables import DEFAULT_PARTITION, escape_path, split_location
 from local_aws.athena.types import Type, quote, text
-from local_aws.objects import NoSuchBucket, ObjectStore
+from local_aws.objects import NoSuchBucket
 
 # https://docs.aws.amazon.com/athena/latest/ug/ctas-considerations-limitations.html
 MAX_PARTITIONS = 100
-
-
-@dataclass
-class Unload:
-    """UNLOAD's parts; `query` is padded so that positions in it are those in the statement."""
-
-    query: str
-    location: str
-    options: dict[str, Any]
-
-
-_TRINO_TOKEN = re.compile(
-    r"(?P<skip>\s+|--[^\n]*|/\*.*?\*/)|(?P<string>'(?:[^']|'')*')|(?P<name>\"(?:[^\"]|\"\")*\")|(?P<word>\w+)|(?P<op>.)",
-    re.S,
-)
-
-
-def tokens(sql: str, start: int = 0) -> list[tuple[str, str, int, int]]:
-    """(kind, text, start, end) of Trino's tokens, without white space and comments."""
-    found = _TRINO_TOKEN.finditer(sql, start)
-    return [(str(m.lastgroup), m.group(), m.start(), m.end()) for m in found if m.lastgroup != "skip"]
-
-
-def padded(sql: str, start: int, end: int) -> str:
-    """A part of a statement, at its place: what is before becomes blank."""
-    return re.sub(r"[^\n]", " ", sql[:start]) + sql[start:end]
-
-
-def parse_unload(sql: str) -> Unload:
-    """UNLOAD (query) TO 's3://...' [WITH (...)] (https://docs.aws.amazon.com/athena/latest/ug/unload.html)."""
-    from local_aws.athena.parser import offset_position
-
-    ts = tokens(sql)
-
-    def fail(i: int, expected: str) -> QueryError:
-        found, at = (ts[i][1], ts[i][2]) if i < len(ts) else ("<EOF>", len(sql))
-        return QueryError("", f"mismatched input '{found}'. Expecting: {expected}", offset_position(sql, at))
-
-    if len(ts) < 2 or ts[1][1] != "(":
-        raise fail(1, "'('")
-    depth, i = 0, 1
-    while i < len(ts):
-        if ts[i][1] == "(" and ts[i][0] == "op":
-            depth += 1
-        elif ts[i][1] == ")" and ts[i][0] == "op":
-            depth -= 1
-            if not depth:
-                break
-        i += 1
-    if depth:
-        raise fail(i, "')'")
-    query = padded(sql, ts[1][3], ts[i][2])
-    i += 1
-    if i >= len(ts) or ts[i][1].upper() != "TO":
-        raise fail(i, "'TO'")
-    if i + 1 >= len(ts) or ts[i + 1][0] != "string":
-        raise fail(i + 1, "a string")
-    location = ts[i + 1][1][1:-1].replace("''", "'")
-    i += 2
-    options: dict[str, Any] = {}
-    if i < len(ts) and ts[i][1].upper() == "WITH":
-        options, i = parse_options(sql, ts, i + 1)
-    if i < len(ts):
-        raise fail(i, "<EOF>")
-    return Unload(query, location, options)
-
-
-def parse_options(sql: str, ts: list[tuple[str, str, int, int]], i: int) -> tuple[dict[str, Any], int]:
-    """(key = value, ...) with strings, numbers, booleans and ARRAY[...] of strings."""
-    from local_aws.athena.parser import offset_position
-
-    def fail(expected: str) -> QueryError:
-        found, at = (ts[i][1], ts[i][2]) if i < len(ts) else ("<EOF>", len(sql))
-        return QueryError("", f"mismatched input '{found}'. Expecting: {expected}", offset_position(sql, at))
-
-    def at(k: int) -> str:
-        return ts[k][1] if k < len(ts) else ""
-
-    options: dict[str, Any] = {}
-    if at(i) != "(":
-        raise fail("'('")
-    i += 1
-    while True:
-        if i >= len(ts) or ts[i][0] not in ("word", "name"):
-            raise fail("<identifier>")
-        key = ts[i][1].strip('"').lower()
-        i += 1
-        if at(i) != "=":
-            raise fail("'='")
-        i += 1
-        value: Any
-        if at(i).upper() == "ARRAY":
-            i += 2
-            value = []
-            while at(i) != "]":
-                if i >= len(ts):
-                    raise fail("']'")
-                if ts[i][0] == "string":
-                    value.append(ts[i][1][1:-1].replace("''", "'"))
-                i += 1
-            i += 1
-        elif i < len(ts) and ts[i][0] == "string":
-            value = ts[i][1][1:-1].replace("''", "'")
-            i += 1
-        elif i < len(ts) and ts[i][0] == "word":
-            word = ts[i][1]
-            value = int(word) if word.isdigit() else {"true": True, "false": False}.get(word.lower(), word)
-            i += 1
-        else:
-            raise fail("a value")
-        options[key] = value
-        if at(i) == ")":
-            return options, i + 1
-        if at(i) != ",":
-            raise fail("',', ')'")
-        i += 1
 
 
 @dataclass
@@ -268,6 +150,14 @@ def compression_of(kind: str, given: Any) -> str:
     return codecs[name]
 
 
+def ion_encoding(given: Any) -> str:
+    """https://docs.aws.amazon.com/athena/latest/ug/ion-serde-using-ctas-and-insert-into-to-create-ion-tables.html"""
+    name = str(given or "BINARY").upper()
+    if name not in ("BINARY", "TEXT"):
+        raise QueryError("INVALID_TABLE_PROPERTY", f"ion_encoding '{given}' is not BINARY or TEXT", (1, 1))
+    return name
+
+
 def level_of(kind: str, compression: str, given: Any) -> int | None:
     """compression_level, which is for ZSTD only
     (https://docs.aws.amazon.com/athena/latest/ug/compression-support-zstd-levels.html)."""
@@ -285,13 +175,11 @@ def level_of(kind: str, compression: str, given: Any) -> int | None:
 class Writer:
     """Runs queries into files on S3."""
 
-    def __init__(
-        self, session: Session, store: ObjectStore, scratch: Path, query_id: str, now: dt.datetime
-    ) -> None:
-        self.session = session
-        self.store = store
-        self.scratch = scratch
-        self.stem = f"{now:%Y%m%d_%H%M%S}_00000_{query_id[:5]}"
+    def __init__(self, context: Context) -> None:
+        self.session = context.session
+        self.store = context.store
+        self.scratch = context.scratch
+        self.stem = f"{context.now:%Y%m%d_%H%M%S}_00000_{context.query_id[:5]}"
 
     def require_empty(self, location: str) -> None:
         """UNLOAD and CTAS want an empty place. Raises HIVE_PATH_ALREADY_EXISTS.
@@ -571,15 +459,9 @@ def _writable(t: Type) -> None:
 def _renamed(sql: str, t: Type, each: Any) -> str:
     """Anonymous fields get the names that Athena gives them, field0 and so on."""
     fields = ", ".join(
-        f"{text(n or f'field{i}')}: {each(ty_field(sql, t, i), t.args[i])}" for i, n in enumerate(t.names)
+        f"{text(n or f'field{i}')}: {each(struct_field(sql, t, i), t.args[i])}" for i, n in enumerate(t.names)
     )
     return f"CASE WHEN {sql} IS NULL THEN NULL ELSE {{{fields}}} END"
-
-
-def ty_field(sql: str, t: Type, i: int) -> str:
-    from local_aws.athena.expressions import struct_field
-
-    return struct_field(sql, t, i)
 
 
 def _parquet(sql: str, t: Type) -> str:
@@ -640,8 +522,5 @@ def _text(sql: str, t: Type, delimiters: list[str], target: Target) -> str:
             f"{inner('λv.key', t.args[0], 2)} || {text(delimiters[1])} || {inner('λv.value', t.args[1], 2)}"
         )
         return f"array_to_string(list_transform(map_entries({sql}), lambda λv: {pair}), {d})"
-    parts = [inner(ty_field(sql, t, i), a) for i, a in enumerate(t.args)]
+    parts = [inner(struct_field(sql, t, i), a) for i, a in enumerate(t.args)]
     return f"CASE WHEN {sql} IS NULL THEN NULL ELSE {f' || {d} || '.join(parts)} END"
-
-
-__all__ = ["Target", "Unload", "Writer", "Written", "parse_unload", "ty", "unload_target"]

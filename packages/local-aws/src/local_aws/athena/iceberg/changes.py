@@ -10,13 +10,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlglot import exp
 
 from local_aws.athena import types as ty
+from local_aws.athena.assignment import assignable, assigned
+from local_aws.athena.context import Context, Outcome
 from local_aws.athena.errors import QueryError, not_supported
-from local_aws.athena.expressions import E, cast, coerce
+from local_aws.athena.expressions import E, cast
 from local_aws.athena.iceberg.scan import Planned, deleted_positions, rows
 from local_aws.athena.iceberg.table import FILE, POSITION, IcebergTable
 from local_aws.athena.iceberg.write import commit, write, writing
@@ -28,31 +30,17 @@ from local_aws.athena.select import QueryCompiler, no_aggregate
 from local_aws.athena.tables import Table
 from local_aws.athena.types import Type, duckdb_type, quote
 
-if TYPE_CHECKING:
-    from local_aws.athena.run import Outcome, Runner
-
 # The table of what is to be done: one row for each row to update, delete or insert.
 CHANGES = '"$changes"'
 # A MERGE's source, where it is read before the target.
 SOURCE = '"$source"'
 
 
-def done(runner: Runner, count: int) -> Outcome:
-    """What such a statement leaves: no result file, and the number of rows."""
-    from local_aws.athena.run import Outcome
-
-    path = runner.scratch / f"{runner.query_id}.out"
-    path.write_bytes(b"")
-    return Outcome(
-        "", path, [("rows", ty.BIGINT)], 0, runner.reader.scanned, count, planned_at=runner.planned_at
-    )
-
-
 # -------------------------------------------------------------------------------------------- INSERT
 
 
 def insert(
-    runner: Runner,
+    context: Context,
     table: Table,
     sql: str,
     tree: exp.Insert,
@@ -60,7 +48,7 @@ def insert(
 ) -> Outcome:
     """https://docs.aws.amazon.com/athena/latest/ug/insert-into.html"""
     assert isinstance(table, IcebergTable)
-    body, query, compiler = runner.compile(sql, node=tree.expression)
+    body, query, compiler = context.compile(sql, node=tree.expression)
     wanted = table.columns
     names = columns if columns is not None else [n for n, _ in wanted]
     _known(table, names, "Insert column name does not exist in target table: {}")
@@ -76,14 +64,14 @@ def insert(
     for i, (n, t) in enumerate(wanted):
         if n in names:
             j = names.index(n)
-            value = _assigned(compiler, E(f'q."c{j}"', given[j]), t)
+            value = assigned(compiler, E(f'q."c{j}"', given[j]), t)
         else:
             value = f"CAST(NULL AS {duckdb_type(t)})"
         items.append(f'{value} AS "c{i}"')
-    with writing(runner) as files:
+    with writing(context) as files:
         added = write(files, table.metadata, f"SELECT {', '.join(items)} FROM ({body}) AS q")
         commit(files, table, added)
-    return done(runner, sum(f.record_count for f in added))
+    return context.counted(sum(f.record_count for f in added))
 
 
 def _known(table: IcebergTable, names: list[str], message: str) -> None:
@@ -100,16 +88,7 @@ def _listed(types: list[Type]) -> str:
 
 
 def _all_assignable(given: list[Type], wanted: list[Type]) -> bool:
-    from local_aws.athena.run import _assignable
-
-    return len(given) == len(wanted) and all(map(_assignable, given, wanted))
-
-
-def _assigned(compiler: QueryCompiler, e: E, t: Type) -> str:
-    """A value in a column's type."""
-    if ty.common(e.type, t) == t:
-        return cast(e, t).sql
-    return coerce(compiler, e, t, exp.Null()).sql
+    return len(given) == len(wanted) and all(map(assignable, given, wanted))
 
 
 # ---------------------------------------------------------------------------- UPDATE, DELETE, MERGE
@@ -140,8 +119,8 @@ class _Target:
         return f.sql
 
 
-def _target(runner: Runner, sql: str, node: exp.Expression, *, alias: bool = True) -> _Target:
-    compiler = runner.compiler(sql)
+def _target(context: Context, sql: str, node: exp.Expression, *, alias: bool = True) -> _Target:
+    compiler = context.compiler(sql)
     if node.args.get("alias") is not None and not alias:
         raise compiler.fail("", f"mismatched input '{node.alias}'. Only MERGE's target has an alias", node)
     if not isinstance(node, exp.Table) or not isinstance(node.this, exp.Identifier):
@@ -157,38 +136,38 @@ def _target(runner: Runner, sql: str, node: exp.Expression, *, alias: bool = Tru
     return _Target(found, compiler.scans[0], from_sql, relation, compiler)
 
 
-def update(runner: Runner, sql: str) -> Outcome:
+def update(context: Context, sql: str) -> Outcome:
     """https://docs.aws.amazon.com/athena/latest/ug/update-statement.html"""
     tree = parse_query(sql)
     if not isinstance(tree, exp.Update) or tree.args.get("from_") or tree.args.get("from"):
         raise QueryError(
             "", "mismatched input. Expecting: UPDATE table SET column = expression [WHERE ...]", (1, 1)
         )
-    t = _target(runner, sql, tree.this, alias=False)
+    t = _target(context, sql, tree.this, alias=False)
     scope = Scope([t.relation])
     values = _assignments(t, tree.expressions, scope, "UPDATE table column types don't match SET expressions")
     t.cases = [_Case(0, True, None, values)]
-    return _where(runner, t, tree, scope)
+    return _where(context, t, tree, scope)
 
 
-def delete(runner: Runner, sql: str) -> Outcome:
+def delete(context: Context, sql: str) -> Outcome:
     """https://docs.aws.amazon.com/athena/latest/ug/delete-statement.html"""
     tree = parse_query(sql)
     if not isinstance(tree, exp.Delete) or tree.args.get("using") or tree.args.get("tables"):
         raise QueryError("", "mismatched input. Expecting: DELETE FROM table [WHERE ...]", (1, 1))
-    t = _target(runner, sql, tree.this, alias=False)
+    t = _target(context, sql, tree.this, alias=False)
     t.cases = [_Case(0, True, None, None)]
-    return _where(runner, t, tree, Scope([t.relation]))
+    return _where(context, t, tree, Scope([t.relation]))
 
 
-def _where(runner: Runner, t: _Target, tree: exp.Expression, scope: Scope) -> Outcome:
+def _where(context: Context, t: _Target, tree: exp.Expression, scope: Scope) -> Outcome:
     where = ""
     condition = tree.args.get("where")
     if condition is not None:
         where = f" WHERE {t.compiler.boolean(condition.this, scope, 'WHERE clause').sql}"
         no_aggregate(t.compiler, condition.this, "WHERE clause")
         constrain(t.compiler, condition.this, scope, None)
-    return _carry_out(runner, t, t.sql, "0", where, may_repeat=False)
+    return _carry_out(context, t, t.sql, "0", where, may_repeat=False)
 
 
 def _assignments(t: _Target, nodes: list[exp.Expression], scope: Scope, mismatch: str) -> dict[str, str]:
@@ -215,17 +194,17 @@ def _assignments(t: _Target, nodes: list[exp.Expression], scope: Scope, mismatch
         raise QueryError(
             "TYPE_MISMATCH", f"{mismatch}: Table: [{_listed(types)}], Expressions: [{have}]", (1, 1)
         )
-    return {n: _assigned(t.compiler, v, columns[n]) for n, v in zip(names, values, strict=True)}
+    return {n: assigned(t.compiler, v, columns[n]) for n, v in zip(names, values, strict=True)}
 
 
-def merge(runner: Runner, sql: str) -> Outcome:
+def merge(context: Context, sql: str) -> Outcome:
     """https://docs.aws.amazon.com/athena/latest/ug/merge-into-statement.html"""
     tree = parse_query(sql)
     if not isinstance(tree, exp.Merge):
         raise QueryError(
             "", "mismatched input. Expecting: MERGE INTO table USING source ON condition", (1, 1)
         )
-    t = _target(runner, sql, tree.this)
+    t = _target(context, sql, tree.this)
     compiler = t.compiler
     source_sql, source = from_item(compiler, tree.args["using"], Scope([]))
     scope = Scope([t.relation, source])
@@ -238,12 +217,12 @@ def merge(runner: Runner, sql: str) -> Outcome:
     t.hidden(FILE)
     found = f"{t.hidden(FILE)} IS NOT NULL"
     case = f"CASE WHEN {found} THEN {_choice(t.cases, True)} ELSE {_choice(t.cases, False)} END"
-    source_sql = _narrowed(runner, t, tree.args["on"], source_sql, source)
+    source_sql = _narrowed(context, t, tree.args["on"], source_sql, source)
     join = "LEFT" if any(not c.matched for c in t.cases) else "INNER"
-    return _carry_out(runner, t, f"{source_sql} {join} JOIN {t.sql} ON {on}", case, "", may_repeat=True)
+    return _carry_out(context, t, f"{source_sql} {join} JOIN {t.sql} ON {on}", case, "", may_repeat=True)
 
 
-def _narrowed(runner: Runner, t: _Target, on: exp.Expression, source_sql: str, source: Relation) -> str:
+def _narrowed(context: Context, t: _Target, on: exp.Expression, source_sql: str, source: Relation) -> str:
     """Reads the source first, so that only those files of the target are read that its keys can be in.
 
     Otherwise each MERGE would read the keys of all the history in the table. Trino's dynamic filters do the same.
@@ -255,8 +234,8 @@ def _narrowed(runner: Runner, t: _Target, on: exp.Expression, source_sql: str, s
     several = summary is not None and int(summary.get("total-data-files") or 0) > 1
     if alias is None or source_sql.startswith("LATERAL") or not keys or not several:
         return source_sql
-    body = runner.resolve(Query(f"SELECT * FROM {source_sql}", []), t.compiler)
-    runner.session.execute(f"CREATE OR REPLACE TEMP TABLE {SOURCE} AS {body}")
+    body = context.resolve(Query(f"SELECT * FROM {source_sql}", []), t.compiler)
+    context.session.execute(f"CREATE OR REPLACE TEMP TABLE {SOURCE} AS {body}")
     for column, sql in keys:
         for op, least in ((">=", "min"), ("<=", "max")):
             constant = f"(SELECT {least}({sql}) FROM {SOURCE} AS {alias.group(1)})"
@@ -334,14 +313,14 @@ def _inserted(t: _Target, node: exp.Insert, number: int, scope: Scope) -> dict[s
             f"MERGE table column types don't match for MERGE case {number}, INSERT expressions: Table: [{_listed(types)}], Expressions: [{_listed(have)}]",
             (1, 1),
         )
-    return {n: _assigned(t.compiler, v, columns[n]) for n, v in zip(names, values, strict=True)}
+    return {n: assigned(t.compiler, v, columns[n]) for n, v in zip(names, values, strict=True)}
 
 
 def _carry_out(
-    runner: Runner, t: _Target, source: str, case: str, where: str, *, may_repeat: bool
+    context: Context, t: _Target, source: str, case: str, where: str, *, may_repeat: bool
 ) -> Outcome:
     """Finds the rows to change, writes their files anew and commits."""
-    session, table = runner.session, t.table
+    session, table = context.session, t.table
     columns = table.columns
     f, p = t.hidden(FILE), t.hidden(POSITION)
     inserting = any(not c.matched for c in t.cases)
@@ -356,7 +335,7 @@ def _carry_out(
         value = f'CASE "$case" {whens} END' if whens else "NULL"
         items.append(f"CAST({value} AS {d}) AS {quote('v_' + n)}")
     query = Query(f"SELECT {', '.join(items)} FROM {source}{where}", [])
-    body = runner.resolve(query, t.compiler)
+    body = context.resolve(query, t.compiler)
     # A row that is matched without being changed matters only for the check that it is matched once.
     session.execute(
         f'CREATE OR REPLACE TEMP TABLE {CHANGES} AS SELECT * FROM ({body}) WHERE "$f" IS NOT NULL OR "$case" >= 0'
@@ -370,22 +349,22 @@ def _carry_out(
         )
     count = int(session.rows(f'SELECT count(*) FROM {CHANGES} WHERE "$case" >= 0')[0][0])
     if count:
-        with writing(runner) as files:
-            touched, sql, counted = _rewritten(runner, t, changed)
+        with writing(context) as files:
+            touched, sql, counted = _rewritten(context, t, changed)
             added = write(files, table.metadata, sql, counted=counted) if sql else []
             commit(files, table, added, [x.file for x in touched])
     session.execute(f"DROP TABLE {CHANGES}")
-    return done(runner, count)
+    return context.counted(count)
 
 
-def _rewritten(runner: Runner, t: _Target, changed: list[str]) -> tuple[list[Planned], str, str]:
+def _rewritten(context: Context, t: _Target, changed: list[str]) -> tuple[list[Planned], str, str]:
     """The files that hold changed rows, the query that gives what they become ('' for nothing), and the query
     that gives the new rows alone."""
     deletes = [str(c.number) for c in t.cases if c.matched and c.values is None]
     gone = f'"$case" IN ({", ".join(deletes)})' if deletes else "false"
     numbers = {
         n: (total, removed)
-        for n, total, removed in runner.session.rows(
+        for n, total, removed in context.session.rows(
             f'SELECT "$f", count(*), count(*) FILTER (WHERE {gone}) FROM {CHANGES} WHERE "$f" IS NOT NULL AND "$case" >= 0 GROUP BY "$f"'
         )
     }
@@ -412,7 +391,7 @@ def _rewritten(runner: Runner, t: _Target, changed: list[str]) -> tuple[list[Pla
                 else old
             )
             items.append(f'{value} AS "c{i}"')
-        source = rows(runner.reader, t.table, kept, [c.field for c in t.table.fields], [FILE, POSITION])
+        source = rows(context.reader, t.table, kept, [c.field for c in t.table.fields], [FILE, POSITION])
         keep = f" WHERE (u.{gone}) IS NOT TRUE" if deletes else ""
         for join, into in (("LEFT", parts), ("INNER", new)):
             into.append(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pyiceberg.exceptions import TableAlreadyExistsError, ValidationError
 from pyiceberg.partitioning import PARTITION_FIELD_ID_START, PartitionField, PartitionSpec
@@ -25,9 +25,12 @@ from pyiceberg.transforms import (
 from pyiceberg.types import NestedField
 
 from local_aws.athena import statements as st
+from local_aws.athena.assignment import assigned
+from local_aws.athena.context import Context, Outcome
+from local_aws.athena.describe import Named, Rows
 from local_aws.athena.errors import Cancelled, QueryError, not_supported
 from local_aws.athena.expressions import E
-from local_aws.athena.iceberg import changes, maintenance
+from local_aws.athena.iceberg import maintenance
 from local_aws.athena.iceberg.table import (
     COMMIT_FAILURES,
     IcebergTable,
@@ -39,12 +42,9 @@ from local_aws.athena.iceberg.table import (
     missing_bucket,
 )
 from local_aws.athena.iceberg.write import _snapshot, write, writing
+from local_aws.athena.syntax import CreateTableAs
 from local_aws.athena.tables import split_location
 from local_aws.athena.types import Type, parse_hive_type
-
-if TYPE_CHECKING:
-    from local_aws.athena.ddl import Ddl, Rows
-    from local_aws.athena.run import Outcome, Runner
 
 # Athena's table properties and Iceberg's own; the others are kept under Athena's names.
 # https://docs.aws.amazon.com/athena/latest/ug/querying-iceberg-creating-tables.html#querying-iceberg-table-properties
@@ -186,12 +186,8 @@ def _partition_columns(table: IcebergTable) -> set[int]:
     return {f.source_id for f in table.metadata.spec().fields}
 
 
-class IcebergDdl:
-    """DDL on Iceberg tables, for the statements of `Ddl`."""
-
-    def __init__(self, ddl: Ddl) -> None:
-        self.ddl = ddl
-        self.catalog, self.store = ddl.catalog, ddl.store
+class IcebergDdl(Named):
+    """DDL on Iceberg tables."""
 
     def run(self, statement: Any) -> tuple[Rows, list[str]]:
         """The statement's rows and the names of their columns. Raises QueryError."""
@@ -216,13 +212,13 @@ class IcebergDdl:
         return handlers[type(statement)](statement)
 
     def table(self, name: st.Name) -> IcebergTable:
-        found = self.ddl.table(name)
+        found = super().table(name)
         assert isinstance(found, IcebergTable)
         return found
 
     def _create(self, s: st.CreateTable) -> tuple[Rows, list[str]]:
         """https://docs.aws.amazon.com/athena/latest/ug/querying-iceberg-creating-tables.html"""
-        database = self.ddl._database(s.name.database)
+        database = self.database_named(s.name.database)
         if s.properties.get("table_type", "").upper() != "ICEBERG":
             raise QueryError(
                 "",
@@ -296,7 +292,7 @@ class IcebergDdl:
         https://docs.aws.amazon.com/athena/latest/ug/querying-iceberg-alter-table-rename.html
         """
         table = self.table(s.name)
-        database = self.ddl._database(s.new.database or table.database)
+        database = self.database_named(s.new.database or table.database)
         if self.catalog.find(database, s.new.name) is not None:
             raise QueryError(
                 "TABLE_ALREADY_EXISTS",
@@ -535,23 +531,13 @@ def _create(transaction: CreateTableTransaction, name: tuple[str, str]) -> None:
         ) from e
 
 
-def create_as(
-    runner: Runner,
-    name: tuple[str, str],
-    options: dict[str, Any],
-    query_text: str,
-    *,
-    exists: bool,
-    with_data: bool,
-) -> Outcome:
+def create_as(context: Context, statement: CreateTableAs) -> Outcome:
     """CREATE TABLE ... WITH (table_type = 'ICEBERG', ...) AS.
 
     https://docs.aws.amazon.com/athena/latest/ug/create-table-as.html#ctas-table-properties
     """
-    from local_aws.athena.run import Outcome
-
-    database, table = name
-    options = dict(options)
+    database, table = name = (statement.name.database or context.database, statement.name.name)
+    options = dict(statement.options)
     options.pop("table_type")
     for wrong, right in (
         ("partitioned_by", "partitioning"),
@@ -573,11 +559,11 @@ def create_as(
     location = options.pop("location", None)
     partitioning = options.pop("partitioning", [])
     kept = properties(options)
-    if not runner.catalog.has_database(database):
+    if not context.catalog.has_database(database):
         raise QueryError("SCHEMA_NOT_FOUND", f"Schema '{database}' does not exist", (1, 1))
-    if runner.catalog.find(database, table) is not None:
-        if exists:
-            return Outcome("", runner._empty(), update_count=0, manifest=[])
+    if context.catalog.find(database, table) is not None:
+        if statement.if_not_exists:
+            return context.nothing()
         raise QueryError(
             "TABLE_ALREADY_EXISTS",
             f"Destination table 'awsdatacatalog.{database}.{table}' already exists",
@@ -586,14 +572,14 @@ def create_as(
     if location is None:
         raise QueryError("INVALID_TABLE_PROPERTY", "Iceberg tables need the property location", (1, 1))
     bucket, prefix = split_location(str(location))
-    if not runner.store.has_bucket(bucket):
+    if not context.store.has_bucket(bucket):
         raise missing_bucket(bucket)
-    if runner.store.objects(bucket, prefix):
+    if context.store.objects(bucket, prefix):
         raise QueryError(
             "ICEBERG_FILESYSTEM_ERROR",
             f"Cannot create a table on a non-empty location: {location}, set 'iceberg.unique-table-location=true' in your Iceberg catalog properties to use unique table locations for every table.",
         )
-    body, query, compiler = runner.compile(query_text)
+    body, query, compiler = context.compile(statement.query)
     columns: list[tuple[str, Type, str | None]] = []
     for i, f in enumerate(query.fields):
         if f.name is None:
@@ -605,25 +591,20 @@ def create_as(
         raise QueryError("DUPLICATE_COLUMN_NAME", f"Column name '{twice}' specified more than once")
     schema = _schema(columns)
     spec = _spec(schema, [_parse_transform(str(p)) for p in partitioning])
-    transaction = new_table(runner.catalog, runner.store, name, schema, spec, str(location), kept)
+    transaction = new_table(context.catalog, context.store, name, schema, spec, str(location), kept)
     metadata = transaction.table_metadata
-    items = [
-        changes._assigned(compiler, E(f'q."c{i}"', t), t) + f' AS "c{i}"'
-        for i, (_, t, _) in enumerate(columns)
-    ]
-    tail = "" if with_data else " WHERE false"
-    with writing(runner) as files:
+    items = [assigned(compiler, E(f'q."c{i}"', t), t) + f' AS "c{i}"' for i, (_, t, _) in enumerate(columns)]
+    tail = "" if statement.with_data else " WHERE false"
+    with writing(context) as files:
         added = write(files, metadata, f"SELECT {', '.join(items)} FROM ({body}) AS q{tail}")
-        if runner.session.cancelled:
+        if context.session.cancelled:
             raise Cancelled
         if added:
-            _snapshot(runner, transaction, added, [], False)
+            _snapshot(context, transaction, added, [], False)
         _create(transaction, name)
         files.kept = True
     count = sum(f.record_count for f in added)
-    made = changes.done(runner, count)
-    made.manifest = files.written
-    return made
+    return context.counted(count, files.written)
 
 
 def _parse_transform(text: str) -> st.Transform:

@@ -6,14 +6,16 @@ import re
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pyiceberg.manifest import ManifestContent
 from pyiceberg.table import TableProperties
 from pyiceberg.table.snapshots import Snapshot, ancestors_of
 
 from local_aws.athena import statements as st
+from local_aws.athena.context import Context
 from local_aws.athena.errors import QueryError
+from local_aws.athena.hive_parser import HiveParser
 from local_aws.athena.iceberg.scan import Planned, plan, rows
 from local_aws.athena.iceberg.table import (
     COMMIT_FAILURES,
@@ -25,18 +27,15 @@ from local_aws.athena.iceberg.table import (
     split,
 )
 from local_aws.athena.iceberg.write import commit, pending, write, writing
+from local_aws.athena.parser import padded
 from local_aws.athena.tables import split_location
 from local_aws.athena.types import quote
-from local_aws.athena.write import padded
 from local_aws.objects import NoSuchBucket
 
-if TYPE_CHECKING:
-    from local_aws.athena.run import Runner
 
-
-def _table(runner: Runner, name: st.Name, what: str) -> IcebergTable:
-    database = (name.database or runner.database).lower()
-    found = runner.catalog.resolve(None, database, name.name, (1, 1))
+def _table(context: Context, name: st.Name, what: str) -> IcebergTable:
+    database = (name.database or context.database).lower()
+    found = context.catalog.resolve(None, database, name.name, (1, 1))
     if not isinstance(found, IcebergTable):
         raise QueryError(
             "NOT_SUPPORTED", f"{what} is only supported for Iceberg tables, which {name.name} is not"
@@ -47,45 +46,45 @@ def _table(runner: Runner, name: st.Name, what: str) -> IcebergTable:
 # ---------------------------------------------------------------------------------------- OPTIMIZE
 
 
-def optimize(runner: Runner, sql: str) -> None:
+def optimize(context: Context, sql: str) -> None:
     """OPTIMIZE table REWRITE DATA USING BIN_PACK [WHERE predicate].
 
     https://docs.aws.amazon.com/athena/latest/ug/optimize-statement.html
     """
-    p = st._Parser(sql)
+    p = HiveParser(sql)
     p.expect("OPTIMIZE")
     name = p.name()
     p.expect("REWRITE", "DATA", "USING", "BIN_PACK")
     start = p.token.start
     if p.token.word == "WHERE":
-        table, files = _where(runner, name, sql, start)
+        table, files = _where(context, name, sql, start)
     else:
         p.end()
-        table = _table(runner, name, "OPTIMIZE")
+        table = _table(context, name, "OPTIMIZE")
         files = plan(table)
     chosen = _worth(table, files)
     if not chosen:
         return
     items = [f't.{quote(n)} AS "c{i}"' for i, (n, _) in enumerate(table.columns)]
-    source = rows(runner.reader, table, chosen, [c.field for c in table.fields], [])
-    with writing(runner) as written:
+    source = rows(context.reader, table, chosen, [c.field for c in table.fields], [])
+    with writing(context) as written:
         # None of these rows is new, so none counts for the limit of partitions.
         every = f"SELECT {', '.join(items)} FROM {source} AS t"
         added = write(written, table.metadata, every, counted=f"{every} WHERE false")
         commit(written, table, added, [x.file for x in chosen], replace=True)
 
 
-def _where(runner: Runner, name: st.Name, sql: str, start: int) -> tuple[IcebergTable, list[Planned]]:
+def _where(context: Context, name: st.Name, sql: str, start: int) -> tuple[IcebergTable, list[Planned]]:
     """The files with any row for which the predicate holds."""
     text = ".".join(f'"{n}"' for n in (name.database, name.name) if n)
     query = f'SELECT DISTINCT "{FILE}" FROM {text} ' + padded(sql, start, len(sql)).lstrip()
-    body, _, compiler = runner.compile(query)
+    body, _, compiler = context.compile(query)
     table = compiler.scans[0].table
     if not isinstance(table, IcebergTable):
         raise QueryError(
             "NOT_SUPPORTED", f"OPTIMIZE is only supported for Iceberg tables, which {name.name} is not"
         )
-    numbers = {n for (n,) in runner.session.rows(body)}
+    numbers = {n for (n,) in context.session.rows(body)}
     return table, [x for x in compiler.scans[0].plan if x.number in numbers]
 
 
@@ -119,16 +118,16 @@ def _worth(table: IcebergTable, files: list[Planned]) -> list[Planned]:
 # ------------------------------------------------------------------------------------------ VACUUM
 
 
-def vacuum(runner: Runner, sql: str) -> None:
+def vacuum(context: Context, sql: str) -> None:
     """Expires snapshots and removes what no snapshot needs.
 
     https://docs.aws.amazon.com/athena/latest/ug/vacuum-statement.html
     """
-    p = st._Parser(sql)
+    p = HiveParser(sql)
     p.expect("VACUUM")
     name = p.name()
     p.end()
-    table = _table(runner, name, "VACUUM")
+    table = _table(context, name, "VACUUM")
     if not split_location(table.metadata.location)[1]:
         raise QueryError(
             "GENERIC_INTERNAL_ERROR", f"Path missing in file system location: {table.metadata.location}"
@@ -142,7 +141,7 @@ def vacuum(runner: Runner, sql: str) -> None:
         properties.get(TableProperties.MIN_SNAPSHOTS_TO_KEEP, TableProperties.MIN_SNAPSHOTS_TO_KEEP_DEFAULT)
     )
     with commit_lock(table):
-        table = _table(runner, name, "VACUUM")
+        table = _table(context, name, "VACUUM")
         metadata = table.metadata
         heads = {ref.snapshot_id for ref in metadata.refs.values()}
         ancestry = list(ancestors_of(metadata.current_snapshot(), metadata))
@@ -156,7 +155,7 @@ def vacuum(runner: Runner, sql: str) -> None:
                     _expire(transaction, expired)
             except COMMIT_FAILURES as e:
                 raise conflict(table, e) from e
-            table = _table(runner, name, "VACUUM")
+            table = _table(context, name, "VACUUM")
         needed = reachable(table, table.metadata.snapshots)
         keep = int(
             properties.get(

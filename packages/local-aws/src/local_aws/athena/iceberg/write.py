@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -33,6 +33,7 @@ from pyiceberg.transforms import (
 )
 from pyiceberg.typedef import EMPTY_DICT, Record
 
+from local_aws.athena.context import Context
 from local_aws.athena.errors import Cancelled, QueryError, not_supported
 from local_aws.athena.expressions import raise_text
 from local_aws.athena.iceberg.table import (
@@ -46,9 +47,6 @@ from local_aws.athena.iceberg.table import (
 )
 from local_aws.athena.types import duckdb_type, quote
 from local_aws.objects import NoSuchBucket
-
-if TYPE_CHECKING:
-    from local_aws.athena.run import Runner
 
 # https://docs.aws.amazon.com/athena/latest/ug/ctas-insert-into-etl.html
 MAX_PARTITIONS = 100
@@ -74,8 +72,8 @@ def pending() -> set[str]:
 class Files:
     """The data files of one statement. Those that no commit took are deleted at the end."""
 
-    def __init__(self, runner: Runner) -> None:
-        self.runner = runner
+    def __init__(self, context: Context) -> None:
+        self.context = context
         self.written: list[str] = []
         self.kept = False
 
@@ -85,7 +83,7 @@ class Files:
             _pending.add(location)
         self.written.append(location)
         try:
-            self.runner.store.put_file(bucket, key, path)
+            self.context.store.put_file(bucket, key, path)
         except NoSuchBucket as e:
             raise missing_bucket(bucket) from e
 
@@ -94,7 +92,7 @@ class Files:
             for location in self.written:
                 bucket, key = split(location)
                 try:
-                    self.runner.store.delete(bucket, [key])
+                    self.context.store.delete(bucket, [key])
                 except NoSuchBucket:
                     break
         with _guard:
@@ -102,8 +100,8 @@ class Files:
 
 
 @contextmanager
-def writing(runner: Runner) -> Iterator[Files]:
-    files = Files(runner)
+def writing(context: Context) -> Iterator[Files]:
+    files = Files(context)
     try:
         yield files
     finally:
@@ -119,13 +117,13 @@ def write(files: Files, metadata: TableMetadata, sql: str, *, counted: str | Non
     counted: the query of those rows that Athena would write, if there are others. Raises
     ICEBERG_TOO_MANY_OPEN_PARTITIONS where they are in more than MAX_PARTITIONS.
     """
-    runner = files.runner
+    context = files.context
     schema, spec = metadata.schema(), metadata.spec()
     if metadata.properties.get(TableProperties.WRITE_FILE_FORMAT, "parquet").lower() != "parquet":
         raise not_supported(
             f"Writing Iceberg data files in {metadata.properties[TableProperties.WRITE_FILE_FORMAT]}"
         )
-    folder = runner.scratch / f"iceberg-{uuid.uuid4().hex}"
+    folder = context.scratch / f"iceberg-{uuid.uuid4().hex}"
     folder.mkdir(parents=True)
     try:
         items = []
@@ -153,13 +151,13 @@ def write(files: Files, metadata: TableMetadata, sql: str, *, counted: str | Non
             )
             options.append(f"FILE_SIZE_BYTES {size}, FILENAME_PATTERN '{{i}}'")
         else:
-            keys = [f"p{i}: {_grouping(runner, metadata, f)}" for i, f in enumerate(spec.fields)]
+            keys = [f"p{i}: {_grouping(context, metadata, f)}" for i, f in enumerate(spec.fields)]
             # The folder's name is a digest, so that no value can be mistaken for another, or be too long.
             digest = f"md5(CAST(to_json({{{', '.join(keys)}}}) AS VARCHAR))"
             items.append(f"{digest} AS {quote(PARTITION)}")
             options.append(f"PARTITION_BY ({quote(PARTITION)}), FILENAME_PATTERN '{{uuid}}'")
         target = "'" + str(folder / "data").replace("'", "''") + "'"
-        copied = runner.session.rows(
+        copied = context.session.rows(
             f"COPY (SELECT {', '.join(items)} FROM ({sql}) AS q) TO {target} ({', '.join(options)})"
         )
         found = sorted(p for p in folder.rglob("*.parquet"))
@@ -167,7 +165,7 @@ def write(files: Files, metadata: TableMetadata, sql: str, *, counted: str | Non
             return []
         written = len({p.parent for p in found})
         if written > MAX_PARTITIONS and counted is not None:
-            written = runner.session.rows(f"SELECT count(DISTINCT {digest}) FROM ({counted}) AS q")[0][0]
+            written = context.session.rows(f"SELECT count(DISTINCT {digest}) FROM ({counted}) AS q")[0][0]
         if written > MAX_PARTITIONS:
             raise QueryError(
                 "ICEBERG_TOO_MANY_OPEN_PARTITIONS",
@@ -177,7 +175,7 @@ def write(files: Files, metadata: TableMetadata, sql: str, *, counted: str | Non
         out = []
         for path in found:
             if path.parent not in partitions:
-                partitions[path.parent] = _partition(runner, metadata, path)
+                partitions[path.parent] = _partition(context, metadata, path)
             if (made := _add(files, metadata, path, partitions[path.parent])) is not None:
                 out.append(made)
         return out
@@ -220,10 +218,8 @@ def _add(files: Files, metadata: TableMetadata, path: Path, partition: Record) -
         parquet_column_mapping=_AnyCase(mapping),
     )
     provider = load_location_provider(metadata.location, metadata.properties)
-    runner = files.runner
-    name = (
-        f"{runner.now:%Y%m%d_%H%M%S_%f}_{len(files.written):05d}_{runner.query_id[:5]}-{uuid.uuid4()}.parquet"
-    )
+    context = files.context
+    name = f"{context.now:%Y%m%d_%H%M%S_%f}_{len(files.written):05d}_{context.query_id[:5]}-{uuid.uuid4()}.parquet"
     if spec.is_unpartitioned():
         location = provider.new_data_location(name)
     else:
@@ -261,7 +257,7 @@ def _column(metadata: TableMetadata, field: PartitionField) -> str:
     return ".".join(quote(n) for n in names)
 
 
-def _grouping(runner: Runner, metadata: TableMetadata, field: PartitionField) -> str:
+def _grouping(context: Context, metadata: TableMetadata, field: PartitionField) -> str:
     """DuckDB SQL that is equal for two rows exactly if their partition values are."""
     names = str(metadata.schema().find_column_name(field.source_id)).split(".")
     index = next(i for i, f in enumerate(metadata.schema().fields) if f.name == names[0])
@@ -286,10 +282,10 @@ def _grouping(runner: Runner, metadata: TableMetadata, field: PartitionField) ->
     )
     if isinstance(transform, BucketTransform) and integers:
         name = f"iceberg_{uuid.uuid4().hex}"
-        runner.session.function(name, lambda v: _buckets(v, transform.num_buckets), "BIGINT", "BIGINT")
+        context.session.function(name, lambda v: _buckets(v, transform.num_buckets), "BIGINT", "BIGINT")
         return f"{name}(CAST({_internal(sql, t)} AS BIGINT))"
     name = f"iceberg_{uuid.uuid4().hex}"
-    runner.session.function(name, _transformer(field, t), duckdb_type(trino_type(t)), "VARCHAR")
+    context.session.function(name, _transformer(field, t), duckdb_type(trino_type(t)), "VARCHAR")
     return f"{name}({sql})"
 
 
@@ -346,14 +342,14 @@ def _buckets(values: pa.ChunkedArray, count: int) -> pa.ChunkedArray:
     return pc.subtract(positive, pc.multiply(pc.divide(positive, count), count))
 
 
-def _partition(runner: Runner, metadata: TableMetadata, path: Path) -> Record:
+def _partition(context: Context, metadata: TableMetadata, path: Path) -> Record:
     """The partition of a file's rows, which is that of its first."""
     spec = metadata.spec()
     if spec.is_unpartitioned():
         return Record()
     items = [_internal(_column(metadata, f), _source(metadata, f).field_type) for f in spec.fields]
     text = "'" + str(path).replace("'", "''") + "'"
-    row = runner.session.rows(
+    row = context.session.rows(
         f"SELECT {', '.join(items)} FROM read_parquet({text}, hive_partitioning=false) LIMIT 1"
     )[0]
     values: list[Any] = []
@@ -390,14 +386,14 @@ def commit(
     added, removed = list(added), list(removed)
     if not added and not removed:
         return
-    if files.runner.session.cancelled:
+    if files.context.session.cancelled:
         raise Cancelled
     with commit_lock(table):
         base = table
         for attempt in itertools.count():
             try:
                 transaction = base.py().transaction()
-                _snapshot(files.runner, transaction, added, removed, replace)
+                _snapshot(files.context, transaction, added, removed, replace)
                 transaction.commit_transaction()
                 break
             except COMMIT_FAILURES as e:
@@ -416,12 +412,12 @@ def commit(
 
 
 def _snapshot(
-    runner: Runner, transaction: Transaction, added: list[DataFile], removed: list[DataFile], replace: bool
+    context: Context, transaction: Transaction, added: list[DataFile], removed: list[DataFile], replace: bool
 ) -> None:
     options: dict[str, Any] = {
         "transaction": transaction,
         "io": transaction._table.io,
-        "snapshot_properties": {"trino_query_id": runner.query_id},
+        "snapshot_properties": {"trino_query_id": context.query_id},
     }
     producer: _FastAppendFiles | _OverwriteFiles
     if not removed:
