@@ -13,7 +13,7 @@ from sqlglot import exp
 
 from local_aws.athena import types as ty
 from local_aws.athena.errors import not_supported
-from local_aws.athena.expressions import E, cast, struct_field
+from local_aws.athena.expressions import E, cast
 from local_aws.athena.parser import parse_query, position
 from local_aws.athena.plan import HIDDEN, Compiler, Cte, Field, Query, Relation, Scan, Scope
 from local_aws.athena.pruning import constrain
@@ -298,71 +298,44 @@ def _view(compiler: Compiler, view: View, database: str, name: str, node: exp.Ta
 
 
 def _unnest(compiler: Compiler, node: exp.Unnest, scope: Scope) -> tuple[str, Relation]:
-    arrays = [compiler.expr(e, scope) for e in node.expressions]
-    inner: list[str] = []
+    """UNNEST: a column for each array and two for each map, one after another where there are several.
+
+    Unlike Trino's, an array of rows gives one column of type row
+    (https://docs.aws.amazon.com/athena/latest/ug/filtering-nested-with-unnest.html).
+    """
+    columns: list[tuple[str, Type]] = []
     lists: list[str] = []
-    outer: list[tuple[str, Type]] = []
-    for a in arrays:
-        n = f"u{len(inner)}"
-        if a.type.base == "array":
-            inner.append(f"unnest({a.sql}) AS {n}")
-            lists.append(a.sql)
-            element = a.type.args[0]
-            if element.base == "row":
-                outer += [(struct_field(n, element, i), t) for i, t in enumerate(element.args)]
-            else:
-                outer.append((n, element))
-        elif a.type.base == "map":
-            k, v = a.type.args
-            inner += [
-                f"unnest(map_keys({a.sql})) AS {n}",
-                f"unnest(map_values({a.sql})) AS u{len(inner) + 1}",
-            ]
-            lists.append(f"map_keys({a.sql})")
-            outer += [(n, k), (f"u{len(inner) - 1}", v)]
+    for e in node.expressions:
+        value = compiler.expr(e, scope)
+        if value.type.base == "array":
+            columns.append((value.sql, value.type.args[0]))
+            lists.append(value.sql)
+        elif value.type.base == "map":
+            keys, values = f"map_keys({value.sql})", f"map_values({value.sql})"
+            columns += zip((keys, values), value.type.args, strict=True)
+            lists.append(keys)
         else:
-            raise compiler.fail("TYPE_MISMATCH", f"Cannot unnest type: {a.type}", node)
-    names: list[str | None] = [None] * len(outer)
-    index = 0
-    for a in arrays:
-        if a.type.base == "array" and a.type.args[0].base == "row":
-            for n2 in a.type.args[0].names:
-                names[index] = n2
-                index += 1
-        else:
-            index += 2 if a.type.base == "map" else 1
+            raise compiler.fail("TYPE_MISMATCH", f"Cannot unnest type: {value.type}", node)
+    names: list[str | None] = [None] * len(columns)
     offset = node.args.get("offset")
-    alias_node = node.args.get("alias")
     if offset:
-        longest = lists[0] if len(lists) == 1 else None
-        size = (
-            f"len({longest})"
-            if longest
-            else "greatest(" + ", ".join(f"coalesce(len({x}), 0)" for x in lists) + ")"
-        )
-        inner.append(f"unnest(range(1, {size} + 1)) AS o")
-        outer.append(("o", ty.BIGINT))
+        sizes = [f"coalesce(len({x}), 0)" for x in lists]
+        size = sizes[0] if len(sizes) == 1 else f"greatest({', '.join(sizes)})"
+        columns.append((f"range(1, {size} + 1)", ty.BIGINT))
         names.append("ordinality")
     r = compiler.alias()
-    items = ", ".join(f"{sql} AS c{i}" for i, (sql, _) in enumerate(outer))
-    sql = f"LATERAL (SELECT {items} FROM (SELECT {', '.join(inner)})) AS {r}"
+    items = ", ".join(f'unnest({sql}) AS "c{i}"' for i, (sql, _) in enumerate(columns))
+    alias = node.args.get("alias")
+    if isinstance(offset, exp.Identifier) and alias is not None:
+        # sqlglot takes the last name for that of the ordinality.
+        alias = alias.copy()
+        alias.append("columns", offset.copy())
     relation = Relation(
-        alias_node.name.lower() if alias_node is not None and alias_node.name else None,
-        [Field(n, t, f'{r}."c{i}"') for i, ((_, t), n) in enumerate(zip(outer, names, strict=True))],
+        alias.name.lower() if alias is not None and alias.name else None,
+        [Field(n, t, f'{r}."c{i}"') for i, ((_, t), n) in enumerate(zip(columns, names, strict=True))],
     )
-    columns = [c.name for c in (alias_node.args.get("columns") or [])] if alias_node is not None else []
-    if isinstance(offset, exp.Identifier):
-        columns.append(offset.name)
-    if columns:
-        if len(columns) != len(relation.fields):
-            raise compiler.fail(
-                "MISMATCHED_COLUMN_ALIASES",
-                f"Column alias list has {len(columns)} entries but '{relation.alias}' has {len(relation.fields)} columns available",
-                node,
-            )
-        for f, column in zip(relation.fields, columns, strict=True):
-            f.name = column
-    return sql, relation
+    _rename(compiler, relation, alias, node)
+    return f"LATERAL (SELECT {items}) AS {r}", relation
 
 
 def from_clause(
