@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import sqlglot
-from sqlglot import exp
 
 ROOT = Path(__file__).parents[2]
 FILES = {path.relative_to(ROOT).as_posix(): path for path in (ROOT / "include/sql").rglob("*.sql")}
@@ -20,9 +18,8 @@ _VALUE = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 
 def arrays_of_structs() -> set[str]:
     """The names of all columns, and fields of columns, that are arrays of structs."""
-    return {
-        name.lower() for path in FILES.values() for name in _ARRAY_OF_STRUCTS.findall(path.read_text("utf-8"))
-    }
+    files = [*FILES.values(), *(ROOT / "include/sql").rglob("*.columns")]
+    return {name.lower() for path in files for name in _ARRAY_OF_STRUCTS.findall(path.read_text("utf-8"))}
 
 
 def statements() -> Iterator[tuple[str, str]]:
@@ -40,15 +37,25 @@ def unnested_structs(sql: str, columns: set[str]) -> list[str]:
     Athena makes one column of it, Trino as many as the struct has fields
     (https://docs.aws.amazon.com/athena/latest/ug/filtering-nested-with-unnest.html).
     """
-    found = []
-    query = re.sub(r"^\s*UNLOAD\s*\((.*)\)\s*TO\b.*$", r"\1", re.sub(r"--.*", "", sql), flags=re.DOTALL)
-    for tree in sqlglot.parse(query, dialect="athena"):
-        for unnest in tree.find_all(exp.Unnest) if tree is not None else ():
-            for argument in unnest.expressions:
-                name = argument.name if isinstance(argument, exp.Column | exp.Dot) else ""
-                if name.lower() in columns:
-                    found.append(argument.sql("trino"))
-    return found
+    arguments = (
+        argument.strip()
+        for start in re.finditer(r"\bUNNEST\s*\(", re.sub(r"--.*", "", sql), re.IGNORECASE)
+        for argument in _arguments(re.sub(r"--.*", "", sql), start.end())
+    )
+    return [a for a in arguments if re.fullmatch(r"[\w.]+", a) and a.rsplit(".")[-1].lower() in columns]
+
+
+def _arguments(sql: str, at: int) -> Iterator[str]:
+    """The arguments of the call whose first one begins at a place."""
+    depth, start = 0, at
+    for place in range(at, len(sql)):
+        if sql[place] == "," and not depth:
+            yield sql[start:place]
+            start = place + 1
+        depth += (sql[place] == "(") - (sql[place] == ")")
+        if depth < 0:
+            yield sql[start:place]
+            return
 
 
 def decimal_points(sql: str) -> list[str]:

@@ -14,10 +14,10 @@ SOURCE = Path(local_aws.__file__).parent
 # From the bottom. A module may import those of its own layer, as long as there is no circle.
 LAYERS = [
     ["errors", "types", "udf"],
-    ["parser", "statements", "hive_parser", "expressions", "zones", "tables", "engine", "formats"],
+    ["parser", "statements", "hive_parser", "expressions", "zones", "tables", "engine", "formats", "files", "grok", "ion"],
     ["plan"],
-    ["functions", "library", "jsonpath"],
-    ["catalog", "iceberg.table", "iceberg.scan", "iceberg.inspect", "partitions", "serdes", "json_keys", "parquet"],
+    ["functions", "jsonpath"],
+    ["catalog", "iceberg.table", "iceberg.scan", "iceberg.inspect", "partitions", "buckets", "serdes", "json_keys", "parquet"],
     ["operators", "pruning", "relations", "select", "scan"],
     ["syntax", "prepared", "assignment", "results"],
     ["context"],
@@ -108,9 +108,9 @@ def test_circles_are_found(tmp_path: Path) -> None:
     assert list(imported(file, names)) == [("p.a", 2), ("p.c", 4), ("p.e", 5)]
 
 
-# Modules may be as long as this, those that are being split up aside.
+# Modules may be as long as this, unless their docstring has a reason.
 LONGEST = 700
-LONGER = {"local_aws.athena.functions", "local_aws.s3", "local_aws.iam"}
+LONGER = {"local_aws.iam"}
 
 
 def test_no_module_is_too_long() -> None:

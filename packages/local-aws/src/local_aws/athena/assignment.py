@@ -10,20 +10,19 @@ from local_aws.athena.types import Type
 
 
 def assignable(a: Type, b: Type) -> bool:
-    """Trino's insert takes what it would widen by itself, and larger types and texts whose values fit; one that does
-    not fit fails while it runs (https://trino.io/docs/435/release/release-319.html)."""
-    if a.base in ("varchar", "char") and b.base in ("varchar", "char"):
-        return True
+    """Whether a column of type `b` takes values of type `a`: if there is a type for both, the value is cast, and one that
+    does not fit fails while the statement runs (Trino 435, StatementAnalyzer.typesMatchForInsert)."""
     c = ty.common(a, b)
-    if c is not None and c.base == b.base:
-        return castable(a, b)
-    return a.base in ty.NUMERIC and b.base in ty.NUMERIC and ty.common(a, b) is not None and _widens(a, b)
+    return c is not None and (castable(a, b) if not _bounded_inside(b) else c == b)
 
 
-def _widens(a: Type, b: Type) -> bool:
-    return (a.base in ty.INTEGERS and b.base in (*ty.INTEGERS, "decimal", "double", "real")) or (
-        a.base in ("decimal", "double") and b.base in ("decimal", "double", "real")
-    )
+def _bounded_inside(t: Type) -> bool:
+    """Whether a type has texts of limited length inside of it, which would be cut off unnoticed."""
+    return any(_bounded(a) for a in t.args)
+
+
+def _bounded(t: Type) -> bool:
+    return (t.base in ("varchar", "char") and t.p is not None) or any(map(_bounded, t.args))
 
 
 def stored(e: E, t: Type, compiler: Fails, node: exp.Expression) -> str:

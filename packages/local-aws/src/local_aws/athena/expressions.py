@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any, Protocol
 
 from sqlglot import exp
@@ -57,17 +58,9 @@ def raise_text(code: str, message: str, d: str) -> str:
 
 
 def literal(text: str) -> E:
-    """A number as Trino reads it: integer, bigint, decimal or (with an exponent) double."""
-    if "e" in text.lower():
+    """A number as Athena reads it: integer or bigint, and with a point or an exponent double, unlike Trino."""
+    if "e" in text.lower() or "." in text:
         return E(f"CAST({text} AS DOUBLE)", ty.DOUBLE, value=float(text))
-    if "." in text:
-        digits = text.lstrip("-").replace(".", "")
-        whole, _, fraction = text.lstrip("-").partition(".")
-        whole = whole.lstrip("0")
-        p, s = max(len(whole) + len(fraction), 1), len(fraction)
-        if len(digits) and p > 38:
-            raise QueryError("NUMERIC_VALUE_OUT_OF_RANGE", f"Decimal overflow: {text}")
-        return E(f"CAST({text} AS DECIMAL({p},{s}))", ty.decimal(p, s), value=text)
     n = int(text)
     if -(2**31) < n < 2**31:
         return E(text, ty.INTEGER, value=n)
@@ -76,6 +69,17 @@ def literal(text: str) -> E:
     if -(2**63) <= n < 2**63:
         return E(f"CAST({text} AS BIGINT)", ty.BIGINT, value=n)
     raise QueryError("", f"Invalid numeric literal: {text}")
+
+
+def decimal_literal(text: str) -> E:
+    """DECIMAL '1.50', with as many digits as it is written with."""
+    sign, digits = ("-", text[1:]) if text.startswith("-") else ("", text.removeprefix("+"))
+    whole, _, fraction = digits.partition(".")
+    p, s = max(len(whole.lstrip("0")) + len(fraction), 1), len(fraction)
+    if p > 38:
+        raise QueryError("NUMERIC_VALUE_OUT_OF_RANGE", f"Decimal overflow: {text}")
+    value = f"{sign}{whole or '0'}.{fraction}"
+    return E(f"CAST({value} AS DECIMAL({p},{s}))", ty.decimal(p, s), value=Decimal(value))
 
 
 def struct_field(sql: str, t: Type, index: int) -> str:

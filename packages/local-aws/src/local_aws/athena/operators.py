@@ -17,6 +17,7 @@ from local_aws.athena.expressions import (
     cast,
     coerce,
     comparable,
+    decimal_literal,
     equals,
     literal,
     raise_text,
@@ -282,7 +283,7 @@ def _typed_literal(compiler: Compiler, to: exp.DataType, text: str, node: exp.Ex
     """DECIMAL '1.50', TIMESTAMP '2020-01-01 00:00:00.123' and the like, whose types depend on their texts."""
     name = to.this.name if isinstance(to.this, exp.DataType.Type) else ""
     if name == "DECIMAL" and re.fullmatch(r"[+-]?\d+\.?|[+-]?\d*\.\d+", text):
-        return literal(text if "." in text else text + ".")
+        return decimal_literal(text)
     if name in ("CHAR", "NCHAR"):
         return E("'" + text.replace("'", "''") + "'", Type("char", p=max(1, len(text))))
     if name in ("TIMESTAMPTZ", "TIMESTAMPLTZ"):
@@ -358,7 +359,6 @@ def _choose(compiler: Compiler, branches: list[tuple[str, E]], default: E | None
 def _literal(compiler: Compiler, node: exp.Literal, scope: Scope) -> E:
     if node.is_string:
         return E("'" + node.name.replace("'", "''") + "'", ty.varchar(len(node.name)), value=node.name)
-    # The text as written: sqlglot reads .5 as 0.5, which is decimal(1,1) in both.
     return literal(node.name)
 
 

@@ -204,30 +204,31 @@ class Compiler(ABC):
         return found[0]
 
     def lookup(self, scope: Scope, parts: list[str], node: exp.Expression) -> tuple[Field, Scope] | None:
+        """The column, or field of a column, that a dotted name means, and the scope that has it.
+
+        As many of the name's parts as can be are a relation's name (Trino's Scope.resolveField).
+        """
         names = [p.lower() for p in parts]
         current: Scope | None = scope
         while current is not None:
-            for split in range(len(names)):
+            for split in reversed(range(len(names))):
                 qualifier, rest = names[:split], names[split:]
                 matches = [
                     f
                     for r in current.relations
-                    if _qualifies(r, qualifier)
+                    if qualifies(r, qualifier)
                     for f in r.fields
                     if f.name is not None and f.name.lower() == rest[0]
                 ]
                 if len(matches) > 1:
                     raise self.fail("AMBIGUOUS_NAME", f"Column '{'.'.join(parts)}' is ambiguous", node)
-                if matches and len(rest) == 1:
-                    return matches[0], current
-                if matches and matches[0].type.base == "row":
+                if matches:
                     f = matches[0]
+                    if len(rest) == 1:
+                        return f, current
                     e = E(f.sql, f.type)
-                    try:
-                        for name in rest[1:]:
-                            e = self.dereference(e, name, node)
-                    except QueryError:
-                        continue
+                    for name in rest[1:]:
+                        e = self.dereference(e, name, node)
                     return Field(parts[-1], e.type, e.sql, (), mark=f.mark), current
             current = current.parent
         return None
@@ -274,7 +275,8 @@ def direction(ordered: exp.Expression) -> str:
     return f" {'DESC' if descending else 'ASC'} NULLS {'FIRST' if first else 'LAST'}"
 
 
-def _qualifies(r: Relation, qualifier: list[str]) -> bool:
+def qualifies(r: Relation, qualifier: list[str]) -> bool:
+    """Whether a name's first parts mean a relation."""
     if not qualifier:
         return True
     if len(qualifier) == 1:

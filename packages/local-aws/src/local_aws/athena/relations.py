@@ -21,17 +21,24 @@ from local_aws.athena.tables import Table, View, VirtualTable
 from local_aws.athena.types import Type
 
 
-def from_item(compiler: Compiler, node: exp.Expression, scope: Scope) -> tuple[str, Relation]:
-    """FROM item: its SQL and what it brings into scope."""
+def from_item(compiler: Compiler, node: exp.Expression, scope: Scope) -> tuple[str, list[Relation]]:
+    """FROM item: its SQL and what it brings into scope, which is more than one relation for a join in parentheses."""
     sample = node.args.get("sample")
     if sample is not None:
         node.set("sample", None)
         try:
-            sql, relation = from_item(compiler, node, scope)
+            sql, relations = from_item(compiler, node, scope)
         finally:
             node.set("sample", sample)
-        return f"{sql}{_sample(compiler, sample)}", relation
-    if isinstance(node, exp.Table):
+        return f"{sql}{_sample(compiler, sample)}", relations
+    if isinstance(node, exp.Subquery) and _is_relation(node.this):
+        return _in_parentheses(compiler, node, scope)
+    sql, relation = _one(compiler, node, scope)
+    return sql, [relation]
+
+
+def _one(compiler: Compiler, node: exp.Expression, scope: Scope) -> tuple[str, Relation]:
+    if isinstance(node, exp.Table) and not isinstance(node.this, exp.Values):
         return from_table(compiler, node, scope)
     if isinstance(node, exp.Unnest):
         return _unnest(compiler, node, scope)
@@ -41,19 +48,29 @@ def from_item(compiler: Compiler, node: exp.Expression, scope: Scope) -> tuple[s
             return f"LATERAL {sql}", relation
         raise not_supported("LATERAL " + type(node.this).__name__, position(compiler.source, node))
     if isinstance(node, exp.Subquery):
-        if isinstance(node.this, exp.Table) or (
-            node.this.args.get("joins") and isinstance(node.this, exp.Table)
-        ):
-            sql, relations = from_clause(compiler, node.this, node.this.args.get("joins") or [], scope)
-            if len(relations) == 1:
-                return sql, relations[0]
-            raise not_supported("A join in parentheses", position(compiler.source, node))
-        parent = Scope([], scope.parent)
-        return _subquery(compiler, node, parent, node.args.get("alias"))
-    if isinstance(node, exp.Values):
-        query = compiler.query(node, scope)
-        return _derived(compiler, query, node.args.get("alias"), node)
+        return _subquery(compiler, node, Scope([], scope.parent), node.args.get("alias"))
+    if isinstance(node, exp.Values | exp.Table):
+        values = node.this if isinstance(node, exp.Table) else node
+        return _derived(compiler, compiler.query(values, scope), node.args.get("alias"), node)
     raise not_supported(f"FROM {node.sql('trino')[:60]}", position(compiler.source, node))
+
+
+def _is_relation(node: exp.Expression) -> bool:
+    """Whether what stands in parentheses is a table or a join, and no query."""
+    if isinstance(node, exp.Subquery):
+        return bool(node.args.get("joins") or node.args.get("alias")) or _is_relation(node.this)
+    return isinstance(node, exp.Table)
+
+
+def _in_parentheses(compiler: Compiler, node: exp.Subquery, scope: Scope) -> tuple[str, list[Relation]]:
+    """A table or a join in parentheses; with an alias, its columns are one relation's."""
+    sql, relations = from_clause(compiler, node.this, [], Scope([], scope.parent))
+    alias = node.args.get("alias")
+    if alias is not None:
+        whole = Relation(alias.name.lower(), [f for r in relations for f in r.fields])
+        _rename(compiler, whole, alias, node)
+        relations = [whole]
+    return (sql if len(relations) == 1 and " JOIN " not in sql else f"({sql})"), relations
 
 
 def _sample(compiler: Compiler, sample: exp.Expression) -> str:
@@ -342,8 +359,8 @@ def from_clause(
     compiler: Compiler, first: exp.Expression, joins: list[exp.Expression], scope: Scope
 ) -> tuple[str, list[Relation]]:
     nested = first.args.get("joins") or []
-    sql, relation = from_item(compiler, first, scope)
-    scope.relations.append(relation)
+    sql, relations = from_item(compiler, first, scope)
+    scope.relations += relations
     for join in [*nested, *[j for j in joins if j not in nested]]:
         sql = _join(compiler, sql, join, scope)
     return sql, scope.relations
@@ -355,19 +372,19 @@ def _join(compiler: Compiler, left: str, join: exp.Expression, scope: Scope) -> 
     if kind in ("SEMI", "ANTI") or method == "ASOF":
         raise compiler.fail("", f"mismatched input '{kind or method}'", join)
     before = list(scope.relations)
-    sql, relation = from_item(compiler, join.this, scope)
+    sql, relations = from_item(compiler, join.this, scope)
     using = [c.name.lower() for c in join.args.get("using") or []]
     if method == "NATURAL":
         raise compiler.fail("NOT_SUPPORTED", "Natural join not supported", join)
     if kind == "CROSS" or (not kind and not side and not join.args.get("on") and not using):
-        scope.relations.append(relation)
+        scope.relations += relations
         return f"{left} CROSS JOIN {sql}"
     word = {"LEFT": "LEFT JOIN", "RIGHT": "RIGHT JOIN", "FULL": "FULL JOIN"}.get(side, "INNER JOIN")
     if using:
         conditions, merged = [], []
         for name in using:
             a = compiler.find(Scope(before), [name], join)
-            b = compiler.find(Scope([relation]), [name], join)
+            b = compiler.find(Scope(relations), [name], join)
             ea, eb = E(a.sql, a.type), E(b.sql, b.type)
             x, y, t = compiler.common(ea, eb, "=", join)
             conditions.append(f"{x.sql} = {y.sql}")
@@ -376,12 +393,12 @@ def _join(compiler: Compiler, left: str, join: exp.Expression, scope: Scope) -> 
             merged.append(Field(a.name, t, value, origins, mark=(*a.mark, *b.mark)))
             compiler.touch(a)
             compiler.touch(b)
-        for rel in [*before, relation]:
+        for rel in [*before, *relations]:
             rel.fields = [f for f in rel.fields if f.name is None or f.name.lower() not in using]
         scope.relations.insert(0, Relation(None, merged))
-        scope.relations.append(relation)
+        scope.relations += relations
         return f"{left} {word} {sql} ON {' AND '.join(conditions)}"
-    scope.relations.append(relation)
+    scope.relations += relations
     on = join.args.get("on")
     if on is None:
         raise compiler.fail("", "mismatched input. Expecting: 'ON', 'USING'", join)
@@ -391,7 +408,7 @@ def _join(compiler: Compiler, left: str, join: exp.Expression, scope: Scope) -> 
     if not side:
         constrain(compiler, on, scope, None)
     elif side == "LEFT":
-        constrain(compiler, on, scope, {id(f) for f in relation.fields})
+        constrain(compiler, on, scope, {id(f) for r in relations for f in r.fields})
     elif side == "RIGHT":
         constrain(compiler, on, scope, {id(f) for rel in before for f in rel.fields})
     return f"{left} {word} {sql} ON {condition.sql}"

@@ -15,7 +15,7 @@ from local_aws.athena.errors import QueryError, not_supported
 from local_aws.athena.expressions import E, cast, struct_field
 from local_aws.athena.operators import HANDLERS
 from local_aws.athena.parser import position
-from local_aws.athena.plan import Compiler, Cte, Field, Origin, Query, Relation, Scope, direction
+from local_aws.athena.plan import Compiler, Cte, Field, Origin, Query, Relation, Scope, direction, qualifies
 from local_aws.athena.pruning import constrain
 from local_aws.athena.relations import from_clause, mentions
 from local_aws.athena.types import Type
@@ -28,6 +28,8 @@ class QueryCompiler(Compiler):
         """Compiles a SELECT, VALUES, set operation or a parenthesised one."""
         with self._with(node):
             if isinstance(node, exp.Subquery):
+                if node.args.get("joins") or node.args.get("alias"):
+                    raise self.fail("", f"mismatched input '{node.alias or 'JOIN'}'. Expecting: ')'", node)
                 inner = self.query(node.this, parent)
                 return self._order_wrapped(inner, node, parent)
             if isinstance(node, exp.Select):
@@ -189,18 +191,17 @@ class QueryCompiler(Compiler):
                     raise self.fail("", "SELECT * not allowed in queries without FROM clause", e)
                 star_of = scope.relations
             elif isinstance(e, exp.Column) and isinstance(e.this, exp.Star):
-                qualifier = [p.name.lower() for p in e.parts[:-1]]
-                star_of = [r for r in scope.relations if r.alias == qualifier[-1]]
-                if not star_of:
+                qualifier = [p.name for p in e.parts[:-1]]
+                star_of = [r for r in scope.relations if qualifies(r, [n.lower() for n in qualifier])]
+                if not star_of and self.lookup(scope, qualifier, e) is None:
                     raise self.fail(
                         "TABLE_NOT_FOUND", f"Unable to resolve reference {'.'.join(qualifier)}", e
                     )
+                if not star_of:
+                    items += self._fields(exp.column(*reversed(qualifier)), scope)
+                    continue
             elif isinstance(e, exp.Dot) and isinstance(e.expression, exp.Star):
-                value = self.expr(e.this, scope)
-                if value.type.base != "row":
-                    raise self.fail("TYPE_MISMATCH", f"expected expression of type Row, got {value.type}", e)
-                for i, (n, t) in enumerate(zip(value.type.names, value.type.args, strict=True)):
-                    items.append((None, n, E(struct_field(value.sql, value.type, i), t)))
+                items += self._fields(e.this, scope)
                 continue
             if star_of is not None:
                 for r in star_of:
@@ -214,6 +215,18 @@ class QueryCompiler(Compiler):
             else:
                 items.append((e, _derived_name(e), None))
         return items
+
+    def _fields(
+        self, node: exp.Expression, scope: Scope
+    ) -> list[tuple[exp.Expression | None, str | None, E | None]]:
+        """SELECT items for all fields of a row."""
+        value = self.expr(node, scope)
+        if value.type.base != "row":
+            raise self.fail("TYPE_MISMATCH", f"expected expression of type Row, got {value.type}", node)
+        return [
+            (None, n, E(struct_field(value.sql, value.type, i), t))
+            for i, (n, t) in enumerate(zip(value.type.names, value.type.args, strict=True))
+        ]
 
     def _group(
         self,
@@ -419,8 +432,12 @@ class QueryCompiler(Compiler):
         scope = Scope([], parent)
         rows = []
         for e in node.expressions:
-            cells = e.expressions if isinstance(e, exp.Tuple) else [e.this if isinstance(e, exp.Paren) else e]
-            rows.append([self.expr(c, scope) for c in cells])
+            cells = [self.expr(c, scope) for c in (e.expressions if isinstance(e, exp.Tuple) else [e])]
+            if len(cells) == 1 and cells[0].type.base == "row":
+                # ROW (1, 2) is (1, 2).
+                row = cells[0]
+                cells = [E(struct_field(row.sql, row.type, i), t) for i, t in enumerate(row.type.args)]
+            rows.append(cells)
         width = len(rows[0])
         types: list[Type] = [ty.UNKNOWN] * width
         for cells in rows:

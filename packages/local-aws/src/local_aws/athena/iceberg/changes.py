@@ -206,8 +206,8 @@ def merge(context: Context, sql: str) -> Outcome:
         )
     t = _target(context, sql, tree.this)
     compiler = t.compiler
-    source_sql, source = from_item(compiler, tree.args["using"], Scope([]))
-    scope = Scope([t.relation, source])
+    source_sql, sources = from_item(compiler, tree.args["using"], Scope([]))
+    scope = Scope([t.relation, *sources])
     if tree.args.get("using_cond") or tree.args.get("on") is None:
         raise QueryError("", "mismatched input. Expecting: MERGE INTO ... USING ... ON condition", (1, 1))
     on = compiler.boolean(tree.args["on"], scope, "MERGE ON condition").sql
@@ -217,12 +217,14 @@ def merge(context: Context, sql: str) -> Outcome:
     t.hidden(FILE)
     found = f"{t.hidden(FILE)} IS NOT NULL"
     case = f"CASE WHEN {found} THEN {_choice(t.cases, True)} ELSE {_choice(t.cases, False)} END"
-    source_sql = _narrowed(context, t, tree.args["on"], source_sql, source)
+    source_sql = _narrowed(context, t, tree.args["on"], source_sql, sources)
     join = "LEFT" if any(not c.matched for c in t.cases) else "INNER"
     return _carry_out(context, t, f"{source_sql} {join} JOIN {t.sql} ON {on}", case, "", may_repeat=True)
 
 
-def _narrowed(context: Context, t: _Target, on: exp.Expression, source_sql: str, source: Relation) -> str:
+def _narrowed(
+    context: Context, t: _Target, on: exp.Expression, source_sql: str, sources: list[Relation]
+) -> str:
     """Reads the source first, so that only those files of the target are read that its keys can be in.
 
     Otherwise each MERGE would read the keys of all the history in the table. Trino's dynamic filters do the same.
@@ -230,7 +232,7 @@ def _narrowed(context: Context, t: _Target, on: exp.Expression, source_sql: str,
     snapshot = t.table.metadata.current_snapshot()
     summary = snapshot.summary if snapshot is not None else None
     alias = re.search(r" AS (r\d+)$", source_sql)
-    keys = list(_keys(t, on, source))
+    keys = list(_keys(t, on, sources))
     several = summary is not None and int(summary.get("total-data-files") or 0) > 1
     if alias is None or source_sql.startswith("LATERAL") or not keys or not several:
         return source_sql
@@ -243,16 +245,16 @@ def _narrowed(context: Context, t: _Target, on: exp.Expression, source_sql: str,
     return f"{SOURCE} AS {alias.group(1)}"
 
 
-def _keys(t: _Target, node: exp.Expression, source: Relation) -> Iterator[tuple[str, str]]:
+def _keys(t: _Target, node: exp.Expression, sources: list[Relation]) -> Iterator[tuple[str, str]]:
     """The target's columns that a condition wants equal to something of the source, and the SQL of that."""
     while isinstance(node, exp.Paren):
         node = node.this
     if isinstance(node, exp.And):
-        yield from _keys(t, node.this, source)
-        yield from _keys(t, node.expression, source)
+        yield from _keys(t, node.this, sources)
+        yield from _keys(t, node.expression, sources)
     if not isinstance(node, exp.EQ):
         return
-    scope, compiler = Scope([t.relation, source]), t.compiler
+    scope, compiler = Scope([t.relation, *sources]), t.compiler
     for column, value in ((node.this, node.expression), (node.expression, node.this)):
         if not isinstance(column, exp.Column) or any(value.find_all(exp.Query)):
             continue
@@ -263,7 +265,7 @@ def _keys(t: _Target, node: exp.Expression, source: Relation) -> Iterator[tuple[
             references = compiler.references
         finally:
             compiler.references = saved
-        theirs = bool(references) and all(any(f is x for x in source.fields) for f in references)
+        theirs = bool(references) and all(any(f is x for r in sources for x in r.fields) for f in references)
         if found is None or not theirs or not any(found[0] is x for x in t.relation.fields):
             continue
         common = ty.common(e.type, found[0].type)
