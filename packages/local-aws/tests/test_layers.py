@@ -110,7 +110,7 @@ def test_circles_are_found(tmp_path: Path) -> None:
 
 # Modules may be as long as this, unless their docstring has a reason.
 LONGEST = 700
-LONGER = {"local_aws.iam"}
+LONGER = {"local_aws.iam", "local_aws.athena.udf.geospatial"}
 
 
 def test_no_module_is_too_long() -> None:
