@@ -22,7 +22,7 @@ EXPECTED = (
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit status: 0, or 1 with a message of what is wrong."""
+    """Run a command; returns the exit status: 0, or 1 after an error message."""
     arguments = _parser().parse_args(argv)
     try:
         return arguments.command(arguments)
@@ -32,9 +32,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m deploy", description="The way to Amazon MWAA.")
+    parser = argparse.ArgumentParser(
+        prog="python -m deploy", description="Packages and deploys this repository to Amazon MWAA."
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    one = commands.add_parser("package", help="lay out what MWAA reads in dist/mwaa")
+    one = commands.add_parser("package", help="write the package for MWAA to dist/mwaa")
     one.set_defaults(command=_package)
     _common(one)
     one = commands.add_parser("mwaa", help="check, package, upload, and update MWAA")
@@ -42,13 +44,13 @@ def _parser() -> argparse.ArgumentParser:
     _common(one)
     one.add_argument("--code-bucket", help="bucket that MWAA reads (default: from the stacks)")
     one.add_argument("--checked", metavar="COMMIT", help="all checks have passed for this commit")
-    one.add_argument("--dry-run", action="store_true", help="show what would be done")
-    one = commands.add_parser("changes", help="what a deployment of the stacks would change")
+    one.add_argument("--dry-run", action="store_true", help="print the commands without running them")
+    one = commands.add_parser("changes", help="show what a deployment of the stacks would change")
     one.set_defaults(command=_changes)
     one.add_argument("--env", default="dev", help=f"one of: {', '.join(environment.names())}")
     one.add_argument("--templates", type=Path, default=changes.TEMPLATES, help="folder of the templates")
     one = commands.add_parser(
-        "protect", help="have CloudFormation refuse to delete a stack, if it is to be so"
+        "protect", help="switch on termination protection for a stack whose environment requires it"
     )
     one.set_defaults(command=_protect)
     one.add_argument("--env", default="dev", help=f"one of: {', '.join(environment.names())}")
@@ -74,7 +76,7 @@ def _package(arguments: argparse.Namespace) -> int:
         f"{arguments.target}: {len(files)} files, {size:,} bytes, sha256 {package.digest(arguments.target)}"
     )
     if absent := environment.missing(settings):
-        print(f"startup.sh lacks {', '.join(absent)}: they are outputs of the stacks (OUTPUTS=file).")
+        print(f"startup.sh lacks {', '.join(absent)}: these are outputs of the stacks (OUTPUTS=file).")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The AWS CLI of this environment: its commands can be shown as a person would type them."""
+"""The AWS CLI of this environment. Its commands can be printed as a person would type them."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ _AWS = Path(sys.executable).with_name("aws")
 
 
 class AwsFailed(RuntimeError):
-    """A command failed: the command, and what it said."""
+    """A command failed; the message has the command and its error."""
 
 
 class Aws:
-    """The AWS CLI, or what it would be told."""
+    """Runs AWS CLI commands, or only prints them in a dry run."""
 
     def __init__(self, *, dry_run: bool = False):
         self.dry_run = dry_run
 
     def do(self, *arguments: str | Path) -> str:
-        """Run a command that changes something; shows it. Nothing is run in a dry run, which gives ''."""
+        """Print and run a command that changes something; returns its output. A dry run only prints it, and returns ''."""
         words = [str(one) for one in arguments]
         print(f"aws {shlex.join(words)}", flush=True)
         return "" if self.dry_run else self.run(*words)
 
     def ask(self, *arguments: str | Path) -> Any:
-        """The answer to a command that changes nothing, from its JSON; None if there is no such thing."""
+        """Run a read-only command; returns its parsed JSON, or None if the resource does not exist."""
         try:
             return json.loads(self.run(*arguments, "--output", "json") or "null")
         except AwsFailed as error:
@@ -38,7 +38,7 @@ class Aws:
             raise
 
     def run(self, *arguments: str | Path) -> str:
-        """Run a command; returns what it printed."""
+        """Run a command; returns its output."""
         words = [str(one) for one in arguments]
         run = subprocess.run([_AWS, *words], capture_output=True, text=True, check=False)
         if run.returncode:

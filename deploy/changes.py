@@ -1,4 +1,4 @@
-"""What a deployment of the stacks would change: change sets that are made, shown and deleted again."""
+"""Shows what a deployment of the stacks would change: creates change sets, prints and deletes them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _CHANGE_SET = re.compile(r"arn:aws[\w-]*:cloudformation:\S+:changeSet/\S+")
 
 
 def show(name: str, templates: Path) -> int:
-    """Print the changes of each stack of an environment; returns how many there are.
+    """Print the changes to each stack of an environment; returns their number.
 
     Args:
         name: of the environment.
         templates: folder with ``medlaunch-<name>-<stack>.template.json``.
 
     Raises:
-        AwsFailed: if CloudFormation refuses a template.
+        AwsFailed: if CloudFormation rejects a template.
         FileNotFoundError: if there is no template.
     """
     files = sorted(templates.glob(f"medlaunch-{name}-*.template.json"))

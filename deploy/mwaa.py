@@ -1,4 +1,4 @@
-"""From this commit to Amazon MWAA: check, package, upload in an order that is safe while it runs, update."""
+"""Deploys this commit to Amazon MWAA: check, package, upload in an order that is safe while it runs, update."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from deploy import environment, package
 from deploy.aws import Aws
 
 ROOT = package.ROOT
-PASSED = Path("build/checks-passed")  # written by .ci/run: the commit that it has checked
-# MWAA reads these when an environment is created or updated, each in a version that it is told.
-# Each with its name in the API and as an option of the CLI.
+PASSED = Path("build/checks-passed")  # .ci/run writes it: the commit that passed
+# MWAA reads these when it creates or updates an environment, in the object versions it is given. The values are the
+# names in the API and the options of the CLI.
 OBJECTS = {
     "requirements.txt": ("RequirementsS3ObjectVersion", "--requirements-s3"),
     "plugins.zip": ("PluginsS3ObjectVersion", "--plugins-s3"),
     "startup.sh": ("StartupScriptS3ObjectVersion", "--startup-script-s3"),
 }
-# Nobody's objects are imported before what they import is there.
+# Uploaded in this order, so that nothing is imported before its own imports are there.
 LAYERS = ("include", "medlaunch")
 
 _POLL_SECONDS = 30.0
@@ -31,11 +31,11 @@ _UPDATE_SECONDS = 3600.0
 
 
 class DeployRefused(RuntimeError):
-    """Something has to be put in order before anything is deployed."""
+    """Nothing was deployed; the message says what to fix first."""
 
 
 class DeployFailed(RuntimeError):
-    """MWAA does not take what was uploaded."""
+    """MWAA rejected what was uploaded."""
 
 
 @dataclass(frozen=True)
@@ -62,18 +62,18 @@ def deploy(
         name: of the environment, as in ``deploy/environments``.
         outputs: of its stacks.
         checked: a commit for which all checks have passed elsewhere (CI).
-        dry_run: show what would be done; nothing is checked, uploaded or updated.
+        dry_run: only print the commands; check, upload and update nothing.
 
     Raises:
-        DeployRefused: for uncommitted changes, failing checks, or settings that the stacks did not give.
-        AwsFailed: with the command that failed and what it said.
-        DeployFailed: if MWAA does not take what was uploaded.
+        DeployRefused: for uncommitted changes, failing checks, or settings missing from the outputs.
+        AwsFailed: with the failed command and its error.
+        DeployFailed: if MWAA rejects what was uploaded.
     """
     settings = environment.settings_of(name, outputs)
     if absent := environment.missing(settings):
         raise DeployRefused(
-            f"{', '.join(absent)} are not known: they are outputs of the stacks of {name}. Deploy those first, "
-            "or give them: OUTPUTS=file (cdk deploy --outputs-file)."
+            f"{', '.join(absent)} are missing: they are outputs of the stacks of {name}. Deploy the stacks first, "
+            "or pass the outputs: OUTPUTS=file (cdk deploy --outputs-file)."
         )
     _refuse_uncommitted(root)
     _ensure_checked(root, checked, dry_run)
@@ -84,19 +84,19 @@ def deploy(
     for layer in LAYERS:
         aws.do("s3", "sync", built / "dags" / layer, f"s3://{target.bucket}/dags/{layer}", "--no-progress")
     aws.do("s3", "sync", built / "dags", f"s3://{target.bucket}/dags", "--no-progress")
-    # Last, when nothing imports it any more.
+    # Deletions come last, when nothing imports the files any more.
     aws.do("s3", "sync", built / "dags", f"s3://{target.bucket}/dags", "--delete", "--no-progress")
     if target.environment:
         _update(aws, target.environment, versions)
     else:
-        print("No environment is named. MWAA's stack can be deployed once its files are there.", flush=True)
+        print("There is no MWAA environment yet. Its files are in place: deploy MWAA's stack.", flush=True)
 
 
 def find_target(outputs: Mapping[str, str]) -> Target:
-    """Where MWAA's stack says that its files go.
+    """The target of the deployment, from the stacks' outputs.
 
     Raises:
-        DeployRefused: if no stack says so.
+        DeployRefused: if no stack has the output.
     """
     known = {name.lower(): value for name, value in outputs.items()}
     bucket = known.get("mwaabucket")
@@ -127,20 +127,22 @@ def _git(root: Path, *arguments: str) -> str:
     run = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)
     if run.returncode:
         raise DeployRefused(
-            f"{root} is no git work tree, so nobody could say what runs: {run.stderr.strip()}"
+            f"{root} is not a git work tree; only commits can be deployed: {run.stderr.strip()}"
         )
     return run.stdout.strip()
 
 
 def _refuse_uncommitted(root: Path) -> None:
     if changed := _git(root, "status", "--porcelain", "--untracked-files=all"):
-        raise DeployRefused(f"Not committed, so nobody could say what runs:\n{changed}\nCommit or remove it.")
+        raise DeployRefused(
+            f"Only commits can be deployed, and these changes are not committed:\n{changed}\nCommit or stash them."
+        )
 
 
 def _ensure_checked(root: Path, checked: str | None, dry_run: bool) -> None:
     commit = _git(root, "rev-parse", "HEAD")
     if checked is not None and checked != commit:
-        raise DeployRefused(f"CHECKED={checked} is not the commit that is here: {commit}.")
+        raise DeployRefused(f"CHECKED={checked} is not the checked-out commit {commit}.")
     file = root / PASSED
     if checked == commit or (file.is_file() and file.read_text(encoding="utf-8").strip() == commit):
         print(f"All checks have passed for {commit}", flush=True)
@@ -154,12 +156,12 @@ def _ensure_checked(root: Path, checked: str | None, dry_run: bool) -> None:
 
 
 def _put(aws: Aws, file: Path, bucket: str, key: str) -> str | None:
-    """Upload a file unless it is there with the same bytes; the version that is there then."""
+    """Upload a file unless the bucket has the same bytes; returns the object's version."""
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     place = ("--bucket", bucket, "--key", key)
     there = None if aws.dry_run else aws.ask("s3api", "head-object", *place)
     if there and there.get("Metadata", {}).get("sha256") == digest:
-        print(f"{key} is there already", flush=True)
+        print(f"{key} is unchanged", flush=True)
     else:
         answer = aws.do(
             *("s3api", "put-object", *place, "--body", file, "--metadata", f"sha256={digest}"),
@@ -169,24 +171,22 @@ def _put(aws: Aws, file: Path, bucket: str, key: str) -> str | None:
             return None
         there = json.loads(answer)
     if "VersionId" not in there:
-        raise DeployRefused(
-            f"s3://{bucket} keeps no versions, by which MWAA takes {key}: switch versioning on."
-        )
+        raise DeployRefused(f"s3://{bucket} has no versioning, which MWAA needs to read {key}: enable it.")
     return there["VersionId"]
 
 
 def _update(aws: Aws, name: str, versions: Mapping[str, str | None]) -> None:
-    """Tell the environment of new versions of what it reads only then, and wait until it has taken them."""
+    """Update the environment to new versions of the objects, if any, and wait until it uses them."""
     wanted: list[str] = []
     if aws.dry_run:
-        print(f"{name}: is updated if the versions of {', '.join(OBJECTS)} are new to it", flush=True)
+        print(f"{name}: would be updated if {', '.join(OBJECTS)} changed", flush=True)
         return
     found = _environment(aws, name)
     for key, (member, option) in OBJECTS.items():
         if found.get(member) != versions[key]:
             wanted += [f"{option}-path", key, f"{option}-object-version", str(versions[key])]
     if not wanted:
-        print(f"{name}: only DAGs changed; MWAA takes them within a minute", flush=True)
+        print(f"{name}: only DAGs changed; MWAA reads them within a minute", flush=True)
         return
     aws.do("mwaa", "update-environment", "--name", name, *wanted)
     deadline = time.monotonic() + _UPDATE_SECONDS
@@ -196,13 +196,13 @@ def _update(aws: Aws, name: str, versions: Mapping[str, str | None]) -> None:
         status = found["Status"]
         if all(found.get(member) == versions[key] for key, (member, _) in OBJECTS.items()):
             if status == "AVAILABLE":
-                print(f"{name} is AVAILABLE with them", flush=True)
+                print(f"{name} is AVAILABLE with the new versions", flush=True)
                 return
         elif status in ("UPDATE_FAILED", "UNAVAILABLE") or (began and status == "AVAILABLE"):
             # AVAILABLE again with the old versions: rolled back.
             reason = found.get("LastUpdate", {}).get("Error", {}).get("ErrorMessage")
             raise DeployFailed(f"UPDATE_FAILED: {name} is {status}: {reason}. See docs/deploy.md.")
-        # For a moment after the request it is still what it was.
+        # For a moment after the request, the status is still the old one.
         began = began or status != "AVAILABLE"
         if time.monotonic() > deadline:
             raise DeployFailed(f"{name} is still {status} after {_UPDATE_SECONDS / 60:.0f} minutes")

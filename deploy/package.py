@@ -1,8 +1,8 @@
-"""``dist/mwaa/``: what Amazon MWAA reads, laid out as it wants it, the same bytes from the same commit.
+"""Builds ``dist/mwaa/``, the package for Amazon MWAA: the same bytes for the same commit and settings.
 
 dags/               DAG files, with the library and include/ beside them: synced within a minute
-plugins.zip         the Airflow plugin alone: a change of it is an update of the environment, many minutes
-requirements.txt    what the DAGs import, held by MWAA's own constraints
+plugins.zip         only the Airflow plugin: a change requires an update of the environment, many minutes
+requirements.txt    what the DAGs import, under MWAA's own constraints
 startup.sh          exports the MEDLAUNCH_ variables of one environment
 """
 
@@ -25,7 +25,7 @@ CONSTRAINTS_SOURCE = (
     f"https://raw.githubusercontent.com/apache/airflow/constraints-3.3.1/constraints-{MWAA_PYTHON}.txt"
 )
 
-# What belongs to each part, as patterns below the repository's root: nothing else gets in by accident.
+# The files of each part, as patterns below the repository's root, so that nothing else gets in by accident.
 _DAGS = ("dags/*.py",)
 _LIBRARY = ("plugins/medlaunch/**/*.py", "plugins/medlaunch/**/*.json")
 _INCLUDE = ("include/**/*.sql", "include/**/*.columns", "include/**/*.csv", "include/**/*.json")
@@ -36,7 +36,7 @@ _IGNORE = "medlaunch/\ninclude/\n"
 
 
 def build(settings: Mapping[str, str], target: Path = DIST, root: Path = ROOT) -> list[Path]:
-    """Lay out the package anew; returns its files, relative to ``target``, sorted.
+    """Build the package; returns its files, relative to ``target``, sorted.
 
     Args:
         settings: ``MEDLAUNCH_*`` variables that ``startup.sh`` exports.
@@ -71,14 +71,14 @@ def digest(target: Path) -> str:
 def requirements(root: Path = ROOT) -> str:
     """The repository's requirements under the constraints of MWAA's Airflow.
 
-    Those are in the image (AIRFLOW_CONSTRAINTS_FILE of https://github.com/aws/amazon-mwaa-docker-images). By their
-    address they would have to be downloaded, which a network without a way to the internet does not allow.
+    The image contains them (AIRFLOW_CONSTRAINTS_FILE of https://github.com/aws/amazon-mwaa-docker-images). Their
+    address would require a download, which is impossible without a route to the internet.
     """
     return f"--constraint {CONSTRAINTS}\n\n{(root / 'requirements.txt').read_text(encoding='utf-8')}"
 
 
 def _layout(root: Path) -> Iterator[tuple[Path, Path]]:
-    """Each file of ``dags/`` in the package: where it comes from, and its name there."""
+    """Each file of the package's ``dags/``: its source, and its name in the package."""
     for patterns, base in ((_DAGS, "dags"), (_LIBRARY, "plugins"), (_INCLUDE, ".")):
         for file in _matching(root, patterns):
             yield file, file.relative_to(root / base)
@@ -92,9 +92,9 @@ def _matching(root: Path, patterns: tuple[str, ...]) -> list[Path]:
 def _zip(target: Path, root: Path) -> None:
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
         for file in _matching(root, _PLUGINS):
-            # Neither the time nor the mode of the file here; stored, as compressors differ between machines.
+            # Fixed time and mode, and no compression, because compressors differ between machines.
             entry = zipfile.ZipInfo(file.relative_to(root / "plugins").as_posix(), (1980, 1, 1, 0, 0, 0))
-            entry.create_system = 3  # Unix, wherever it is made
+            entry.create_system = 3  # Unix, on any machine
             entry.external_attr = 0o644 << 16
             archive.writestr(entry, file.read_bytes())
 

@@ -1,6 +1,6 @@
-"""Stacks that CloudFormation refuses to delete.
+"""Termination protection of stacks.
 
-No template can say so: it is a setting of the deployed stack. CDK writes it into the manifest beside the templates, for
+No template can contain it: it is a setting of the deployed stack. CDK writes it to the manifest beside the templates, for
 its own command line, which is not used here.
 """
 
@@ -13,18 +13,18 @@ from deploy.aws import Aws
 
 
 def protect(name: str, stack: str, templates: Path) -> bool:
-    """Protect a deployed stack, if its environment wants that; returns whether it does.
+    """Protect a deployed stack, if its environment requires it; returns whether it does.
 
-    What somebody has protected by hand stays protected.
+    A stack that was protected by hand stays protected.
 
     Args:
         name: of the environment.
         stack: ``lake`` or ``mwaa``.
-        templates: folder that `make synth` has written.
+        templates: folder that `make synth` wrote.
 
     Raises:
         AwsFailed: if CloudFormation refuses.
-        FileNotFoundError: if the manifest does not know the stack.
+        FileNotFoundError: if the manifest does not list the stack.
     """
     full = f"medlaunch-{name}-{stack}"
     manifest = templates / "manifest.json"

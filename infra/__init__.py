@@ -1,1 +1,1 @@
-"""The AWS side of MedLaunch as code: `make synth` shows it, `make deploy-infra ENV=dev` makes it. See README.md."""
+"""AWS resources of MedLaunch as code: `make synth` writes the templates, `make deploy-infra ENV=dev` deploys them."""

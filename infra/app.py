@@ -1,6 +1,6 @@
-"""The app: all stacks of all environments, or those of the environment that is named.
+"""The CDK app: the stacks of all environments, or of one.
 
-python -m infra.app [--env dev] [--out DIR]     writes the templates, and fails on what cdk-nag finds
+python -m infra.app [--env dev] [--out DIR]     writes the templates, and fails on findings of cdk-nag
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from infra.environments import ENVIRONMENTS
 from infra.lake_stack import LakeStack
 from infra.mwaa_stack import MwaaStack
 
-# What a new CDK app has on: https://docs.aws.amazon.com/cdk/v2/guide/featureflags.html
+# Feature flags of a new CDK app: https://docs.aws.amazon.com/cdk/v2/guide/featureflags.html
 FLAGS = {
     "@aws-cdk/aws-s3:serverAccessLogsUseBucketPolicy": True,
-    "@aws-cdk/aws-iam:minimizePolicies": False,  # a statement a need, with its Sid, is what we want to read
+    "@aws-cdk/aws-iam:minimizePolicies": False,  # one statement per need, with its Sid, is readable
     "@aws-cdk/core:enablePartitionLiterals": True,
     "@aws-cdk/aws-kms:aliasNameRef": True,
     "@aws-cdk/aws-kms:reduceCrossAccountRegionPolicyScope": True,
@@ -28,16 +28,16 @@ OUT = Path(__file__).resolve().parents[1] / "build" / "cdk"
 
 
 def build(app: App, names: list[str]) -> None:
-    """The stacks of these environments."""
+    """Add the stacks of these environments."""
     for name in names:
         environment = ENVIRONMENTS[name]
-        # No assets and no lookups: CloudFormation alone deploys it, in an account that was never bootstrapped.
+        # No assets and no lookups: CloudFormation alone deploys the stacks, in an account without CDK's bootstrap.
         lake = LakeStack(app, environment, synthesizer=BootstraplessSynthesizer())
         MwaaStack(app, lake, synthesizer=BootstraplessSynthesizer())
 
 
 def synthesise(app: App) -> str:
-    """Write the templates, and fail on what cdk-nag or CloudFormation's own rules find; returns the folder."""
+    """Write the templates, and fail on findings of cdk-nag or CloudFormation's rules; returns the folder."""
     Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     folder: str = app.synth().directory
     return folder
@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--env", choices=sorted(ENVIRONMENTS), help="only this environment")
     parser.add_argument("--out", type=Path, help=f"folder for the templates (default: {OUT})")
     options = parser.parse_args(arguments)
-    # Without --out the CLI's own wish counts, if it started us.
+    # Without --out, CDK's command line may set the folder.
     app = App(outdir=str(options.out) if options.out else None, context=FLAGS)
     build(app, [options.env] if options.env else sorted(ENVIRONMENTS))
     print(synthesise(app))

@@ -1,4 +1,4 @@
-"""What differs between the environments. Everything else is the same code."""
+"""The differences between the environments. Everything else is the same code."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ GIB = 1024**3
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:
-    """One environment: an account and region of its own, or at least names of its own.
+    """One environment, with its own account and region, or at least its own names.
 
     Args:
-        name: part of all names, and MEDLAUNCH_ENVIRONMENT.
-        keep_data: whether buckets, key and catalog stay when a stack is deleted.
-        protected: whether CloudFormation refuses to delete the stacks.
+        name: part of all resource names, and MEDLAUNCH_ENVIRONMENT.
+        keep_data: whether buckets, key and catalog remain when a stack is deleted.
+        protected: whether the stacks have termination protection.
         contains_phi: value of the tag ContainsPHI; see README.md.
-        scan_limit_bytes: a query that would scan more is stopped.
-        budget_usd: a month's budget of the account.
+        scan_limit_bytes: Athena cancels a query that scans more.
+        budget_usd: the account's monthly budget.
         encrypt_catalog: the encryption of the Glue catalog is a setting of the whole account and region; where
             two environments share one, only one of them may set it.
-        superseded_days, quarantine_days, noncurrent_days, logs_days: how long things are kept.
-        private_webserver: whether Airflow's UI can be reached from the VPC only.
+        superseded_days, quarantine_days, noncurrent_days, logs_days: retention.
+        private_webserver: whether Airflow's UI is reachable only from the VPC.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Environment:
 
     @property
     def prefix(self) -> str:
-        """What all names begin with."""
+        """The prefix of all names."""
         return f"medlaunch-{self.name}"
 
 

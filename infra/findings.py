@@ -1,4 +1,4 @@
-"""What cdk-nag finds and we mean: each finding by itself, with its reason. Nothing else is let through."""
+"""Suppressed findings of cdk-nag: each one separately, with its reason."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _WILDCARD = "AwsSolutions::AwsSolutions-IAM5"
 
 
 def acknowledge_wildcard(policy: iam.ManagedPolicy, resource: str, reason: str) -> None:
-    """Let a policy name all things of a kind or below a prefix, and no other wildcard."""
+    """Allow one wildcard at the end of a resource in a policy, for the given reason."""
     if not resource.endswith("*"):
-        raise ValueError(f"{resource} ends with no wildcard")
+        raise ValueError(f"{resource} does not end with a wildcard")
     finding = _as_nag_writes_it(Stack.of(policy).resolve(resource))
     template = policy.node.default_child
     assert template is not None
@@ -21,7 +21,7 @@ def acknowledge_wildcard(policy: iam.ManagedPolicy, resource: str, reason: str) 
 
 
 def _as_nag_writes_it(value: Any) -> str:
-    """A value of the template as it stands in the name of a finding: ``<Lake.Arn>/prod/*``."""
+    """A value of the template as cdk-nag writes it in a finding's name: ``<Lake.Arn>/prod/*``."""
     if isinstance(value, str):
         return value
     ((function, of),) = value.items()
@@ -36,4 +36,4 @@ def _as_nag_writes_it(value: Any) -> str:
         case "Fn::ImportValue":
             return _as_nag_writes_it(of)
         case _:
-            raise ValueError(f"cdk-nag's name of {function} is not known here")
+            raise ValueError(f"How cdk-nag writes {function} is unknown: add it here")

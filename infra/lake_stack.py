@@ -1,7 +1,7 @@
-"""The lake of one environment: where the data is, who may touch it, and who is told.
+"""The lake of one environment: data, access and notifications.
 
-Made of one key, the lake's bucket with its logs, the queue of uploads, the catalog, the workgroup, the topics, the
-role of the workers, alarms and a budget. It has no Lambda and no assets, so that CloudFormation alone deploys it.
+One key, the lake's bucket with its logs, the upload queues, the catalog, the workgroup, the topics, the workers' role,
+alarms and a budget. No Lambda function and no assets, so that CloudFormation alone deploys it.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ from infra.environments import Environment
 from infra.findings import acknowledge_wildcard
 from medlaunch import lake, permissions
 
-#: publish.SUPERSEDED_TAG, which a library that imports Airflow holds; a test compares them.
+#: Equals publish.SUPERSEDED_TAG, whose module imports Airflow; a test compares them.
 SUPERSEDED_TAG = ("medlaunch-state", "superseded")
 
 
 class LakeStack(Stack):
-    """The lake of an environment; ``role`` is that of the workers, ``code`` the bucket that MWAA reads."""
+    """The lake of an environment; ``role`` is the workers' role, ``code`` the bucket that MWAA reads."""
 
     def __init__(self, scope: Construct, environment: Environment, **kwargs: Any) -> None:
         name = f"{environment.prefix}-lake"
@@ -50,7 +50,7 @@ class LakeStack(Stack):
             name,
             description=f"MedLaunch {environment.name}: lake, catalog, queries, topics and the workers' role",
             termination_protection=environment.protected,
-            suppress_template_indentation=True,  # CloudFormation takes 51,200 characters without a bucket
+            suppress_template_indentation=True,  # CloudFormation accepts 51,200 characters without a bucket
             **kwargs,
         )
         self.environment_ = environment
@@ -60,8 +60,8 @@ class LakeStack(Stack):
         Tags.of(self).add("DataClass", "Confidential")
         Tags.of(self).add("ContainsPHI", "true" if environment.contains_phi else "false")
 
-        # A name of our own instead of one that CloudFormation makes up: the queue's policy and the bucket's
-        # notifications name each other, and a name breaks the circle.
+        # A fixed name instead of a generated one: the queue's policy and the bucket's notifications refer to each
+        # other, and a name breaks the circle.
         self.lake_name = f"{environment.prefix}-lake-{Aws.ACCOUNT_ID}"
         self.database_name = environment.prefix.replace("-", "_")
         self.code_name = f"{environment.prefix}-mwaa-{Aws.ACCOUNT_ID}"
@@ -70,8 +70,8 @@ class LakeStack(Stack):
         self.queue, self.dead_letters = self._queues()
         self.bucket = self._lake_bucket()
         self.code = self._code_bucket()
-        self.alerts = self._topic("alerts", "One message for each failed run")
-        self.notifications = self._topic("notifications", "Runs that succeeded, if somebody wants to know")
+        self.alerts = self._topic("alerts", "One message per failed run")
+        self.notifications = self._topic("notifications", "Successful runs")
         self.alarms = self._topic("alarms", "CloudWatch alarms and the budget")
         self._subscriptions()
         self._catalog()
@@ -94,14 +94,14 @@ class LakeStack(Stack):
             pending_window=Duration.days(30),
             removal_policy=self._keep,
         )
-        # S3 puts notifications into the encrypted queue; CloudWatch and Budgets publish to an encrypted topic.
+        # S3 sends notifications to encrypted queues; CloudWatch and Budgets publish to an encrypted topic.
         for service in ("s3", "cloudwatch", "budgets"):
             key.add_to_resource_policy(
                 iam.PolicyStatement(
-                    sid=f"Let{service.capitalize()}Send",
+                    sid=f"Allow{service.capitalize()}",
                     principals=[iam.ServicePrincipal(f"{service}.amazonaws.com")],
                     actions=["kms:Decrypt", "kms:GenerateDataKey"],
-                    resources=["*"],  # of a key's policy: this key
+                    resources=["*"],  # in a key's policy: this key
                     conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}},
                 )
             )
@@ -127,7 +127,7 @@ class LakeStack(Stack):
         return self._bucket(
             "Logs",
             f"{self.environment_.prefix}-logs-{Aws.ACCOUNT_ID}",
-            # S3 delivers access logs to buckets with its own keys only.
+            # S3 delivers access logs only to buckets with S3-managed keys.
             encryption=s3.BucketEncryption.S3_MANAGED,
             lifecycle_rules=[
                 s3.LifecycleRule(
@@ -176,7 +176,7 @@ class LakeStack(Stack):
         )
         template = bucket.node.default_child
         assert isinstance(template, s3.CfnBucket)
-        # Not by Bucket.add_event_notification, which needs a Lambda of CDK's to do it.
+        # Not Bucket.add_event_notification, which adds a Lambda function.
         template.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
             queue_configurations=[
                 s3.CfnBucket.QueueConfigurationProperty(
@@ -190,7 +190,7 @@ class LakeStack(Stack):
                 )
             ]
         )
-        # S3 tries the queue when the notification is configured.
+        # S3 sends a test message when the notification is configured.
         bucket.node.add_dependency(self.queue.node.find_child("Policy"))
         return bucket
 
@@ -237,7 +237,7 @@ class LakeStack(Stack):
         )
         uploads.add_to_resource_policy(
             iam.PolicyStatement(
-                sid="LetTheLakeNotify",
+                sid="AllowLakeNotifications",
                 principals=[iam.ServicePrincipal("s3.amazonaws.com")],
                 actions=["sqs:SendMessage"],
                 resources=[uploads.queue_arn],
@@ -264,7 +264,7 @@ class LakeStack(Stack):
             for service in ("cloudwatch", "budgets"):
                 topic.add_to_resource_policy(
                     iam.PolicyStatement(
-                        sid=f"Let{service.capitalize()}Publish",
+                        sid=f"Allow{service.capitalize()}Publish",
                         principals=[iam.ServicePrincipal(f"{service}.amazonaws.com")],
                         actions=["sns:Publish"],
                         resources=[topic.topic_arn],
@@ -274,7 +274,7 @@ class LakeStack(Stack):
         return topic
 
     def _subscriptions(self) -> None:
-        """Who is told is a parameter of the stack: addresses of people do not belong into a repository."""
+        """Recipients are parameters of the stack: personal addresses do not belong in a repository."""
         for topic, id_ in (
             (self.alerts, "Alerts"),
             (self.notifications, "Notifications"),
@@ -289,8 +289,8 @@ class LakeStack(Stack):
                     f"{id_}{kind}",
                     default="",
                     allowed_pattern=pattern,
-                    no_echo=kind == "Https",  # such addresses hold keys
-                    description=f"{kind} address that gets what is published to the topic {id_.lower()}; empty: none",
+                    no_echo=kind == "Https",  # such addresses contain keys
+                    description=f"{kind} address that is subscribed to the topic {id_.lower()}; empty: none",
                 )
                 given = CfnCondition(
                     self,
@@ -330,7 +330,7 @@ class LakeStack(Stack):
             catalog_id=Aws.ACCOUNT_ID,
             database_input=glue.CfnDatabase.DatabaseInputProperty(
                 name=self.database_name,
-                description="Tables and views of MedLaunch; the pipelines make them",
+                description="Tables and views of MedLaunch, created by the pipelines",
             ),
         )
         database.apply_removal_policy(self._keep)
@@ -370,7 +370,7 @@ class LakeStack(Stack):
             self,
             "WorkerRole",
             role_name=f"{self.environment_.prefix}-worker-{Aws.REGION}",
-            description="What the tasks of the pipelines may do: medlaunch.permissions, and nothing else",
+            description="The tasks of the pipelines; exactly the permissions in medlaunch.permissions",
             assumed_by=iam.CompositePrincipal(
                 *(
                     iam.ServicePrincipal(
@@ -403,7 +403,7 @@ class LakeStack(Stack):
                     self,
                     "".join(word.capitalize() for word in name.split("-")),
                     managed_policy_name=f"{self.environment_.prefix}-{name}-{Aws.REGION}",
-                    description=f"What the DAG {dag_id} needs; declared in medlaunch.permissions.{dag_id}",
+                    description=f"Permissions of the DAG {dag_id}, from medlaunch.permissions.{dag_id}",
                     roles=[role],
                     document=iam.PolicyDocument.from_json(permissions.policy(statements, place)),
                 )
@@ -432,13 +432,13 @@ class LakeStack(Stack):
             "RunsFailed",
             self.alerts.metric_number_of_messages_published(period=Duration.minutes(5), statistic="Sum"),
             1,
-            "A run failed: an alert was published. It names the run and the runbook.",
+            "A run failed. Its alert names the run and the runbook.",
         )
         self.alarm(
             "RunsKeepFailing",
             self.alerts.metric_number_of_messages_published(period=hour, statistic="Sum"),
             3,
-            "Three alerts within an hour: it does not go away by itself.",
+            "Three alerts within an hour: the failure is not transient.",
         )
         self.alarm(
             "UploadsWait",
@@ -446,7 +446,7 @@ class LakeStack(Stack):
                 period=Duration.minutes(5), statistic="Maximum"
             ),
             3600,
-            "Nobody takes the events of uploads: is the triggerer running, is the DAG paused?",
+            "No run takes the upload events. Check that the triggerer runs and that the DAG is not paused.",
         )
         self.alarm(
             "UploadEventsDead",
@@ -454,11 +454,11 @@ class LakeStack(Stack):
                 period=Duration.minutes(5), statistic="Maximum"
             ),
             1,
-            "Events of uploads could not be taken five times. The sweep finds the uploads; see why.",
+            "Upload events failed five times. The sweep still finds the uploads; find the cause.",
         )
 
     def alarm(self, id_: str, metric: cloudwatch.IMetric, threshold: float, why: str) -> cloudwatch.Alarm:
-        """An alarm at a threshold, told to the topic of alarms, when it begins and when it ends."""
+        """An alarm at a threshold, which notifies the alarms topic when it starts and when it ends."""
         alarm = cloudwatch.Alarm(
             self,
             id_,
@@ -476,7 +476,7 @@ class LakeStack(Stack):
         return alarm
 
     def _budget(self) -> None:
-        def told(kind: str, percent: int) -> budgets.CfnBudget.NotificationWithSubscribersProperty:
+        def notification(kind: str, percent: int) -> budgets.CfnBudget.NotificationWithSubscribersProperty:
             return budgets.CfnBudget.NotificationWithSubscribersProperty(
                 notification=budgets.CfnBudget.NotificationProperty(
                     notification_type=kind,
@@ -498,12 +498,16 @@ class LakeStack(Stack):
                 budget_name=f"{self.environment_.prefix}-monthly",
                 budget_type="COST",
                 time_unit="MONTHLY",
-                # Of the whole account: a budget by tag sees nothing until somebody activates the tag.
+                # For the whole account: a budget by tag is empty until the tag is activated.
                 budget_limit=budgets.CfnBudget.SpendProperty(amount=self.environment_.budget_usd, unit="USD"),
             ),
-            notifications_with_subscribers=[told("ACTUAL", 80), told("ACTUAL", 100), told("FORECASTED", 100)],
+            notifications_with_subscribers=[
+                notification("ACTUAL", 80),
+                notification("ACTUAL", 100),
+                notification("FORECASTED", 100),
+            ],
         )
-        # Budgets tries the topic.
+        # Budgets checks the topic's policy when it creates the budget.
         budget.node.add_dependency(self.alarms.node.find_child("Policy"))
 
     # ----------------------------------------------------------------------------------------- outputs

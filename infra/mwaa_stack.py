@@ -1,7 +1,7 @@
-"""Amazon MWAA for one environment, in a network without a way to the internet. Optional: the lake does without.
+"""Amazon MWAA for one environment, in a network without a route to the internet. Optional: the lake works without it.
 
-https://docs.aws.amazon.com/mwaa/latest/userguide/vpc-vpe-create-access.html and
-https://docs.aws.amazon.com/mwaa/latest/userguide/mwaa-create-role.html say what MWAA asks of both.
+MWAA's requirements: https://docs.aws.amazon.com/mwaa/latest/userguide/vpc-vpe-create-access.html for the network and
+https://docs.aws.amazon.com/mwaa/latest/userguide/mwaa-create-role.html for the role.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from medlaunch import permissions
 
 AIRFLOW = "3.3.1"
 
-# What MWAA's containers and the pipelines call; S3 goes through the gateway.
+# Services that MWAA's containers and the pipelines call; S3 goes through the gateway.
 ENDPOINTS = {
     "Logs": ec2.InterfaceVpcEndpointAwsService.CLOUDWATCH_LOGS,
     "Monitoring": ec2.InterfaceVpcEndpointAwsService.CLOUDWATCH_MONITORING,
@@ -41,7 +41,7 @@ ENDPOINTS = {
 
 
 class MwaaStack(Stack):
-    """Airflow over a lake, with the role of the lake's workers."""
+    """MWAA for a lake, with the role of the lake's workers."""
 
     def __init__(self, scope: Construct, lake: LakeStack, **kwargs: Any) -> None:
         environment = lake.environment_
@@ -51,7 +51,7 @@ class MwaaStack(Stack):
             name,
             description=f"MedLaunch {environment.name}: Amazon MWAA {AIRFLOW} and its network",
             termination_protection=environment.protected,
-            suppress_template_indentation=True,  # CloudFormation takes 51,200 characters without a bucket
+            suppress_template_indentation=True,  # CloudFormation accepts 51,200 characters without a bucket
             **kwargs,
         )
         self.lake = lake
@@ -61,7 +61,7 @@ class MwaaStack(Stack):
         Tags.of(self).add("DataClass", "Confidential")
         Tags.of(self).add("ContainsPHI", "true" if environment.contains_phi else "false")
 
-        # By its name: an import from the lake's stack would have another name in each environment's findings.
+        # By name: a reference to the lake's stack would have another name in each environment's findings.
         self.code_arn = f"arn:{Aws.PARTITION}:s3:::{lake.code_name}"
         self.key = self._key()
         self.vpc, self.group = self._network()
@@ -104,7 +104,7 @@ class MwaaStack(Stack):
                 }
             ),
         )
-        # MWAA tries the role before it starts anything.
+        # MWAA checks the role when it creates the environment.
         self.environment_.node.add_dependency(policy)
         self._alarms()
         CfnOutput(self, "MwaaEnvironment", value=self.environment_.ref)
@@ -115,7 +115,7 @@ class MwaaStack(Stack):
             self,
             "Key",
             alias=f"{self.airflow_name}-mwaa",
-            description=f"Encrypts what MWAA keeps for {self.airflow_name}: metadata, logs, its queue",
+            description=f"Encrypts the data of MWAA for {self.airflow_name}: metadata, logs, its queue",
             enable_key_rotation=True,
             removal_policy=RemovalPolicy.RETAIN
             if self.lake.environment_.keep_data
@@ -123,7 +123,7 @@ class MwaaStack(Stack):
         )
         key.add_to_resource_policy(
             iam.PolicyStatement(
-                sid="LetLogsEncrypt",
+                sid="AllowLogs",
                 principals=[iam.ServicePrincipal(f"logs.{Aws.REGION}.amazonaws.com")],
                 actions=[
                     "kms:Encrypt",
@@ -133,7 +133,7 @@ class MwaaStack(Stack):
                     "kms:GenerateDataKey",
                     "kms:DescribeKey",
                 ],
-                resources=["*"],  # of a key's policy: this key
+                resources=["*"],  # in a key's policy: this key
                 conditions={
                     "ArnLike": {
                         "kms:EncryptionContext:aws:logs:arn": (
@@ -161,9 +161,9 @@ class MwaaStack(Stack):
             "Vpc",
             vpc_name=self.airflow_name,
             ip_addresses=ec2.IpAddresses.cidr("10.20.0.0/22"),
-            max_azs=2,  # MWAA wants exactly two subnets
+            max_azs=2,  # MWAA requires exactly two subnets
             nat_gateways=0,
-            restrict_default_security_group=False,  # would need a Lambda of CDK's; nothing uses that group
+            restrict_default_security_group=False,  # would add a Lambda function; nothing uses that group
             subnet_configuration=[
                 ec2.SubnetConfiguration(
                     name="airflow", subnet_type=ec2.SubnetType.PRIVATE_ISOLATED, cidr_mask=24
@@ -183,14 +183,16 @@ class MwaaStack(Stack):
             self,
             "Group",
             vpc=vpc,
-            description="Containers of MWAA, among themselves and to AWS",
+            description="Containers of MWAA, with each other and to AWS",
             allow_all_outbound=False,
         )
-        # https://docs.aws.amazon.com/mwaa/latest/userguide/vpc-security.html: MWAA wants a group that allows itself.
-        group.add_ingress_rule(group, ec2.Port.all_traffic(), "among containers of MWAA")
-        group.add_egress_rule(group, ec2.Port.all_traffic(), "among containers of MWAA, and to the endpoints")
+        # https://docs.aws.amazon.com/mwaa/latest/userguide/vpc-security.html: MWAA requires a group that allows itself.
+        group.add_ingress_rule(group, ec2.Port.all_traffic(), "between containers of MWAA")
         group.add_egress_rule(
-            ec2.Peer.any_ipv4(), ec2.Port.HTTPS, "S3 by its gateway; there is no other way out"
+            group, ec2.Port.all_traffic(), "between containers of MWAA, and to the endpoints"
+        )
+        group.add_egress_rule(
+            ec2.Peer.any_ipv4(), ec2.Port.HTTPS, "S3 through its gateway; there is no other route out"
         )
         for id_, service in ENDPOINTS.items():
             vpc.add_interface_endpoint(
@@ -206,7 +208,7 @@ class MwaaStack(Stack):
     # -------------------------------------------------------------------------------------- permissions
 
     def _policy(self) -> iam.ManagedPolicy:
-        """What MWAA itself needs of its execution role, beside what the pipelines need."""
+        """The permissions that MWAA itself needs, in addition to those of the pipelines."""
         region, account, partition = Aws.REGION, Aws.ACCOUNT_ID, Aws.PARTITION
         code = f"{self.code_arn}/*"
         log_groups = f"arn:{partition}:logs:{region}:{account}:log-group:airflow-{self.airflow_name}-*"
@@ -219,7 +221,7 @@ class MwaaStack(Stack):
             self,
             "EnvironmentPolicy",
             managed_policy_name=f"{self.airflow_name}-mwaa-environment-{region}",
-            description="What Amazon MWAA itself needs of the workers' role",
+            description="Permissions that Amazon MWAA itself needs",
             roles=[self.lake.role],
             statements=[
                 allow(
@@ -233,7 +235,7 @@ class MwaaStack(Stack):
                     self.code_arn,
                 ),
                 allow("ReadCode", ["s3:GetObject", "s3:GetObjectVersion"], code),
-                allow("SeeThatNothingIsPublic", ["s3:GetAccountPublicAccessBlock"], "*"),
+                allow("CheckPublicAccessBlock", ["s3:GetAccountPublicAccessBlock"], "*"),
                 allow(
                     "WriteLogs",
                     [
@@ -277,11 +279,11 @@ class MwaaStack(Stack):
             ],
         )
         for resource, reason in {
-            code: "The code bucket holds code only, and the workers run all of it.",
+            code: "The code bucket contains only code, and the workers run all of it.",
             log_groups: "The environment's own five log groups; MWAA names their streams.",
-            celery: "The queue is MWAA's, in an account of its own, with a name that MWAA makes up.",
-            "*": "Three actions that know no resource: the account's public access block, which MWAA checks, the "
-            "list of log groups, and metrics, which the condition keeps to MWAA's namespace.",
+            celery: "The queue is in MWAA's own account, and MWAA generates its name.",
+            "*": "Three actions without resource-level permissions: the account's public access block, which MWAA "
+            "checks, the list of log groups, and metrics, which the condition limits to MWAA's namespace.",
         }.items():
             acknowledge_wildcard(policy, resource, reason)
         return policy
@@ -304,23 +306,23 @@ class MwaaStack(Stack):
             self._alarm(
                 "".join(word.capitalize() for word in dag_id.split("_")) + "Failed",
                 metric("DAGDurationFailed", "SampleCount", DAG=dag_id),
-                f"A run of {dag_id} failed, whether or not its alert got through.",
+                f"A run of {dag_id} failed, whether or not its alert was delivered.",
             )
         heartbeat = cloudwatch.Alarm(
             self,
             "SchedulerSilent",
             alarm_name=f"{self.airflow_name}-SchedulerSilent",
-            alarm_description="No scheduler has given a sign of life for a quarter of an hour.",
+            alarm_description="No scheduler has sent a heartbeat for 15 minutes.",
             metric=metric("SchedulerHeartbeat", "Sum", Function="Scheduler"),
             threshold=1,
             evaluation_periods=3,
             comparison_operator=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
             treat_missing_data=cloudwatch.TreatMissingData.BREACHING,
         )
-        self._tell(heartbeat)
+        self._notify(heartbeat)
 
     def _alarm(self, id_: str, metric: cloudwatch.IMetric, why: str) -> None:
-        self._tell(
+        self._notify(
             cloudwatch.Alarm(
                 self,
                 id_,
@@ -334,7 +336,7 @@ class MwaaStack(Stack):
             )
         )
 
-    def _tell(self, alarm: cloudwatch.Alarm) -> None:
+    def _notify(self, alarm: cloudwatch.Alarm) -> None:
         action = actions.SnsAction(self.lake.alarms)
         alarm.add_alarm_action(action)
         alarm.add_ok_action(action)

@@ -1,1 +1,1 @@
-"""What docker-compose.yaml is made of, and how it is proved where no image registry can be reached."""
+"""Files for docker-compose.yaml, and substitutes for its images where no registry can be reached."""

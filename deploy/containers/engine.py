@@ -1,8 +1,8 @@
-"""A Docker engine, and the images that docker-compose.yaml starts from, where no registry can be reached.
+"""A Docker engine, and the base images of docker-compose.yaml, for machines that cannot reach a registry.
 
-Nothing here is needed on a machine that can pull images. Where it cannot, stand-ins with the same names are made
-from Debian's and Python's packages, by the machine's own configuration of apt and pip, so that the unmodified
-compose file finds them. They behave like the originals as far as the compose file is concerned.
+A machine that can pull images needs nothing of this. Where images cannot be pulled, substitutes with the same names are
+built from Debian and Python packages, with the machine's own configuration of apt and pip, so that the unmodified
+compose file finds them. For the compose file, they behave like the originals.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
-STAND_INS = HERE / "stand_ins"
+SUBSTITUTES = HERE / "substitutes"
 SUITE = "bookworm"
-BASE = f"medlaunch/stand-in-base:{SUITE}"
+BASE = f"medlaunch/substitute-base:{SUITE}"
 
-# What pip and TLS of the machine are told, handed on to the builds.
+# Settings of pip and TLS that the builds inherit from the machine.
 _HANDED_ON = re.compile(
     r"(PIP_(INDEX_URL|EXTRA_INDEX_URL|TRUSTED_HOST|DEFAULT_TIMEOUT)|UV_(DEFAULT_INDEX|INDEX_URL|INDEX))"
 )
@@ -34,15 +34,15 @@ _START_SECONDS = 60.0
 
 
 class EngineMissing(RuntimeError):
-    """There is no Docker here, and what would have to be installed."""
+    """No Docker engine; the message says what to install."""
 
 
 @contextmanager
 def running() -> Iterator[None]:
-    """A Docker engine for the length of a ``with`` block: the machine's, or one that is started and stopped.
+    """A Docker engine for a ``with`` block: the machine's, or one that is started and stopped.
 
     Raises:
-        EngineMissing: if there is none and none can be started.
+        EngineMissing: if none is running and none can be started.
     """
     if _answers():
         yield
@@ -51,7 +51,7 @@ def running() -> Iterator[None]:
     if missing or os.geteuid() != 0:
         raise EngineMissing(
             "No Docker engine answers, and none can be started here: "
-            + (f"{', '.join(missing)} are not installed" if missing else "that takes root")
+            + (f"{', '.join(missing)} are not installed" if missing else "that requires root")
             + ". Start Docker, or as root: apt-get install --no-install-recommends docker.io iptables debootstrap"
         )
     with tempfile.NamedTemporaryFile(prefix="dockerd-", suffix=".log") as log:
@@ -63,7 +63,7 @@ def running() -> Iterator[None]:
             deadline = time.monotonic() + _START_SECONDS
             while not _answers():
                 if engine.poll() is not None or time.monotonic() > deadline:
-                    raise EngineMissing(f"dockerd does not come up:\n{Path(log.name).read_text()[-3000:]}")
+                    raise EngineMissing(f"dockerd does not start:\n{Path(log.name).read_text()[-3000:]}")
                 time.sleep(0.2)
             yield
         finally:
@@ -80,26 +80,26 @@ def images() -> list[str]:
 
 
 def ensure_images() -> list[str]:
-    """Pull what is not there; what cannot be pulled gets a stand-in. Returns the names of the stand-ins."""
+    """Pull missing images, and build a substitute for each that cannot be pulled. Returns the substitutes' names."""
     made = []
     for image in images():
         if _docker_ok("image", "inspect", image) or _docker_ok("pull", "--quiet", image):
             continue
-        print(f"{image} cannot be pulled: making a stand-in", flush=True)
+        print(f"{image} cannot be pulled: building a substitute", flush=True)
         if not _docker_ok("image", "inspect", BASE):
             make_base()
-        make_stand_in(image)
+        make_substitute(image)
         made.append(image)
     return made
 
 
 def make_base() -> None:
-    """A small Debian with Python, from the machine's own Debian mirror, that trusts what the machine trusts."""
+    """Build a small Debian with Python from the machine's own mirror and with its certificates."""
     if shutil.which("debootstrap") is None:
         raise EngineMissing(
-            "debootstrap makes the base image: apt-get install --no-install-recommends debootstrap"
+            "debootstrap is needed to build the base image: apt-get install --no-install-recommends debootstrap"
         )
-    with tempfile.TemporaryDirectory(prefix="stand-in-") as folder:
+    with tempfile.TemporaryDirectory(prefix="substitute-") as folder:
         root = Path(folder, "root")
         include = "python3,python3-venv,ca-certificates"
         _run("debootstrap", "--variant=minbase", f"--include={include}", SUITE, str(root), *_mirror())
@@ -120,11 +120,11 @@ def make_base() -> None:
         _run("docker", "import", *changes, str(archive), BASE)
 
 
-def make_stand_in(image: str) -> None:
-    """Build the stand-in of one image, under its name."""
+def make_substitute(image: str) -> None:
+    """Build the substitute for one image, under its name."""
     kind = image.split(":")[0].rsplit("/", 1)[-1]
-    with tempfile.TemporaryDirectory(prefix="stand-in-") as folder:
-        shutil.copytree(STAND_INS, folder, dirs_exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="substitute-") as folder:
+        shutil.copytree(SUBSTITUTES, folder, dirs_exist_ok=True)
         for name in ("requirements.txt", "requirements.lock"):
             shutil.copy(ROOT / name, folder)
         _run(
@@ -134,7 +134,7 @@ def make_stand_in(image: str) -> None:
 
 
 def _mirror() -> list[str]:
-    """The first mirror that apt has for this suite, or none: debootstrap knows Debian's."""
+    """apt's first mirror for this suite, or none: debootstrap has Debian's as its default."""
     listed = subprocess.run(
         ["apt-get", "indextargets", "Created-By: Packages", f"Codename: {SUITE}", "--format", "$(REPO_URI)"],
         capture_output=True, text=True, check=False,

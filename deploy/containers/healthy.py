@@ -1,8 +1,8 @@
-"""Exit status 0 if a part of Airflow is healthy: ``healthy.py scheduler``.
+"""Exits with 0 if a component of Airflow is healthy: ``healthy.py scheduler``.
 
-The API server knows: each part writes its heartbeat into the database. So "healthy" means that the part works
-and reaches the database, not just that its process is there. Python alone, as starting Airflow for each check
-would take seconds of CPU.
+Asks the API server, which reads the heartbeats that components write to the database. So "healthy" means that the
+component works and reaches the database, not only that its process exists. Uses only the standard library, because
+starting Airflow for each check would cost seconds of CPU.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ URL = os.environ.get("AIRFLOW_HEALTH_URL", "http://api-server:8080/api/v2/monito
 
 
 def status(part: str) -> str:
-    """What Airflow says of a part: ``metadatabase``, ``scheduler``, ``triggerer`` or ``dag_processor``."""
-    # Straight to the container, whatever proxy the environment names.
+    """Airflow's status of a component: ``metadatabase``, ``scheduler``, ``triggerer`` or ``dag_processor``."""
+    # Directly to the container, not through a proxy of the environment.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(URL, timeout=5) as answer:
         return (json.load(answer).get(part) or {}).get("status") or "unknown"

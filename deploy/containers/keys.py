@@ -1,7 +1,7 @@
-"""Writes the secrets of a stack of containers into its volume, once: ``keys.py FOLDER``.
+"""Writes the secrets of a container stack to its volume, once: ``keys.py FOLDER``.
 
-So no secret stands in a file of the repository, in an environment or in an image, and `docker compose down -v`
-removes them with everything else. It runs in the image of Airflow and needs Python alone.
+So no secret is in a file of the repository, in an environment variable or in an image, and `docker compose down -v`
+removes them with everything else. Runs in Airflow's image with the standard library only.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 
 def write(folder: Path) -> list[str]:
-    """Write the files that are not there yet; returns their names."""
+    """Write the files if any is missing; returns their names."""
     password = secrets.token_urlsafe(24)
     content = {
         "postgres_password": password,
@@ -29,11 +29,11 @@ def write(folder: Path) -> list[str]:
     for name, text in content.items():
         new = folder / f".{name}.new"
         new.write_text(text, encoding="ascii")
-        new.chmod(0o444)  # the volume is mounted where it is needed only, under other users
+        new.chmod(0o444)  # only services that need it mount the volume, under other users
         new.replace(folder / name)
     return list(content)
 
 
 if __name__ == "__main__":
     written = write(Path(sys.argv[1]))
-    print(f"Wrote {', '.join(written)}" if written else "The keys are there")
+    print(f"Wrote {', '.join(written)}" if written else "The keys exist")

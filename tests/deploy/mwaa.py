@@ -43,7 +43,7 @@ def started(home: Path) -> dict[str, str]:
     program = f'source {home / "startup.sh"} && exec {sys.executable} -c "import json, os; print(json.dumps(dict(os.environ)))"'
     clean = {"PATH": os.environ["PATH"], "HOME": str(home), "AIRFLOW_HOME": str(home)}
     run = subprocess.run(
-        ["bash", "-c", program], env=clean, capture_output=True, text=True, timeout=60, check=True
+        ["bash", "-c", program], env=clean, capture_output=True, text=True, timeout=250, check=True
     )
     return json.loads(run.stdout)
 
@@ -57,7 +57,7 @@ def probe(home: Path, python: str = sys.executable) -> dict[str, Any]:
         cwd=home,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=280,
         check=False,
     )
     assert run.returncode == 0, run.stdout[-2000:] + run.stderr[-4000:]

@@ -145,8 +145,8 @@ def containers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]
         airflow_port=lifecycle.free_port(),
     )
     with engine.running(), Airflow(stack) as airflow:
-        stand_ins = engine.ensure_images()
-        print(f"Stand-ins: {stand_ins or 'none'}", flush=True)
+        substitutes = engine.ensure_images()
+        print(f"Substitutes: {substitutes or 'none'}", flush=True)
         found = Containers(folder, f"medlaunch-proof-{os.getpid()}", stack, airflow)
         try:
             yield found

@@ -111,7 +111,7 @@ def test_what_is_not_committed_is_refused(clone: Clone, aws: Client) -> None:
     clone.write("dags/new.py", "x = 1\n")
     run = clone.deploy("--outputs", "outputs.json")
     assert run.returncode == 1
-    assert "Not committed" in run.stderr
+    assert "are not committed" in run.stderr
     assert "dags/new.py" in run.stderr
     assert keys(aws, clone.bucket) == set()
 
@@ -123,7 +123,7 @@ def test_failing_checks_are_refused(clone: Clone, aws: Client) -> None:
     assert run.returncode == 1
     assert f"The checks of {commit} fail" in run.stderr
     run = clone.deploy("--outputs", "outputs.json", "--checked", "0" * 40)
-    assert f"CHECKED={'0' * 40} is not the commit that is here: {commit}" in run.stderr
+    assert f"CHECKED={'0' * 40} is not the checked-out commit {commit}" in run.stderr
     assert keys(aws, clone.bucket) == set()
 
 
@@ -360,7 +360,7 @@ def test_a_bucket_without_versions_is_refused(
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", aws_url)
     (tmp_path / "startup.sh").write_text("#!/bin/sh\n")
-    with pytest.raises(mwaa.DeployRefused, match="keeps no versions"):
+    with pytest.raises(mwaa.DeployRefused, match="has no versioning"):
         mwaa._put(Aws(), tmp_path / "startup.sh", unversioned_bucket, "startup.sh")
 
 

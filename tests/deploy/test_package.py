@@ -191,7 +191,7 @@ def test_outputs_are_read_as_cdk_and_cloudformation_write_them(tmp_path: Path) -
         file.write_text(json.dumps(document))
         assert environment.from_outputs(environment.load_outputs(file)) == wanted
     (tmp_path / "bad.json").write_text("[1]")
-    with pytest.raises(environment.EnvironmentUnknown, match=r"bad\.json is no list of outputs"):
+    with pytest.raises(environment.EnvironmentUnknown, match=r"bad\.json does not contain stack outputs"):
         environment.load_outputs(tmp_path / "bad.json")
 
 

@@ -170,7 +170,7 @@ def test_errors_that_this_repository_prints_are_quoted_as_it_prints_them() -> No
         "is not supported by local_aws",
         "cannot be used (",
         "No Docker engine answers, and none can be started here",
-        "Not committed, so nobody could say what runs",
+        "Only commits can be deployed, and these changes are not committed",
         "This account has no stack ",
     ):
         assert text.strip() in page, f"troubleshooting.md does not quote {text!r}"

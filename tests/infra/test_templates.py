@@ -190,12 +190,12 @@ def test_uploads_are_told_to_the_queue_and_what_fails_to_another(name: str) -> N
     ((policy_id, policy),) = [
         (id_, one)
         for id_, one in of_type(found, "AWS::SQS::QueuePolicy").items()
-        if "LetTheLakeNotify" in json.dumps(one)
+        if "AllowLakeNotifications" in json.dumps(one)
     ]
     (allowed,) = [
         one
         for one in policy["Properties"]["PolicyDocument"]["Statement"]
-        if one.get("Sid") == "LetTheLakeNotify"
+        if one.get("Sid") == "AllowLakeNotifications"
     ]
     assert text(allowed["Condition"]["ArnEquals"]["aws:SourceArn"]) == (
         f"arn:aws:s3:::medlaunch-{name}-lake-{ACCOUNT}"

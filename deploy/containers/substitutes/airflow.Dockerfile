@@ -1,4 +1,4 @@
-# Stands in for apache/airflow: its user, folders, entrypoint and constraints, with Airflow from PyPI.
+# Substitute for apache/airflow: its user, folders, entrypoint and constraints, with Airflow from PyPI.
 ARG BASE
 FROM ${BASE}
 RUN apt-get update \

@@ -1,4 +1,4 @@
-# Stands in for python: Debian's Python where the official image has its own.
+# Substitute for python: Debian's Python at the official image's path.
 ARG BASE
 FROM ${BASE}
 RUN python3 -m venv /usr/local

@@ -1,4 +1,4 @@
-# Stands in for postgres: Debian's PostgreSQL under the official image's user, folders and variables.
+# Substitute for postgres: Debian's PostgreSQL under the official image's user, folders and variables.
 ARG BASE
 FROM ${BASE}
 RUN groupadd --system --gid 999 postgres \
