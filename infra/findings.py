@@ -17,7 +17,9 @@ def acknowledge_wildcard(policy: iam.ManagedPolicy, resource: str, reason: str) 
     finding = _as_nag_writes_it(Stack.of(policy).resolve(resource))
     template = policy.node.default_child
     assert template is not None
-    Validations.of(template).archive(Acknowledgment(id=f"{_WILDCARD}[Resource::{finding}]", reason=reason))
+    Validations.of(template).acknowledge(
+        Acknowledgment(id=f"{_WILDCARD}[Resource::{finding}]", reason=reason)
+    )
 
 
 def _as_nag_writes_it(value: Any) -> str:

@@ -1,11 +1,12 @@
 """The lake of one environment: data, access and notifications.
 
-One key, the lake's bucket with its logs, the upload queues, the catalog, the workgroup, the topics, the workers' role,
+One key, the lake's bucket with its logs, each pipeline's upload queues, the catalog, the workgroup, the topics, the workers' role,
 alarms and a budget. No Lambda function and no assets, so that CloudFormation alone deploys it.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from aws_cdk import (
@@ -35,6 +36,7 @@ from constructs import Construct
 from infra.environments import Environment
 from infra.findings import acknowledge_wildcard
 from medlaunch import lake, permissions
+from medlaunch.pipelines import PIPELINES
 
 #: Equals publish.SUPERSEDED_TAG, whose module imports Airflow; a test compares them.
 SUPERSEDED_TAG = ("medlaunch-state", "superseded")
@@ -67,7 +69,11 @@ class LakeStack(Stack):
         self.code_name = f"{environment.prefix}-mwaa-{Aws.ACCOUNT_ID}"
         self.key = self._key()
         self.logs = self._log_bucket()
-        self.queue, self.dead_letters = self._queues()
+        #: By the id of the pipeline's DAG: its upload events, and those that could not be processed.
+        self.queues: dict[str, sqs.Queue] = {}
+        self.dead_letters: dict[str, sqs.Queue] = {}
+        for dag_id in PIPELINES:
+            self._queues(dag_id)
         self.bucket = self._lake_bucket()
         self.code = self._code_bucket()
         self.alerts = self._topic("alerts", "One message per failed run")
@@ -181,17 +187,24 @@ class LakeStack(Stack):
             queue_configurations=[
                 s3.CfnBucket.QueueConfigurationProperty(
                     event="s3:ObjectCreated:*",
-                    queue=self.queue.queue_arn,
+                    queue=self.queues[dag_id].queue_arn,
                     filter=s3.CfnBucket.NotificationFilterProperty(
                         s3_key=s3.CfnBucket.S3KeyFilterProperty(
-                            rules=[s3.CfnBucket.FilterRuleProperty(name="prefix", value=f"{lake.LANDING}/")]
+                            rules=[
+                                s3.CfnBucket.FilterRuleProperty(
+                                    name="prefix", value=lake.landing_prefix(dataset.name)
+                                )
+                            ]
                         )
                     ),
                 )
+                for dag_id, pipeline in PIPELINES.items()
+                for dataset in pipeline.datasets
             ]
         )
         # S3 sends a test message when the notification is configured.
-        bucket.node.add_dependency(self.queue.node.find_child("Policy"))
+        for queue in self.queues.values():
+            bucket.node.add_dependency(queue.node.find_child("Policy"))
         return bucket
 
     def _code_bucket(self) -> s3.Bucket:
@@ -213,12 +226,22 @@ class LakeStack(Stack):
 
     # ------------------------------------------------------------------------------------------ queues
 
-    def _queues(self) -> tuple[sqs.Queue, sqs.Queue]:
+    @property
+    def _queue_prefix(self) -> str:
+        """The name of a pipeline's queue without the id of its DAG."""
+        return f"{self.environment_.prefix}-uploads-"
+
+    def _queues(self, dag_id: str) -> None:
+        """A pipeline's queue of upload events, and its dead-letter queue.
+
+        Each pipeline has its own: a shared queue would start only the DAG that polls first.
+        """
+
         def queue(id_: str, name: str, keep: Duration, **kwargs: Any) -> sqs.Queue:
             return sqs.Queue(
                 self,
-                id_,
-                queue_name=f"{self.environment_.prefix}-{name}",
+                f"{_pascal(dag_id)}{id_}",
+                queue_name=f"{self._queue_prefix}{name}",
                 encryption=sqs.QueueEncryption.KMS,
                 encryption_master_key=self.key,
                 data_key_reuse=Duration.minutes(5),
@@ -227,10 +250,10 @@ class LakeStack(Stack):
                 **kwargs,
             )
 
-        dead = queue("DeadLetters", "uploads-dead-letters", Duration.days(14))
+        dead = queue("DeadLetters", f"{dag_id}-dead-letters", Duration.days(14))
         uploads = queue(
             "Uploads",
-            "uploads",
+            dag_id,
             Duration.days(4),
             visibility_timeout=Duration.minutes(1),
             dead_letter_queue=sqs.DeadLetterQueue(queue=dead, max_receive_count=5),
@@ -247,7 +270,7 @@ class LakeStack(Stack):
                 },
             )
         )
-        return uploads, dead
+        self.queues[dag_id], self.dead_letters[dag_id] = uploads, dead
 
     # ------------------------------------------------------------------------------------------ topics
 
@@ -393,7 +416,9 @@ class LakeStack(Stack):
             ),
             alerts_topic=self.alerts.topic_arn,
             success_topic=self.notifications.topic_arn,
-            uploads_queues=self.queue.queue_arn,
+            uploads_queues=self.format_arn(
+                service="sqs", resource=self._queue_prefix, arn_format=ArnFormat.NO_RESOURCE_NAME
+            ),
             key=self.key.key_arn,
         )
         for dag_id in permissions.dag_ids():
@@ -401,7 +426,7 @@ class LakeStack(Stack):
                 name = "-".join(filter(None, [*dag_id.split("_"), part]))
                 policy = iam.ManagedPolicy(
                     self,
-                    "".join(word.capitalize() for word in name.split("-")),
+                    _pascal(name),
                     managed_policy_name=f"{self.environment_.prefix}-{name}-{Aws.REGION}",
                     description=f"Permissions of the DAG {dag_id}, from medlaunch.permissions.{dag_id}",
                     roles=[role],
@@ -426,36 +451,38 @@ class LakeStack(Stack):
             "AlertsNotDelivered",
             self.alerts.metric_number_of_notifications_failed(period=Duration.minutes(5), statistic="Sum"),
             1,
-            "An alert of a failed run did not reach a subscriber of the topic.",
+            "An alert did not reach a subscriber of the topic.",
         )
         self.alarm(
-            "RunsFailed",
+            "AlertPublished",
             self.alerts.metric_number_of_messages_published(period=Duration.minutes(5), statistic="Sum"),
             1,
-            "A run failed. Its alert names the run and the runbook.",
+            "A run failed or skipped data, or nothing was published for too long. The alert names the runbook.",
         )
         self.alarm(
-            "RunsKeepFailing",
+            "AlertsRepeated",
             self.alerts.metric_number_of_messages_published(period=hour, statistic="Sum"),
             3,
-            "Three alerts within an hour: the failure is not transient.",
+            "Three alerts within an hour: the cause is not transient.",
         )
-        self.alarm(
-            "UploadsWait",
-            self.queue.metric_approximate_age_of_oldest_message(
-                period=Duration.minutes(5), statistic="Maximum"
-            ),
-            3600,
-            "No run takes the upload events. Check that the triggerer runs and that the DAG is not paused.",
-        )
-        self.alarm(
-            "UploadEventsDead",
-            self.dead_letters.metric_approximate_number_of_messages_visible(
-                period=Duration.minutes(5), statistic="Maximum"
-            ),
-            1,
-            "Upload events failed five times. The sweep still finds the uploads; find the cause.",
-        )
+        for dag_id in PIPELINES:
+            self.alarm(
+                f"{_pascal(dag_id)}UploadsWait",
+                self.queues[dag_id].metric_approximate_age_of_oldest_message(
+                    period=Duration.minutes(5), statistic="Maximum"
+                ),
+                3600,
+                f"No run of {dag_id} takes the upload events. Check that the triggerer runs and that the DAG is "
+                "not paused.",
+            )
+            self.alarm(
+                f"{_pascal(dag_id)}UploadEventsDead",
+                self.dead_letters[dag_id].metric_approximate_number_of_messages_visible(
+                    period=Duration.minutes(5), statistic="Maximum"
+                ),
+                1,
+                f"Upload events of {dag_id} failed five times. The sweep still finds the uploads; find the cause.",
+            )
 
     def alarm(self, id_: str, metric: cloudwatch.IMetric, threshold: float, why: str) -> cloudwatch.Alarm:
         """An alarm at a threshold, which notifies the alarms topic when it starts and when it ends."""
@@ -520,7 +547,9 @@ class LakeStack(Stack):
             "MedlaunchDatabase": self.database_name,
             "MedlaunchWorkgroup": self.workgroup.name,
             "MedlaunchAlertsTopicArn": self.alerts.topic_arn,
-            "MedlaunchUploadsQueueUrl": self.queue.queue_url,
+            # One queue per pipeline; each DAG puts its id in the place of {dag_id}.
+            "MedlaunchUploadsQueueUrl": f"https://sqs.{Aws.REGION}.{Aws.URL_SUFFIX}/{Aws.ACCOUNT_ID}/"
+            f"{self._queue_prefix}{{dag_id}}",
             "NotificationsTopicArn": self.notifications.topic_arn,
             "AlarmsTopicArn": self.alarms.topic_arn,
             "KeyArn": self.key.key_arn,
@@ -529,6 +558,11 @@ class LakeStack(Stack):
             "WorkerRoleArn": self.role.role_arn,
         }.items():
             CfnOutput(self, name, value=value)
+
+
+def _pascal(name: str) -> str:
+    """``facility_accreditation`` -> ``FacilityAccreditation``: logical ids hold letters and digits."""
+    return "".join(word.capitalize() for word in re.split(r"[-_]", name))
 
 
 def _expiring(id_: str, prefix: str, *, days: int, noncurrent: int) -> s3.LifecycleRule:

@@ -28,7 +28,12 @@ def of_type(found: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
 
 def text(value: Any) -> str:
     """A value as it will be, as far as that is known: pseudo parameters in, references as ``<Logical.Attribute>``."""
-    known = {"AWS::AccountId": ACCOUNT, "AWS::Region": REGION, "AWS::Partition": "aws"}
+    known = {
+        "AWS::AccountId": ACCOUNT,
+        "AWS::Region": REGION,
+        "AWS::Partition": "aws",
+        "AWS::URLSuffix": "amazonaws.com",
+    }
     match value:
         case {"Ref": name}:
             return known.get(name, f"<{name}>")

@@ -21,8 +21,8 @@ import pytest
 from deploy import environment as deployment
 from medlaunch import permissions
 from sample_data import facilities
-from tests.infra.templates import of_type, template, text
-from tests.pipeline import ROOT, Pipeline
+from tests.infra.templates import ACCOUNT, REGION, of_type, template, text
+from tests.pipeline import DAG_ID, ROOT, Pipeline
 
 pytestmark = pytest.mark.slow
 
@@ -74,6 +74,11 @@ def for_moto(found: dict[str, Any]) -> dict[str, Any]:
     return simpler
 
 
+def queue_arn(found: dict[str, Any], id_: str) -> str:
+    name = found["Resources"][id_]["Properties"]["QueueName"]
+    return f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
+
+
 def complete(aws: Any, found: dict[str, Any], outputs: dict[str, str]) -> None:
     """Do what the template says and moto's CloudFormation leaves out, as far as a run needs it."""
     s3 = aws("s3")
@@ -86,22 +91,18 @@ def complete(aws: Any, found: dict[str, Any], outputs: dict[str, str]) -> None:
         s3.put_bucket_versioning(
             Bucket=by_output[id_], VersioningConfiguration=wanted["VersioningConfiguration"]
         )
-        for one in wanted.get("NotificationConfiguration", {}).get("QueueConfigurations", []):
-            queue = aws("sqs").get_queue_attributes(
-                QueueUrl=outputs["MedlaunchUploadsQueueUrl"], AttributeNames=["QueueArn"]
-            )["Attributes"]["QueueArn"]
-            rules = [
-                {"Name": rule["Name"], "Value": rule["Value"]} for rule in one["Filter"]["S3Key"]["Rules"]
-            ]
+        configured = wanted.get("NotificationConfiguration", {}).get("QueueConfigurations", [])
+        if configured:
             s3.put_bucket_notification_configuration(
                 Bucket=by_output[id_],
                 NotificationConfiguration={
                     "QueueConfigurations": [
                         {
-                            "QueueArn": queue,
+                            "QueueArn": queue_arn(found, one["Queue"]["Fn::GetAtt"][0]),
                             "Events": [one["Event"]],
-                            "Filter": {"Key": {"FilterRules": rules}},
+                            "Filter": {"Key": {"FilterRules": one["Filter"]["S3Key"]["Rules"]}},
                         }
+                        for one in configured
                     ]
                 },
             )
@@ -186,6 +187,6 @@ def test_the_pipeline_runs_in_it_as_the_role_that_was_deployed(
     declared = {one.sid for dag_id in permissions.dag_ids() for one in permissions.of(dag_id)}
     assert {sid for one in mine for sid in one["allowed_by"]} <= declared
     messages = aws("sqs").receive_message(
-        QueueUrl=outputs["MedlaunchUploadsQueueUrl"], MaxNumberOfMessages=10
+        QueueUrl=outputs["MedlaunchUploadsQueueUrl"].replace("{dag_id}", DAG_ID), MaxNumberOfMessages=10
     )["Messages"]
     assert any("landing/facilities/" in unquote_plus(one["Body"]) for one in messages)

@@ -13,6 +13,7 @@ import pytest
 from deploy import environment as deployment
 from medlaunch import lake, permissions
 from medlaunch.permissions import EnvironmentArns
+from medlaunch.pipelines import PIPELINES
 from medlaunch.publish import partitions
 from medlaunch.settings import Settings
 from tests.infra.templates import ACCOUNT, FOLDER, REGION, ROOT, of_type, template, text
@@ -172,42 +173,69 @@ def test_tags(name: str) -> None:
 # --- queue and topics
 
 
-def test_uploads_are_told_to_the_queue_and_what_fails_to_another(name: str) -> None:
+def test_each_pipeline_has_a_queue_for_the_events_of_its_landing_prefixes(name: str) -> None:
     found = template(name, "lake")
-    (configured,) = bucket(name, "lake")["NotificationConfiguration"]["QueueConfigurations"]
-    assert configured["Event"] == "s3:ObjectCreated:*"
-    assert configured["Filter"]["S3Key"]["Rules"] == [{"Name": "prefix", "Value": f"{lake.LANDING}/"}]
-    queues = of_type(found, "AWS::SQS::Queue")
-    uploads = queues[configured["Queue"]["Fn::GetAtt"][0]]["Properties"]
-    assert uploads["QueueName"] == f"medlaunch-{name}-uploads"
-    dead = queues[uploads["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0]]["Properties"]
-    assert dead["QueueName"] == f"medlaunch-{name}-uploads-dead-letters"
-    assert dead["MessageRetentionPeriod"] > uploads["MessageRetentionPeriod"]
-    assert uploads["RedrivePolicy"]["maxReceiveCount"] == 5
     ((key_id, _),) = of_type(found, "AWS::KMS::Key").items()
+    queues = of_type(found, "AWS::SQS::Queue")
     assert {text(one["Properties"]["KmsMasterKeyId"]) for one in queues.values()} == {f"<{key_id}.Arn>"}
-    # Only this bucket of this account may send, and it can: the policy is there before the bucket.
-    ((policy_id, policy),) = [
-        (id_, one)
-        for id_, one in of_type(found, "AWS::SQS::QueuePolicy").items()
-        if "AllowLakeNotifications" in json.dumps(one)
-    ]
-    (allowed,) = [
-        one
-        for one in policy["Properties"]["PolicyDocument"]["Statement"]
-        if one.get("Sid") == "AllowLakeNotifications"
-    ]
-    assert text(allowed["Condition"]["ArnEquals"]["aws:SourceArn"]) == (
-        f"arn:aws:s3:::medlaunch-{name}-lake-{ACCOUNT}"
-    )
-    assert text(allowed["Condition"]["StringEquals"]["aws:SourceAccount"]) == ACCOUNT
-    (lake_bucket,) = [
+    lake_bucket = next(
         one
         for one in of_type(found, "AWS::S3::Bucket").values()
         if "NotificationConfiguration" in one["Properties"]
+    )
+    configured = lake_bucket["Properties"]["NotificationConfiguration"]["QueueConfigurations"]
+    assert {one["Event"] for one in configured} == {"s3:ObjectCreated:*"}
+    (url,) = [
+        text(one["Value"]) for key, one in found["Outputs"].items() if key == "MedlaunchUploadsQueueUrl"
     ]
-    assert policy_id in lake_bucket["DependsOn"]
-    # And what sends may use the key of the queue and the topics, for this account.
+    host, _, queue_name = url.rpartition("/")
+    assert host == f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}"
+    policies = of_type(found, "AWS::SQS::QueuePolicy")
+    watched: list[str] = []
+    for dag_id, pipeline in PIPELINES.items():
+        # The name that the DAG asks for.
+        (queue_id,) = [
+            id_
+            for id_, one in queues.items()
+            if one["Properties"]["QueueName"] == queue_name.replace("{dag_id}", dag_id)
+        ]
+        prefixes = [
+            rule["Value"]
+            for one in configured
+            if one["Queue"] == {"Fn::GetAtt": [queue_id, "Arn"]}
+            for rule in one["Filter"]["S3Key"]["Rules"]
+            if rule["Name"] == "prefix"
+        ]
+        assert prefixes == [lake.landing_prefix(one.name) for one in pipeline.datasets]
+        watched += prefixes
+        uploads = queues[queue_id]["Properties"]
+        dead = queues[uploads["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0]]["Properties"]
+        assert dead["QueueName"] == f"{uploads['QueueName']}-dead-letters"
+        assert dead["MessageRetentionPeriod"] > uploads["MessageRetentionPeriod"]
+        assert uploads["RedrivePolicy"]["maxReceiveCount"] == 5
+        # Only this bucket of this account may send, and it can: the policy is there before the bucket.
+        (policy_id,) = [
+            id_ for id_, one in policies.items() if one["Properties"]["Queues"] == [{"Ref": queue_id}]
+        ]
+        (allowed,) = [
+            one
+            for one in policies[policy_id]["Properties"]["PolicyDocument"]["Statement"]
+            if one["Effect"] == "Allow"
+        ]
+        assert (allowed["Principal"], allowed["Action"]) == (
+            {"Service": "s3.amazonaws.com"},
+            "sqs:SendMessage",
+        )
+        assert text(allowed["Condition"]["ArnEquals"]["aws:SourceArn"]) == (
+            f"arn:aws:s3:::medlaunch-{name}-lake-{ACCOUNT}"
+        )
+        assert text(allowed["Condition"]["StringEquals"]["aws:SourceAccount"]) == ACCOUNT
+        assert policy_id in lake_bucket["DependsOn"]
+    assert len(queues) == 2 * len(PIPELINES)
+    assert len(configured) == len(watched)
+    # S3 refuses two notifications of one event whose prefixes overlap.
+    assert not [(a, b) for a in watched for b in watched if a is not b and a.startswith(b)]
+    # The senders may use the key of the queues and the topics, for this account.
     users = {
         one["Principal"]["Service"]: one
         for one in the(found, "AWS::KMS::Key")["KeyPolicy"]["Statement"]
@@ -304,7 +332,6 @@ def test_the_role_has_the_permissions_that_the_tests_use(name: str) -> None:
     buckets = {id_: one["Properties"] for id_, one in of_type(found, "AWS::S3::Bucket").items()}
     ((lake_id, _),) = [(id_, one) for id_, one in buckets.items() if "NotificationConfiguration" in one]
     ((key_id, _),) = of_type(found, "AWS::KMS::Key").items()
-    queue = buckets[lake_id]["NotificationConfiguration"]["QueueConfigurations"][0]["Queue"]
     topics = {
         one["Properties"]["TopicName"].rsplit("-", 1)[1]: f"<{id_}>"
         for id_, one in of_type(found, "AWS::SNS::Topic").items()
@@ -317,7 +344,7 @@ def test_the_role_has_the_permissions_that_the_tests_use(name: str) -> None:
         workgroup=f"medlaunch-{name}",
         alerts_topic=topics["alerts"],
         success_topic=topics["notifications"],
-        uploads_queues=text(queue),
+        uploads_queues=f"arn:aws:sqs:{REGION}:{ACCOUNT}:medlaunch-{name}-uploads-",
         key=f"<{key_id}.Arn>",
     )
     policies = of_type(found, "AWS::IAM::ManagedPolicy").values()
@@ -372,8 +399,16 @@ def test_alarms_and_budget_reach_the_topic_of_alarms(name: str) -> None:
         for id_, one in of_type(found, "AWS::SNS::Topic").items()
         if one["Properties"]["TopicName"].endswith("-alerts")
     )
-    uploads, dead = queues[f"medlaunch-{name}-uploads"], queues[f"medlaunch-{name}-uploads-dead-letters"]
-    # What is measured of what, how, for how many seconds, and from where on it is too much.
+    of_queues = {}
+    for dag_id in PIPELINES:
+        pascal = "".join(word.capitalize() for word in dag_id.split("_"))
+        uploads = queues[f"medlaunch-{name}-uploads-{dag_id}"]
+        dead = queues[f"medlaunch-{name}-uploads-{dag_id}-dead-letters"]
+        of_queues |= {
+            f"{pascal}UploadsWait": ("ApproximateAgeOfOldestMessage", uploads, "Maximum", 300, 3600),
+            f"{pascal}UploadEventsDead": ("ApproximateNumberOfMessagesVisible", dead, "Maximum", 300, 1),
+        }
+    # Metric, of what, statistic, period in seconds, threshold.
     watched = {
         id_: (
             one["MetricName"],
@@ -386,10 +421,9 @@ def test_alarms_and_budget_reach_the_topic_of_alarms(name: str) -> None:
     }
     assert watched == {
         "AlertsNotDelivered": ("NumberOfNotificationsFailed", alerts, "Sum", 300, 1),
-        "RunsFailed": ("NumberOfMessagesPublished", alerts, "Sum", 300, 1),
-        "RunsKeepFailing": ("NumberOfMessagesPublished", alerts, "Sum", 3600, 3),
-        "UploadsWait": ("ApproximateAgeOfOldestMessage", uploads, "Maximum", 300, 3600),
-        "UploadEventsDead": ("ApproximateNumberOfMessagesVisible", dead, "Maximum", 300, 1),
+        "AlertPublished": ("NumberOfMessagesPublished", alerts, "Sum", 300, 1),
+        "AlertsRepeated": ("NumberOfMessagesPublished", alerts, "Sum", 3600, 3),
+        **of_queues,
     }
     for one in alarms.values():
         assert one["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
