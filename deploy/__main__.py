@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     one.set_defaults(command=_protect)
     one.add_argument("--env", default="dev", help=f"one of: {', '.join(environment.names())}")
-    one.add_argument("--stack", required=True, help="lake or mwaa")
+    one.add_argument("--stack", required=True, help="lake, access or mwaa")
     one.add_argument("--templates", type=Path, default=changes.TEMPLATES, help="folder of the templates")
     return parser
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from aws_cdk import App, BootstraplessSynthesizer, Validations
 from cdk_nag import AwsSolutionsChecks
 
+from infra.access_stack import AccessStack
 from infra.environments import ENVIRONMENTS
 from infra.lake_stack import LakeStack
 from infra.mwaa_stack import MwaaStack
@@ -33,7 +34,8 @@ def build(app: App, names: list[str]) -> None:
         environment = ENVIRONMENTS[name]
         # No assets and no lookups: CloudFormation alone deploys the stacks, in an account without CDK's bootstrap.
         lake = LakeStack(app, environment, synthesizer=BootstraplessSynthesizer())
-        MwaaStack(app, lake, synthesizer=BootstraplessSynthesizer())
+        access = AccessStack(app, lake, synthesizer=BootstraplessSynthesizer())
+        MwaaStack(app, lake, access.role, synthesizer=BootstraplessSynthesizer())
 
 
 def synthesise(app: App) -> str:

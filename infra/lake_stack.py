@@ -1,7 +1,7 @@
 """The lake of one environment: data, access and notifications.
 
-One key, the lake's bucket with its logs, each pipeline's upload queues, the catalog, the workgroup, the topics, the workers' role,
-alarms and a budget. No Lambda function and no assets, so that CloudFormation alone deploys it.
+One key, the lake's bucket with its logs, each pipeline's upload queues, the catalog, the workgroup, the topics, alarms and a
+budget. No Lambda function and no assets, so that CloudFormation alone deploys it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import re
 from typing import Any
 
 from aws_cdk import (
-    ArnFormat,
     Aws,
     CfnCondition,
     CfnOutput,
@@ -34,8 +33,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.environments import Environment
-from infra.findings import acknowledge_wildcard
-from medlaunch import lake, permissions
+from medlaunch import lake
 from medlaunch.pipelines import PIPELINES
 
 #: Equals publish.SUPERSEDED_TAG, whose module imports Airflow; a test compares them.
@@ -43,24 +41,21 @@ SUPERSEDED_TAG = ("medlaunch-state", "superseded")
 
 
 class LakeStack(Stack):
-    """The lake of an environment; ``role`` is the workers' role, ``code`` the bucket that MWAA reads."""
+    """The lake of an environment; ``code`` is the bucket that MWAA reads."""
 
     def __init__(self, scope: Construct, environment: Environment, **kwargs: Any) -> None:
         name = f"{environment.prefix}-lake"
         super().__init__(
             scope,
             name,
-            description=f"MedLaunch {environment.name}: lake, catalog, queries, topics and the workers' role",
+            description=f"MedLaunch {environment.name}: lake, catalog, queries and topics",
             termination_protection=environment.protected,
             suppress_template_indentation=True,  # CloudFormation accepts 51,200 characters without a bucket
             **kwargs,
         )
         self.environment_ = environment
         self._keep = RemovalPolicy.RETAIN if environment.keep_data else RemovalPolicy.DESTROY
-        Tags.of(self).add("Application", "medlaunch")
-        Tags.of(self).add("Environment", environment.name)
-        Tags.of(self).add("DataClass", "Confidential")
-        Tags.of(self).add("ContainsPHI", "true" if environment.contains_phi else "false")
+        tag(self, environment)
 
         # A fixed name instead of a generated one: the queue's policy and the bucket's notifications refer to each
         # other, and a name breaks the circle.
@@ -82,7 +77,6 @@ class LakeStack(Stack):
         self._subscriptions()
         self._catalog()
         self.workgroup = self._workgroup()
-        self.role = self._role()
         self._alarms()
         self._budget()
         self._outputs()
@@ -227,7 +221,7 @@ class LakeStack(Stack):
     # ------------------------------------------------------------------------------------------ queues
 
     @property
-    def _queue_prefix(self) -> str:
+    def queue_prefix(self) -> str:
         """The name of a pipeline's queue without the id of its DAG."""
         return f"{self.environment_.prefix}-uploads-"
 
@@ -240,8 +234,8 @@ class LakeStack(Stack):
         def queue(id_: str, name: str, keep: Duration, **kwargs: Any) -> sqs.Queue:
             return sqs.Queue(
                 self,
-                f"{_pascal(dag_id)}{id_}",
-                queue_name=f"{self._queue_prefix}{name}",
+                f"{pascal(dag_id)}{id_}",
+                queue_name=f"{self.queue_prefix}{name}",
                 encryption=sqs.QueueEncryption.KMS,
                 encryption_master_key=self.key,
                 data_key_reuse=Duration.minutes(5),
@@ -274,11 +268,14 @@ class LakeStack(Stack):
 
     # ------------------------------------------------------------------------------------------ topics
 
+    def topic_name(self, name: str) -> str:
+        return f"{self.environment_.prefix}-{name}"
+
     def _topic(self, name: str, what: str) -> sns.Topic:
         topic = sns.Topic(
             self,
             name.capitalize(),
-            topic_name=f"{self.environment_.prefix}-{name}",
+            topic_name=self.topic_name(name),
             display_name=f"MedLaunch {self.environment_.name}: {what}"[:100],
             master_key=self.key,
             enforce_ssl=True,
@@ -386,63 +383,6 @@ class LakeStack(Stack):
         workgroup.apply_removal_policy(self._keep)
         return workgroup
 
-    # -------------------------------------------------------------------------------------------- role
-
-    def _role(self) -> iam.Role:
-        role = iam.Role(
-            self,
-            "WorkerRole",
-            role_name=f"{self.environment_.prefix}-worker-{Aws.REGION}",
-            description="The tasks of the pipelines; exactly the permissions in medlaunch.permissions",
-            assumed_by=iam.CompositePrincipal(
-                *(
-                    iam.ServicePrincipal(
-                        f"{service}.amazonaws.com",
-                        conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}},
-                    )
-                    for service in ("airflow", "airflow-env")
-                )
-            ),
-            max_session_duration=Duration.hours(12),
-        )
-        place = permissions.EnvironmentArns(
-            region=Aws.REGION,
-            bucket=self.bucket.bucket_arn,
-            catalog=self._glue_arn("catalog"),
-            database=self._glue_arn("database", self.database_name),
-            tables=self._glue_arn("table", f"{self.database_name}/"),
-            workgroup=self.format_arn(
-                service="athena", resource="workgroup", resource_name=self.workgroup.name
-            ),
-            alerts_topic=self.alerts.topic_arn,
-            success_topic=self.notifications.topic_arn,
-            uploads_queues=self.format_arn(
-                service="sqs", resource=self._queue_prefix, arn_format=ArnFormat.NO_RESOURCE_NAME
-            ),
-            key=self.key.key_arn,
-        )
-        for dag_id in permissions.dag_ids():
-            for part, statements in permissions.parts(permissions.of(dag_id)).items():
-                name = "-".join(filter(None, [*dag_id.split("_"), part]))
-                policy = iam.ManagedPolicy(
-                    self,
-                    _pascal(name),
-                    managed_policy_name=f"{self.environment_.prefix}-{name}-{Aws.REGION}",
-                    description=f"Permissions of the DAG {dag_id}, from medlaunch.permissions.{dag_id}",
-                    roles=[role],
-                    document=iam.PolicyDocument.from_json(permissions.policy(statements, place)),
-                )
-                for statement in statements:
-                    for resource in statement.document(place)["Resource"]:
-                        if resource.endswith("*"):
-                            acknowledge_wildcard(policy, resource, f"{statement.sid}: {statement.why}")
-        return role
-
-    def _glue_arn(self, resource: str, name: str | None = None) -> str:
-        if name is None:
-            return self.format_arn(service="glue", resource=resource, arn_format=ArnFormat.NO_RESOURCE_NAME)
-        return self.format_arn(service="glue", resource=resource, resource_name=name)
-
     # ------------------------------------------------------------------------------------------ alarms
 
     def _alarms(self) -> None:
@@ -467,7 +407,7 @@ class LakeStack(Stack):
         )
         for dag_id in PIPELINES:
             self.alarm(
-                f"{_pascal(dag_id)}UploadsWait",
+                f"{pascal(dag_id)}UploadsWait",
                 self.queues[dag_id].metric_approximate_age_of_oldest_message(
                     period=Duration.minutes(5), statistic="Maximum"
                 ),
@@ -476,7 +416,7 @@ class LakeStack(Stack):
                 "not paused.",
             )
             self.alarm(
-                f"{_pascal(dag_id)}UploadEventsDead",
+                f"{pascal(dag_id)}UploadEventsDead",
                 self.dead_letters[dag_id].metric_approximate_number_of_messages_visible(
                     period=Duration.minutes(5), statistic="Maximum"
                 ),
@@ -549,18 +489,25 @@ class LakeStack(Stack):
             "MedlaunchAlertsTopicArn": self.alerts.topic_arn,
             # One queue per pipeline; each DAG puts its id in the place of {dag_id}.
             "MedlaunchUploadsQueueUrl": f"https://sqs.{Aws.REGION}.{Aws.URL_SUFFIX}/{Aws.ACCOUNT_ID}/"
-            f"{self._queue_prefix}{{dag_id}}",
+            f"{self.queue_prefix}{{dag_id}}",
             "NotificationsTopicArn": self.notifications.topic_arn,
             "AlarmsTopicArn": self.alarms.topic_arn,
             "KeyArn": self.key.key_arn,
             "LogBucket": self.logs.bucket_name,
             "MwaaBucket": self.code.bucket_name,
-            "WorkerRoleArn": self.role.role_arn,
         }.items():
             CfnOutput(self, name, value=value)
 
 
-def _pascal(name: str) -> str:
+def tag(stack: Stack, environment: Environment) -> None:
+    """Tag everything in a stack."""
+    Tags.of(stack).add("Application", "medlaunch")
+    Tags.of(stack).add("Environment", environment.name)
+    Tags.of(stack).add("DataClass", "Confidential")
+    Tags.of(stack).add("ContainsPHI", "true" if environment.contains_phi else "false")
+
+
+def pascal(name: str) -> str:
     """``facility_accreditation`` -> ``FacilityAccreditation``: logical ids hold letters and digits."""
     return "".join(word.capitalize() for word in re.split(r"[-_]", name))
 

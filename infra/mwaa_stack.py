@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from aws_cdk import Aws, CfnOutput, Duration, RemovalPolicy, Stack, Tags
+from aws_cdk import Aws, CfnOutput, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_ec2 as ec2
@@ -19,7 +19,7 @@ from aws_cdk import aws_mwaa as mwaa
 from constructs import Construct
 
 from infra.findings import acknowledge_wildcard
-from infra.lake_stack import LakeStack
+from infra.lake_stack import LakeStack, pascal, tag
 from medlaunch import permissions
 
 AIRFLOW = "3.3.1"
@@ -41,9 +41,9 @@ ENDPOINTS = {
 
 
 class MwaaStack(Stack):
-    """MWAA for a lake, with the role of the lake's workers."""
+    """MWAA for a lake, with the role of its workers."""
 
-    def __init__(self, scope: Construct, lake: LakeStack, **kwargs: Any) -> None:
+    def __init__(self, scope: Construct, lake: LakeStack, role: iam.Role, **kwargs: Any) -> None:
         environment = lake.environment_
         name = f"{environment.prefix}-mwaa"
         super().__init__(
@@ -54,12 +54,9 @@ class MwaaStack(Stack):
             suppress_template_indentation=True,  # CloudFormation accepts 51,200 characters without a bucket
             **kwargs,
         )
-        self.lake = lake
+        self.lake, self.role = lake, role
         self.airflow_name = environment.prefix
-        Tags.of(self).add("Application", "medlaunch")
-        Tags.of(self).add("Environment", environment.name)
-        Tags.of(self).add("DataClass", "Confidential")
-        Tags.of(self).add("ContainsPHI", "true" if environment.contains_phi else "false")
+        tag(self, environment)
 
         # By name: a reference to the lake's stack would have another name in each environment's findings.
         self.code_arn = f"arn:{Aws.PARTITION}:s3:::{lake.code_name}"
@@ -75,7 +72,7 @@ class MwaaStack(Stack):
             min_workers=1,
             max_workers=environment.mwaa_max_workers,
             schedulers=2,
-            execution_role_arn=lake.role.role_arn,
+            execution_role_arn=role.role_arn,
             kms_key=self.key.key_arn,
             source_bucket_arn=self.code_arn,
             dag_s3_path="dags",
@@ -222,7 +219,7 @@ class MwaaStack(Stack):
             "EnvironmentPolicy",
             managed_policy_name=f"{self.airflow_name}-mwaa-environment-{region}",
             description="Permissions that Amazon MWAA itself needs",
-            roles=[self.lake.role],
+            roles=[self.role],
             statements=[
                 allow(
                     "Heartbeat",
@@ -304,7 +301,7 @@ class MwaaStack(Stack):
 
         for dag_id in permissions.dag_ids():
             self._alarm(
-                "".join(word.capitalize() for word in dag_id.split("_")) + "Failed",
+                f"{pascal(dag_id)}Failed",
                 metric("DAGDurationFailed", "SampleCount", DAG=dag_id),
                 f"A run of {dag_id} failed, whether or not its alert was delivered.",
             )

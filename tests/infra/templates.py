@@ -39,6 +39,8 @@ def text(value: Any) -> str:
             return known.get(name, f"<{name}>")
         case {"Fn::GetAtt": [name, attribute]}:
             return f"<{name}.{attribute}>"
+        case {"Fn::ImportValue": export}:
+            return f"<{export}>"
         case {"Fn::Join": [separator, parts]}:
             return str(separator).join(text(one) for one in parts)
         case _:

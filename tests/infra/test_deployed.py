@@ -1,8 +1,7 @@
-"""The lake's stack, deployed to local AWS by CloudFormation, and the pipeline run in it as the role that came out.
+"""The stacks of lake and access, deployed by local AWS's CloudFormation, and the pipeline run in them as the new role.
 
-moto's CloudFormation leaves out some types of resources and some properties of buckets; what they ask for is done here
-by the APIs, from what the template says. ``LEFT_OUT`` is the list, which a test compares with what really was
-missing; infra/README.md repeats it.
+moto's CloudFormation ignores some types of resources and some properties of buckets; the test creates them through the
+APIs, from the template. ``LEFT_OUT`` lists them; a test compares it with what is missing, and infra/README.md repeats it.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from tests.pipeline import DAG_ID, ROOT, Pipeline
 
 pytestmark = pytest.mark.slow
 
-STACK = "medlaunch-dev-lake"
+STACKS = ("lake", "access")
 #: Types of resources that moto's CloudFormation does not make.
 LEFT_OUT = {
     "AWS::Athena::WorkGroup",
@@ -45,7 +44,7 @@ class DeployedPipeline(Pipeline):
     """The pipeline in a lake that CloudFormation made, as the role that it made."""
 
     def __init__(self, aws: Any, url: str, outputs: dict[str, str]):
-        self.url, self.aws = url, aws
+        self.url, self.aws, self.dags = url, aws, ROOT / "dags"
         self.s3, self.athena = aws("s3"), aws("athena")
         self.settings = deployment.settings_of("dev", outputs)
         self.bucket = self.settings["MEDLAUNCH_BUCKET"]
@@ -131,25 +130,29 @@ def complete(aws: Any, found: dict[str, Any], outputs: dict[str, str]) -> None:
 
 @pytest.fixture(scope="module")
 def deployed(aws: Any, aws_url: str) -> tuple[dict[str, str], DeployedPipeline]:
-    found = template("dev", "lake")
     cloudformation = aws("cloudformation")
-    cloudformation.create_stack(
-        StackName=STACK,
-        TemplateBody=json.dumps(for_moto(found)),
-        Capabilities=["CAPABILITY_NAMED_IAM"],
-        Parameters=[{"ParameterKey": "AlertsEmail", "ParameterValue": "on-call@example.org"}],
-    )
-    (stack,) = cloudformation.describe_stacks(StackName=STACK)["Stacks"]
-    assert stack["StackStatus"] == "CREATE_COMPLETE"
-    outputs = deployment.read_outputs({"Stacks": [stack]})
+    parameters = {"lake": [{"ParameterKey": "AlertsEmail", "ParameterValue": "on-call@example.org"}]}
+    for stack in STACKS:
+        cloudformation.create_stack(
+            StackName=f"medlaunch-dev-{stack}",
+            TemplateBody=json.dumps(for_moto(template("dev", stack))),
+            Capabilities=["CAPABILITY_NAMED_IAM"],
+            Parameters=parameters.get(stack, []),
+        )
+    stacks = cloudformation.describe_stacks()["Stacks"]
+    assert [one["StackStatus"] for one in stacks] == ["CREATE_COMPLETE"] * len(STACKS)
+    outputs = deployment.read_outputs({"Stacks": stacks})
+    found = template("dev", "lake")
     complete(aws, found, outputs)
     return outputs, DeployedPipeline(aws, aws_url, outputs)
 
 
 def test_what_the_emulator_leaves_out_is_known(aws: Any, deployed: Any) -> None:
-    made = aws("cloudformation").list_stack_resources(StackName=STACK)["StackResourceSummaries"]
-    kinds = {one["Type"] for one in template("dev", "lake")["Resources"].values()}
-    assert kinds - {one["ResourceType"] for one in made} == LEFT_OUT
+    for stack in STACKS:
+        made = aws("cloudformation").list_stack_resources(StackName=f"medlaunch-dev-{stack}")
+        kinds = {one["Type"] for one in template("dev", stack)["Resources"].values()}
+        missing = kinds - {one["ResourceType"] for one in made["StackResourceSummaries"]}
+        assert missing == (LEFT_OUT if stack == "lake" else set())
     told = (ROOT / "infra" / "README.md").read_text(encoding="utf-8")
     assert set(re.findall(r"`(AWS::\w+::\w+)`", told)) >= LEFT_OUT
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import pkgutil
 import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from importlib import import_module
 from typing import Any
@@ -160,16 +160,30 @@ def policy(statements: Sequence[Statement], place: EnvironmentArns) -> dict[str,
     }
 
 
-def parts(statements: Sequence[Statement]) -> dict[str, Sequence[Statement]]:
-    """The statements as policies that IAM takes: one, or by its part two, for objects and for services.
+def managed_policies(statements: Iterable[Statement]) -> list[list[Statement]]:
+    """The statements in few managed policies, each small enough for IAM. What several DAGs need is in it once.
 
     A managed policy holds 6,144 characters, and a role ten such policies
     (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html).
     """
-    if len(json.dumps(policy(statements, _LONG_NAMES), separators=(",", ":"))) <= POLICY_CHARACTERS:
-        return {"": statements}
-    objects = [one for one in statements if one.actions[0].startswith("s3:")]
-    return {"objects": objects, "services": [one for one in statements if one not in objects]}
+    policies: list[list[Statement]] = []
+    seen: set[str] = set()
+    for statement in statements:
+        document = json.dumps(statement.document(_LONG_NAMES))
+        if document in seen:
+            continue
+        seen.add(document)
+        for found in policies:
+            if statement.sid not in {one.sid for one in found} and _fits([*found, statement]):
+                found.append(statement)
+                break
+        else:
+            policies.append([statement])
+    return policies
+
+
+def _fits(statements: Sequence[Statement]) -> bool:
+    return len(json.dumps(policy(statements, _LONG_NAMES), separators=(",", ":"))) <= POLICY_CHARACTERS
 
 
 def documented(text: str | None, statements: Sequence[Statement]) -> str:
