@@ -45,7 +45,10 @@ export PYTHONPATH := $(CURDIR):$(CURDIR)/plugins:$(CURDIR)/$(LOCAL_AWS)/src
 
 .PHONY: help
 help: ## List these commands
-	@awk 'BEGIN {FS = ":.*## "} /^## / {printf "\n%s\n", substr($$0, 4)} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^## / {printf "\n%s\n", substr($$0, 4)} \
+		/^test-[a-z-]+:.*## / {long = long " " substr($$1, 6); next} \
+		/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2} \
+		END {printf "\nLong tests (CONTRIBUTING.md describes them)\n  make test-...        %s\n", long}' $(MAKEFILE_LIST)
 
 ## Look at it
 

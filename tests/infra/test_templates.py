@@ -401,7 +401,7 @@ def test_alarms_and_budget_reach_the_topic_of_alarms(name: str) -> None:
         for id_, one in of_type(found, "AWS::SNS::Topic").items()
         if one["Properties"]["TopicName"].endswith("-alerts")
     )
-    of_queues = {}
+    of_queues: dict[str, tuple[str, str, str, int, int]] = {}
     for dag_id in PIPELINES:
         pascal = "".join(word.capitalize() for word in dag_id.split("_"))
         uploads = queues[f"medlaunch-{name}-uploads-{dag_id}"]
