@@ -18,6 +18,7 @@ _DATE_TIME = re.compile(
     r"(\d{4}-\d\d-\d\d)(?:T(\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?(Z|[+-]\d\d:\d\d)?)?", re.ASCII
 )
 is_id = re.compile(r"[A-Za-z0-9.\-]{1,64}").fullmatch
+_PLAIN = re.compile(r"/([A-Za-z0-9.\-]{1,64})").fullmatch
 _PATH = re.compile(r"(?:.*/)?([A-Za-z]+)/([A-Za-z0-9.\-]{1,64})(?:/_history/[^/]*)?", re.DOTALL).fullmatch
 _SEARCH = re.compile(r"(?:.*/)?([A-Za-z]+)\?(.*)", re.DOTALL).fullmatch
 _URN = "urn:uuid:"
@@ -93,17 +94,20 @@ def read_date_time(text: str | None) -> DateTime:
     """
     if text is None:
         return NO_DATE
-    # Nearly all are YYYY-MM-DDThh:mm:ss with an offset of whole hours, put together from parts that were met before.
+    if len(text) == 10:
+        day = _days[text]
+        return NO_DATE if day is None else (text, None)
+    # Most are YYYY-MM-DDThh:mm:ss with an offset of whole hours, put together from parts that were met before.
     clock = text[13:19]
     if clock in _CLOCKS and text[10] == "T":
         days, hour = _days[text[:10]], _hours[text[11:13] + text[19:]]
         if days is not None and hour is not None:
-            return days[0], f"{days[hour[0]]}T{hour[1]}{clock}"
+            return days[0], f"{days[hour[0]]}T{hour[1]}{clock}{hour[2]}"
     return _read_date_time(text)
 
 
 _CLOCKS = frozenset(f":{minute:02d}:{second:02d}" for minute in range(60) for second in range(60))
-_HOUR = re.compile(r"([01][0-9]|2[0-3])(?:Z|([+-])(0[0-9]|1[0-4]):00)")
+_HOUR = re.compile(r"([01][0-9]|2[0-3])(?:\.([0-9]+))?(?:Z|([+-])(0[0-9]|1[0-4]):00)")
 
 
 def _read_day(text: str) -> tuple[str, str, str] | None:
@@ -117,17 +121,18 @@ def _read_day(text: str) -> tuple[str, str, str] | None:
         return None
 
 
-def _read_hour(text: str) -> tuple[int, str] | None:
-    """Which hour in UTC is ``hhZ`` or ``hh+hh:00``, and how many days later."""
+def _read_hour(text: str) -> tuple[int, str, str] | None:
+    """Which hour in UTC is ``hh.f+hh:00``, how many days later, and the fraction of its seconds, as in an instant."""
     if not (match := _HOUR.fullmatch(text)):
         return None
-    hour, sign, offset = match.groups()
+    hour, fraction, sign, offset = match.groups()
     days, hours = divmod(int(hour) - int(f"{sign}{offset}" if sign else 0), 24)
-    return days, f"{hours:02d}"
+    digits = (fraction or "").rstrip("0")
+    return days, f"{hours:02d}", f".{digits}" if digits else ""
 
 
 _days: Memo[tuple[str, str, str] | None] = Memo(_read_day)
-_hours: Memo[tuple[int, str] | None] = Memo(_read_hour)
+_hours: Memo[tuple[int, str, str] | None] = Memo(_read_hour)
 
 
 def _read_date_time(text: str) -> DateTime:
@@ -162,6 +167,8 @@ def identifier_text(system: str | None, value: str) -> str:
 
 
 def _read_literal(kind: str, text: str) -> str | None:
+    if text.startswith(kind) and (match := _PLAIN(text, len(kind))):
+        return match[1]
     text = text.strip()
     if text.startswith(_URN):
         return text[len(_URN) :] or None

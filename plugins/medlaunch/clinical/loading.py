@@ -16,6 +16,7 @@ from medlaunch.clinical.resources import (
     ConditionRow,
     Encounter,
     EncounterRow,
+    Patient,
     PatientRow,
     RejectReason,
     Resource,
@@ -104,10 +105,9 @@ def load(
 
     for number, one in enumerate(values, 1):
         line_number, raw, resource, in_bundle, uuid = one
+        version: Version | RejectReason
         if resource is None or isinstance(resource, Malformed):
-            resource = _what_is_wrong(one)
-        if isinstance(resource, RejectReason):
-            version: Version | RejectReason = resource
+            version = _what_is_wrong(one)
         else:
             kind = type(resource).__name__
             if wanted is not None and kind != wanted and not in_bundle:
@@ -131,7 +131,6 @@ def load(
                 reject_reason=version,
             )
         else:
-            assert not isinstance(resource, RejectReason)
             by_type[kind] += 1
             line = _Line(
                 kind,
@@ -150,7 +149,7 @@ def load(
             elif isinstance(resource, Condition):
                 line.condition = condition = rows.condition(resource)
                 void += condition.void
-            else:
+            elif isinstance(resource, Patient):
                 line.patient = rows.patient(resource)
         encode_into(line, buffer, -1)
         buffer += b"\n"

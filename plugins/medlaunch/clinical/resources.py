@@ -343,7 +343,10 @@ def read_version(resource: Resource, uuid: str | None = None) -> Version | Rejec
         return RejectReason.ID_INVALID
     if not resource.meta:
         return Version(id_)
-    meta = decode_leniently(resource.meta, Meta)
+    try:
+        meta = _decode_meta(resource.meta)
+    except ValueError:
+        meta = decode_leniently(resource.meta, Meta)
     if meta is UNSET or (meta.last_updated is None and meta.version_id is None):
         return Version(id_)
     written, number = meta.last_updated, meta.version_id
@@ -361,14 +364,28 @@ def read_version(resource: Resource, uuid: str | None = None) -> Version | Rejec
     return Version(id_, instant, number, f"{instant or ''} {len(digits):04d}{digits}")
 
 
-def _text(raw: bytes) -> str | None:
-    text = decode_leniently(raw, str)
-    return None if text is UNSET else text
+_decode_text = msgspec.json.Decoder(str).decode
+_decode_period = msgspec.json.Decoder(Period).decode
+_decode_meta = msgspec.json.Decoder(Meta).decode
+
+
+def _text(raw: bytes | Raw) -> str | None:
+    if not raw:
+        return None
+    try:
+        return _decode_text(raw)
+    except ValueError:
+        return None
 
 
 def _period(raw: bytes) -> tuple[str | None, str | None]:
     """Start and end as written."""
-    period = decode_leniently(raw, Period)
+    if not raw:
+        return None, None
+    try:
+        period = _decode_period(raw)
+    except ValueError:
+        period = decode_leniently(raw, Period)
     return (None, None) if period is UNSET else (period.start, period.end)
 
 
