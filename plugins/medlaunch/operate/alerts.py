@@ -77,7 +77,8 @@ _WHAT_TO_DO_PAUSED = (
     "Remove the cause first; then unpause, and the next run takes what waits in landing/. Nothing has to be repaired."
 )
 _WHAT_TO_DO_SKIPPED = (
-    "These objects could not be loaded and were moved to quarantine/<dataset>/skipped/; everything else was published. "
+    "These objects could not be loaded and were moved to quarantine/<dataset>/skipped/ (a file of an archive stays in "
+    "it, below archive/); everything else was published. "
     "Follow the runbook: find out what they are, and have what was meant as data uploaded again."
 )
 _WHAT_TO_DO = (

@@ -145,12 +145,29 @@ def write(
     return Written(
         report=report,
         summary=summary(report, pipeline, reconciliation),
-        skipped_data=[one for one in _skipped(batch, groups) if one.meant_as_data],
+        skipped_data=[one for one in [*_skipped(batch, groups), *_members(groups)] if one.meant_as_data],
     )
 
 
 def _skipped(batch: Batch, groups: Sequence[LoadedGroup]) -> list[SkippedObject]:
     return [*batch.skipped, *(one for group in groups for one in group.skipped)]
+
+
+def _members(groups: Sequence[LoadedGroup]) -> list[SkippedObject]:
+    """Files of archives that were skipped; the archives themselves were loaded."""
+    return [
+        SkippedObject(
+            key=key,
+            dataset=one.upload.dataset,
+            size=0,
+            etag=one.upload.etag,
+            reason=reason,
+            meant_as_data=True,
+        )
+        for group in groups
+        for one in group.loaded
+        for key, reason in one.counts.skipped_members.items()
+    ]
 
 
 def build(
@@ -200,6 +217,11 @@ def build(
         skipped=[
             SkippedEntry(key=one.key, reason=one.reason, moved_to=lake.skipped_key(one.dataset, one.key))
             for one in skipped
+        ]
+        + [
+            SkippedEntry(key=key, reason=reason, moved_to=lake.archive_key(one.upload.key))
+            for one in loaded
+            for key, reason in one.counts.skipped_members.items()
         ],
         excluded=[one.upload.key for one in loaded if one.upload.upload_id in excluded],
         quarantine=[one.rejects_key for one in loaded if one.rejects_key],

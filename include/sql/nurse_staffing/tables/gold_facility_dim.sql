@@ -7,7 +7,7 @@ CREATE TABLE IF NOT EXISTS gold_facility_dim (
 LOCATION {{ s3('prod/gold_facility_dim/') }}
 TBLPROPERTIES (
     'table_type' = 'ICEBERG',
-    'format' = 'PARQUET',
-    'write_compression' = 'ZSTD',
+    'format' = 'parquet',
+    'write_compression' = 'zstd',
     'vacuum_max_snapshot_age_seconds' = '2592000'
 )

@@ -9,7 +9,7 @@ PARTITIONED BY (quarter)
 LOCATION {{ s3('prod/silver_provider_info/') }}
 TBLPROPERTIES (
     'table_type' = 'ICEBERG',
-    'format' = 'PARQUET',
-    'write_compression' = 'ZSTD',
+    'format' = 'parquet',
+    'write_compression' = 'zstd',
     'vacuum_max_snapshot_age_seconds' = '2592000'
 )
