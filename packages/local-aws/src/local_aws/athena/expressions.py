@@ -100,12 +100,34 @@ def coerce(c: Fails, e: E, t: Type, node: exp.Expression) -> E:
     """CAST(e AS t). Raises TYPE_MISMATCH where Trino has no such cast."""
     if t.base == "timestamp with time zone" and isinstance(e.value, str) and _ZONED.fullmatch(e.value):
         return zoned_literal(e.value, t.p or 0, c, node, cast=True)
-    if t.base == "timestamp with time zone" and e.type.base == t.base:
+    if t.base == "time with time zone" and e.type.base in ("varchar", "char"):
+        return zoned_time(e, t.p or 0, c, node, "INVALID_CAST_ARGUMENT")
+    if t.base.endswith("with time zone") and e.type.base.endswith("with time zone"):
         t = replace(t, zone=e.type.zone)
     if not castable(e.type, t):
         raise c.fail("TYPE_MISMATCH", f"Cannot cast {e.type} to {t}", node)
     keeps = e.type.base == t.base == "varchar" and t.p is None
     return E(convert(e.sql, e.type, t), t, e.origins if keeps else ())
+
+
+def zoned_time(e: E, p: int, c: Fails, node: exp.Expression, code: str) -> E:
+    """A time of day with its distance from UTC that the query spells out."""
+    if not isinstance(e.value, str):
+        raise not_supported("A column of times with time zones as texts")
+    m = re.fullmatch(r"\s*(\d{1,2}:\d{1,2}(?::\d{1,2}(?:\.(\d+))?)?)\s*([+-]\d{1,2}(?::?\d{2})?)\s*", e.value)
+    zone = zones.canonical(m.group(3)) if m is not None else None
+    if m is None or zone is None:
+        wrong = (
+            f"'{e.value}' is not a valid TIME literal"
+            if code == "INVALID_LITERAL"
+            else f"Value cannot be cast to time with time zone: {e.value}"
+        )
+        raise c.fail(code, wrong, node)
+    digits = len(m.group(2) or "") if code == "INVALID_LITERAL" else p
+    if max(digits, len(m.group(2) or "")) > 6:
+        raise not_supported(f"TIME '{e.value}', finer than microseconds,")
+    t = Type("time with time zone", p=digits, zone=None if zone == zones.UTC else zone)
+    return E(zones.shifted(fitted(f"CAST('{m.group(1)}' AS TIME)", Type("time", p=t.p)), -zones.fixed(t)), t)
 
 
 _ZONED = re.compile(
@@ -139,6 +161,9 @@ _BINARY_FORM = {
     "Geometry": (),
     "SphericalGeography": (),
     "BingTile": (),
+    "HyperLogLog": (),
+    "tdigest": (),
+    "qdigest": (),
 }
 _IP_CASTS = {
     ("varchar", "ipaddress"): "py_ip_parse({})",
@@ -165,7 +190,7 @@ def castable(a: Type, b: Type) -> bool:
         return len(a.args) == len(b.args) and all(map(castable, a.args, b.args))
     if b.base == "json":
         return not a.base.startswith("interval") and a.base not in (
-            "varbinary", "uuid", "time", "timestamp with time zone",
+            "varbinary", "uuid", "time", "time with time zone", "timestamp with time zone",
         )  # fmt: skip
     if a.base == "json":
         return b.base in ("varchar", "boolean", *ty.NUMERIC) or (
@@ -188,8 +213,8 @@ def castable(a: Type, b: Type) -> bool:
     temporal = ("date", "timestamp", "timestamp with time zone")
     if a.base in temporal and b.base in temporal:
         return True
-    if b.base == "time":
-        return a.base in ("timestamp", "timestamp with time zone", "time")
+    if b.base in ("time", "time with time zone"):
+        return a.base.startswith("time")
     return a.base == b.base
 
 
@@ -239,6 +264,15 @@ def convert(sql: str, a: Type, b: Type, implicit: bool = False) -> str:
     if a.base in ("real", "double") and b.base in ty.INTEGERS:
         # Trino rounds half away from zero, DuckDB's cast half to even.
         return f"CAST(round({sql}) AS {d})"
+    if b.base == "time with time zone":
+        if a.base == "timestamp with time zone":
+            zones.fixed(a)
+            sql = f"({sql} AT TIME ZONE 'UTC')"
+        sql = f"CAST({sql} AS TIME)"
+        return sql if (a.p or 0) <= (b.p or 0) else fitted(sql, Type("time", p=b.p))
+    if a.base == "time with time zone":
+        sql = zones.shifted(sql, zones.fixed(a))
+        return sql if (a.p or 0) <= (b.p or 0) else fitted(sql, b)
     if a.base == "timestamp with time zone" and b.base in ("date", "timestamp", "time"):
         sql = zones.local(sql, a)
         return sql if b.base == "timestamp" and (a.p or 0) <= (b.p or 0) else fitted(f"CAST({sql} AS {d})", b)
@@ -377,6 +411,10 @@ def to_varchar(sql: str, t: Type) -> str:
         return f"({_clock(zones.local(sql, t), t, '%Y-%m-%d %H:%M:%S')} || ' {zones.zone(t)}')"
     if base == "time":
         return _clock(f"(DATE '2000-01-01' + {sql})", t, "%H:%M:%S")
+    if base == "time with time zone":
+        local = f"(DATE '2000-01-01' + {zones.shifted(sql, zones.fixed(t))})"
+        offset = "+00:00" if zones.zone(t) == zones.UTC else zones.zone(t)
+        return f"({_clock(local, t, '%H:%M:%S')} || '{offset}')"
     if base == "date":
         return f"trino_date_text({sql})"
     if base == "decimal" and t.p == t.s:
@@ -388,6 +426,8 @@ def to_varchar(sql: str, t: Type) -> str:
         return f"trino_month_interval_text(datepart('year', {sql}) * 12 + datepart('month', {sql}))"
     if base in _TEXTS:
         return _TEXTS[base].format(sql)
+    if base in ("HyperLogLog", "tdigest", "qdigest"):
+        raise not_supported(f"A result of the type {t}, whose bytes are others here,")
     return f"CAST({sql} AS VARCHAR)"
 
 
@@ -518,7 +558,7 @@ def equals(a: str, b: str, t: Type, constant: bool = False) -> str:
 
 
 def comparable(c: Fails, t: Type, op: str, node: exp.Expression) -> None:
-    if t.base in ("Geometry", "SphericalGeography"):
+    if t.base in ("Geometry", "SphericalGeography", "HyperLogLog", "tdigest", "qdigest"):
         raise c.fail("TYPE_MISMATCH", f"Cannot apply operator: {t} {op} {t}", node)
     if op in ("=", "<>"):
         return

@@ -23,6 +23,7 @@ from local_aws.athena.expressions import (
     raise_text,
     struct_field,
     zoned_literal,
+    zoned_time,
 )
 from local_aws.athena.parser import JsonCall, position
 from local_aws.athena.plan import Compiler, Field, Query, Scope, direction
@@ -299,6 +300,8 @@ def _typed_literal(compiler: Compiler, to: exp.DataType, text: str, node: exp.Ex
             raise compiler.fail("INVALID_LITERAL", f"'{text}' is not a valid DATE literal", node) from None
         if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
             return E(f"DATE '{text}'", ty.DATE)
+    if name == "TIME" and re.search(r"\d\s*[+-]\d", text):
+        return zoned_time(E("", ty.VARCHAR, value=text), 0, compiler, node, "INVALID_LITERAL")
     if name in ("TIMESTAMP", "TIME"):
         digits = len(text.partition(".")[2])
         if digits > 6:
@@ -564,11 +567,11 @@ HANDLERS: dict[type[exp.Expression], Handler] = {
     exp.Window: _window,
     exp.Placeholder: _parameter,
     exp.Parameter: _parameter,
-    exp.CurrentDate: lambda c, n, s: fn.now(c, "date", n),
-    exp.CurrentTimestamp: lambda c, n, s: fn.now(c, "timestamptz", n),
-    exp.Localtimestamp: lambda c, n, s: fn.now(c, "timestamp", n),
-    exp.CurrentTime: lambda c, n, s: fn.now(c, "time", n),
-    exp.Localtime: lambda c, n, s: fn.now(c, "time", n),
+    exp.CurrentDate: lambda c, n, s: fn.now(c, "date"),
+    exp.CurrentTimestamp: lambda c, n, s: fn.now(c, "timestamptz"),
+    exp.Localtimestamp: lambda c, n, s: fn.now(c, "timestamp"),
+    exp.CurrentTime: lambda c, n, s: fn.now(c, "timetz"),
+    exp.Localtime: lambda c, n, s: fn.now(c, "time"),
     exp.Extract: lambda c, n, s: fn.extract(c, n, s),
     exp.Trim: lambda c, n, s: fn.trim(c, n, s),
     exp.Substring: lambda c, n, s: fn.substring(c, n, s),

@@ -36,9 +36,9 @@ class Type:
             return f"{self.base}({self.p})"
         if self.base in ("timestamp", "time"):
             return f"{self.base}({self.p})"
-        if self.base == "timestamp with time zone":
-            return f"timestamp({self.p}) with time zone"
-        if self.base in ("array", "map"):
+        if self.base in ("timestamp with time zone", "time with time zone"):
+            return f"{self.base.split()[0]}({self.p}) with time zone"
+        if self.base in ("array", "map", "qdigest"):
             return f"{self.base}({', '.join(map(str, self.args))})"
         if self.base == "row":
             return (
@@ -60,6 +60,7 @@ VARCHAR = Type("varchar")
 VARBINARY = Type("varbinary")
 DATE = Type("date")
 TIME = Type("time", p=3)
+TIME_TZ = Type("time with time zone", p=3)
 TIMESTAMP = Type("timestamp", p=3)
 TIMESTAMP_TZ = Type("timestamp with time zone", p=3)
 INTERVAL_DAY = Type("interval day to second")
@@ -73,6 +74,8 @@ IP_PREFIX = Type("ipprefix")
 GEOMETRY = Type("Geometry")
 SPHERICAL = Type("SphericalGeography")
 BING_TILE = Type("BingTile")
+HYPERLOGLOG = Type("HyperLogLog")
+TDIGEST = Type("tdigest")
 # The zone of values that have several.
 MIXED = "?"
 
@@ -132,6 +135,8 @@ _DUCKDB = {
     "varbinary": "BLOB",
     "date": "DATE",
     "time": "TIME",
+    # In UTC.
+    "time with time zone": "TIME",
     "timestamp": "TIMESTAMP",
     "timestamp with time zone": "TIMESTAMPTZ",
     "interval day to second": "INTERVAL",
@@ -145,6 +150,8 @@ _DUCKDB = {
     "Geometry": "BLOB",
     "SphericalGeography": "BLOB",
     "BingTile": "BIGINT",
+    "HyperLogLog": "VARCHAR[]",
+    "tdigest": "DOUBLE[]",
 }
 
 
@@ -152,7 +159,7 @@ def duckdb_type(t: Type) -> str:
     """The DuckDB type in which values of `t` are kept."""
     if t.base == "decimal":
         return f"DECIMAL({t.p},{t.s})"
-    if t.base == "array":
+    if t.base in ("array", "qdigest"):
         return duckdb_type(t.args[0]) + "[]"
     if t.base == "map":
         return f"MAP({duckdb_type(t.args[0])}, {duckdb_type(t.args[1])})"
@@ -298,7 +305,12 @@ def trino_type(node: exp.DataType) -> Type:
         return Type("char", p=params[0] if params else 1)
     if name == "DECIMAL":
         return decimal(params[0] if params else 38, params[1] if len(params) > 1 else 0)
-    temporal = {"TIMESTAMP": "timestamp", "TIMESTAMPTZ": "timestamp with time zone", "TIME": "time"}
+    temporal = {
+        "TIMESTAMP": "timestamp",
+        "TIMESTAMPTZ": "timestamp with time zone",
+        "TIME": "time",
+        "TIMETZ": "time with time zone",
+    }
     if name in temporal:
         p = params[0] if params else 3
         if p > 6:
@@ -343,7 +355,7 @@ def common(a: Type, b: Type) -> Type | None:
     if a.base == b.base:
         if a.base in ("varchar", "char"):
             return Type(a.base, p=None if a.p is None or b.p is None else max(a.p, b.p))
-        if a.base in ("timestamp", "timestamp with time zone", "time"):
+        if a.base.startswith("time"):
             return _merged(a, b)
         if a.base in ("array", "map", "row") and len(a.args) == len(b.args):
             args = []
@@ -358,6 +370,9 @@ def common(a: Type, b: Type) -> Type | None:
         return VARCHAR
     if {a.base, b.base} == {"date", "timestamp"}:
         return a if a.base == "timestamp" else b
+    if {a.base, b.base} == {"time", "time with time zone"}:
+        zoned, other = (a, b) if a.base == "time with time zone" else (b, a)
+        return replace(_merged(zoned, Type(zoned.base)), p=max(zoned.p or 0, other.p or 0))
     if {a.base, b.base} <= {"date", "timestamp", "timestamp with time zone"}:
         zoned, other = (a, b) if a.base == "timestamp with time zone" else (b, a)
         return replace(_merged(zoned, Type(zoned.base)), p=max(zoned.p or 0, other.p or 0))

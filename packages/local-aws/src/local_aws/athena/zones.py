@@ -60,6 +60,19 @@ def local(sql: str, t: Type) -> str:
     return f"({sql} AT TIME ZONE '{name}')"
 
 
+def fixed(t: Type) -> int:
+    """Minutes from UTC of a zone that has always the same, which a time of day without a date needs. Raises for others."""
+    name = zone(t)
+    if name != UTC and name[0] not in "+-":
+        raise not_supported(f"A time of day in {name}, whose distance from UTC depends on the date,")
+    return 0 if name == UTC else _minutes(name)
+
+
+def shifted(sql: str, minutes: int) -> str:
+    """A TIME moved, over midnight to the other end of the day."""
+    return f"({sql} + to_minutes({minutes}))" if minutes else sql
+
+
 def instant(sql: str, name: str) -> str:
     """The TIMESTAMPTZ at which the wall clock shows the TIMESTAMP `sql`."""
     if name[0] in "+-":

@@ -26,6 +26,7 @@ from local_aws.athena.functions import (
     maps,
     math,
     regexp,
+    sketches,
     strings,
     url,
 )
@@ -73,6 +74,7 @@ SCALARS: dict[str, Function] = merged(
     maps.FUNCTIONS,
     math.FUNCTIONS,
     regexp.FUNCTIONS,
+    sketches.FUNCTIONS,
     strings.FUNCTIONS,
     url.FUNCTIONS,
 )

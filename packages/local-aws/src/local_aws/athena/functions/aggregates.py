@@ -19,9 +19,11 @@ from local_aws.athena.types import (
     BOOLEAN,
     DOUBLE,
     GEOMETRY,
+    HYPERLOGLOG,
     INTERVAL_DAY,
     INTERVAL_YEAR,
     REAL,
+    TDIGEST,
     Type,
     duckdb_type,
 )
@@ -225,8 +227,10 @@ def _min_max_by(c: AggregateCall) -> Aggregation:
 def _percentile(c: AggregateCall) -> Aggregation:
     """approx_percentile: the value at the floor of share * count, as Trino's digests give it for few values; DuckDB's is
     one before where the product is whole."""
-    if len(c.args) != 2:
-        raise not_supported("approx_percentile with weights")
+    if len(c.args) not in (2, 3, 4):
+        raise c.unexpected()
+    if len(c.args) > 2:
+        raise not_supported("approx_percentile with weights or an accuracy")
     e, share = c.args
     if share.type.base == "array":
         shares = cast(share, ty.array(DOUBLE)).sql
@@ -234,6 +238,63 @@ def _percentile(c: AggregateCall) -> Aggregation:
         return Aggregation([e.sql, at], ty.array(e.type), lambda over: f"quantile_disc{over}")
     at = f"least({cast(share, DOUBLE).sql} + 1e-12, 1)"
     return Aggregation([e.sql, at], e.type, lambda over: f"quantile_disc{over}")
+
+
+def _most_frequent(c: AggregateCall) -> Aggregation:
+    """approx_most_frequent(buckets, value, capacity): exactly, as Trino's is while the values fit into its capacity."""
+    if len(c.args) != 3 or c.args[1].type.base not in ("bigint", "varchar", "integer", "smallint", "tinyint"):
+        raise c.unexpected()
+    buckets, e, _ = c.args
+    x = e.sql if e.type.base == "varchar" else cast(e, BIGINT).sql
+    t = ty.map_of(ty.VARCHAR if e.type.base == "varchar" else BIGINT, BIGINT)
+
+    def made(over: str) -> str:
+        counts = f"list_transform(map_entries(histogram{over}), lambda λz: {{'n': -CAST(λz.value AS BIGINT), 'k': λz.key}})"
+        first = f"list_slice(list_sort({counts}), 1, {buckets.sql})"
+        entries = f"list_transform({first}, lambda λz: {{'key': λz.k, 'value': -λz.n}})"
+        message = "approx_most_frequent bucket count must be greater than one"
+        few = raise_text("INVALID_FUNCTION_ARGUMENT", message, duckdb_type(t))
+        return f"CASE WHEN {buckets.sql} < 2 THEN {few} ELSE map_from_entries({entries}) END"
+
+    return Aggregation([x], t, made)
+
+
+# ----------------------------------------------------------------------------------------------- sketches
+
+
+def _approx_set(c: AggregateCall) -> Aggregation:
+    """All of the values: what is counted is exact here."""
+    if len(c.args) != 1 or c.args[0].type.base not in (*ty.INTEGERS, "real", "double", "varchar", "unknown"):
+        raise c.unexpected()
+    return Aggregation([f"DISTINCT CAST({c.args[0].sql} AS VARCHAR)"], HYPERLOGLOG, _without_null)
+
+
+def _without_null(over: str) -> str:
+    return f"list_filter(list{over}, lambda λz: λz IS NOT NULL)"
+
+
+def _digest(c: AggregateCall) -> Aggregation:
+    """qdigest_agg and tdigest_agg: all of the values in their order."""
+    if len(c.args) > 1:
+        raise not_supported(f"{c.name} with weights or an accuracy")
+    x = c.args[0] if c.args else None
+    if x is not None and c.name == "tdigest_agg":
+        x = accept(x, DOUBLE)
+    elif x is not None and x.type.base not in ("bigint", "double", "real"):
+        x = accept(x, BIGINT) or accept(x, DOUBLE)
+    if x is None:
+        raise c.unexpected()
+    t = TDIGEST if c.name == "tdigest_agg" else Type("qdigest", (x.type,))
+    return Aggregation([f"{x.sql} ORDER BY {x.sql}"], t, _without_null)
+
+
+def _merge(c: AggregateCall) -> Aggregation:
+    if len(c.args) != 1 or c.args[0].type.base not in ("HyperLogLog", "qdigest", "tdigest"):
+        raise c.unexpected()
+    e = c.args[0]
+    if e.type == HYPERLOGLOG:
+        return Aggregation([e.sql], e.type, lambda over: f"list_distinct(flatten(list{over}))")
+    return Aggregation([e.sql], e.type, lambda over: f"list_sort(flatten(list{over}))")
 
 
 # --------------------------------------------------------------------------------------- arrays and maps
@@ -306,7 +367,9 @@ def _of_geometries(function: str) -> Aggregate:
 AGGREGATES: Mapping[str, Aggregate] = {
     "any_value": _any_value,
     "approx_distinct": _plain("approx_count_distinct", (ANY,), BIGINT, "CAST({} AS BIGINT)", most=2),
+    "approx_most_frequent": _most_frequent,
     "approx_percentile": _percentile,
+    "approx_set": _approx_set,
     "arbitrary": _any_value,
     "array_agg": _array_agg,
     "avg": _avg,
@@ -330,9 +393,11 @@ AGGREGATES: Mapping[str, Aggregate] = {
     "map_union": _map_union,
     "max": _min_max,
     "max_by": _min_max_by,
+    "merge": _merge,
     "min": _min_max,
     "min_by": _min_max_by,
     "multimap_agg": _map_agg,
+    "qdigest_agg": _digest,
     "regr_intercept": _of_doubles("regr_intercept", 2, _FINITE),
     "regr_slope": _of_doubles("regr_slope", 2, _FINITE),
     "set_agg": _set_agg,
@@ -341,6 +406,7 @@ AGGREGATES: Mapping[str, Aggregate] = {
     "stddev_pop": _of_doubles("stddev_pop"),
     "stddev_samp": _of_doubles("stddev_samp"),
     "sum": _sum,
+    "tdigest_agg": _digest,
     "var_pop": _of_doubles("var_pop"),
     "var_samp": _of_doubles("var_samp"),
     "variance": _of_doubles("var_samp"),

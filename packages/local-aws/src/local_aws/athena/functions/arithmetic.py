@@ -17,7 +17,7 @@ from local_aws.athena.functions.registry import on_clock
 from local_aws.athena.plan import Compiler
 from local_aws.athena.types import Type, duckdb_type
 
-_TEMPORAL = ("date", "timestamp", "timestamp with time zone", "time")
+_TEMPORAL = ("date", "timestamp", "timestamp with time zone", "time", "time with time zone")
 _DAY, _YEAR = "interval day to second", "interval year to month"
 
 
@@ -46,7 +46,7 @@ def arithmetic(c: Compiler, op: str, a: E, b: E, node: exp.Expression) -> E:
 def _moved(c: Compiler, op: str, a: E, b: E, node: exp.Expression) -> E | None:
     """A date or time and an interval."""
     x, y = a.type.base, b.type.base
-    if op not in "+-" or (x == "time" and y == _YEAR):
+    if op not in "+-" or (x.startswith("time") and "stamp" not in x and y == _YEAR):
         return None
     if x == "date":
         if y == _DAY and b.value is not None and b.value % 86400000:
@@ -66,6 +66,8 @@ def _between(a: E, b: E) -> E | None:
     p, q = cast(a, both), cast(b, both)
     if both == ty.DATE:
         return E(f"to_days(CAST({p.sql} - {q.sql} AS INTEGER))", ty.INTERVAL_DAY)
+    if both.base in ("time", "time with time zone"):
+        return E(f"to_milliseconds(epoch_ms({p.sql}) - epoch_ms({q.sql}))", ty.INTERVAL_DAY)
     if (both.p or 0) > 3:
         # Intervals have milliseconds.
         between = f"trino_rounded(epoch_us({p.sql}) - epoch_us({q.sql}), 1000)"

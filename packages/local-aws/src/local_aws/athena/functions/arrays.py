@@ -9,13 +9,24 @@ from local_aws.athena.functions.composite import concat
 from local_aws.athena.functions.ip import CONTAINS
 from local_aws.athena.functions.registry import Call, Special, Table, overloaded
 from local_aws.athena.functions.sets import first_of_each, greatest_number
-from local_aws.athena.types import BIGINT, BOOLEAN, INTERVAL_YEAR, IP_ADDRESS, VARCHAR, Type, duckdb_type
+from local_aws.athena.types import (
+    BIGINT,
+    BOOLEAN,
+    HYPERLOGLOG,
+    INTERVAL_YEAR,
+    IP_ADDRESS,
+    VARCHAR,
+    Type,
+    duckdb_type,
+)
 
 _INVALID = "INVALID_FUNCTION_ARGUMENT"
 
 
 def _cardinality(c: Call, e: E) -> E:
-    """Of maps, too."""
+    """Of maps and of approximate sets, too."""
+    if e.type == HYPERLOGLOG:
+        return E(f"CAST(len({e.sql}) AS BIGINT)", BIGINT)
     if e.type.base == "map":
         return E(f"CAST(cardinality({e.sql}) AS BIGINT)", BIGINT)
     c.element_type(e)

@@ -51,7 +51,9 @@ def _row(c: Call, *args: E) -> E:
 
 
 def _typeof(c: Call, e: E) -> E:
-    return E(f"'{e.type}'", VARCHAR)
+    name = f"'{e.type}'"
+    # An aggregate stays one.
+    return E(name if e.const else f"CASE WHEN {e.sql} IS NULL THEN {name} ELSE {name} END", VARCHAR)
 
 
 def _uuid(c: Call) -> E:
@@ -71,6 +73,8 @@ FUNCTIONS: Table = {
     "least": Special(_extreme),
     "nullif": Special(_nullif),
     "parse_data_size": Special(_parse_data_size),
+    # Its name before Trino had its own.
+    "parse_presto_data_size": Special(_parse_data_size),
     "row": Special(_row),
     "try": Special(_try),
     "typeof": Special(_typeof),

@@ -41,30 +41,41 @@ _INVALID = "INVALID_FUNCTION_ARGUMENT"
 # ---------------------------------------------------------------------------------------------- the clock
 
 
-def now(c: Compiler, kind: str, node: exp.Expression) -> E:
-    """The start of the query, the same throughout it, in UTC."""
-    moment = c.now
-    ms = moment.strftime("%Y-%m-%d %H:%M:%S.") + f"{moment.microsecond // 1000:03d}"
+def now(c: Compiler, kind: str, p: int = 3) -> E:
+    """The start of the query, the same throughout it, in UTC: date, time, timestamp, timetz or timestamptz."""
     if kind == "date":
-        return E(f"DATE '{moment:%Y-%m-%d}'", DATE)
-    if kind == "timestamp":
-        return E(f"TIMESTAMP '{ms}'", TIMESTAMP)
-    if kind == "time":
-        if not isinstance(node, exp.Localtime):
-            raise not_supported("CURRENT_TIME (LOCALTIME is)")
-        return E(f"TIME '{ms[11:]}'", ty.TIME)
-    return E(f"TIMESTAMPTZ '{ms}+00'", TIMESTAMP_TZ)
+        return E(f"DATE '{c.now:%Y-%m-%d}'", DATE)
+    text = f"{c.now:%Y-%m-%d %H:%M:%S}" + (f".{c.now:%f}"[: p + 1] if p else "")
+    if kind.startswith("timestamp"):
+        if kind == "timestamp":
+            return E(f"TIMESTAMP '{text}'", replace(TIMESTAMP, p=p))
+        return E(f"TIMESTAMPTZ '{text}+00'", replace(TIMESTAMP_TZ, p=p))
+    return E(f"TIME '{text[11:]}'", replace(ty.TIME if kind == "time" else ty.TIME_TZ, p=p))
 
 
 def _now(c: Call) -> E:
-    return now(c.compiler, "timestamptz", c.node)
+    return now(c.compiler, "timestamptz")
+
+
+def _now_to(kind: str) -> Special:
+    """With a precision, the number of digits after the seconds."""
+
+    def compile_(c: Call, digits: E) -> E:
+        if not isinstance(digits.value, int) or not 0 <= digits.value <= 12:
+            raise c.unexpected()
+        if digits.value > 6:
+            raise not_supported(f"{c.name}({digits.value}), finer than microseconds,")
+        return now(c.compiler, kind, digits.value)
+
+    return Special(compile_)
 
 
 # ---------------------------------------------------------------------------------------------- time zones
 
 
 def in_zone(t: Type, name: str) -> Type:
-    return Type("timestamp with time zone", p=t.p, zone=None if name == zones.UTC else name)
+    base = "time with time zone" if t.base in ("time", "time with time zone") else "timestamp with time zone"
+    return Type(base, p=t.p, zone=None if name == zones.UTC else name)
 
 
 def zone_name(c: Compiler, e: E, node: exp.Expression) -> str:
@@ -88,6 +99,10 @@ def at_time_zone(c: Compiler, e: E, zone: E, node: exp.Expression) -> E:
     if e.type.base == "timestamp":
         # Of the session's zone, UTC.
         return E(f"({e.sql} AT TIME ZONE 'UTC')", in_zone(e.type, name))
+    if e.type.base in ("time", "time with time zone"):
+        t = in_zone(e.type, name)
+        zones.fixed(t)
+        return E(e.sql, t)
     if e.type.base == "timestamp with time zone":
         return E(e.sql, in_zone(e.type, name))
     raise c.fail(
@@ -114,6 +129,11 @@ def _at_timezone(c: Call, e: E, zone: E) -> E:
 
 def _timezone_part(operator: str) -> Special:
     def compile_(c: Call, e: E) -> E:
+        if e.type.base == "time with time zone":
+            # Towards zero.
+            minutes = zones.fixed(e.type)
+            whole = abs(minutes) // 60 if operator == "//" else abs(minutes) % 60
+            return E(f"CAST({whole if minutes >= 0 else -whole} AS BIGINT)", BIGINT)
         taken = accept(e, TIMESTAMP_TZ)
         if taken is None:
             raise c.unexpected()
@@ -135,6 +155,7 @@ _UNITS = {
     "quarter": ("to_months", "INTEGER", 3),
     "year": ("to_years", "INTEGER", 1),
 }
+_TIMES = ("time", "time with time zone")
 _CLOCK_UNITS = ("millisecond", "second", "minute", "hour")
 
 
@@ -142,21 +163,22 @@ def _unit(c: Call, e: E, t: Type) -> str:
     if not isinstance(e.value, str):
         raise not_supported("A date unit that is no literal")
     unit = e.value.lower()
-    if unit not in _UNITS or (t.base == "date" and unit in _CLOCK_UNITS):
+    fine = unit in _CLOCK_UNITS
+    if unit not in _UNITS or (t.base == "date" and fine) or (t.base in _TIMES and not fine):
         raise c.fail(_INVALID, f"'{e.value}' is not a valid {t.base.upper()} field")
     return unit
 
 
-def temporal(c: Call, e: E) -> E:
+def temporal(c: Call, e: E, *also: str) -> E:
     if e.type.base == "unknown":
         return cast(e, DATE)
-    if e.type.base not in ("date", "timestamp", "timestamp with time zone"):
+    if e.type.base not in ("date", "timestamp", "timestamp with time zone", *also):
         raise c.unexpected(f"{c.name}(varchar(x), ..., date), {c.name}(varchar(x), ..., timestamp(p))")
     return e
 
 
 def _date_add(c: Call, unit: E, count: E, moment: E) -> E:
-    e = temporal(c, moment)
+    e = temporal(c, moment, *_TIMES)
     name = _unit(c, unit, e.type)
     if count.type.base not in ty.INTEGERS:
         raise c.unexpected()
@@ -175,9 +197,10 @@ def _date_add(c: Call, unit: E, count: E, moment: E) -> E:
 
 
 def _date_diff(c: Call, unit: E, start: E, end: E) -> E:
-    a, b = temporal(c, start), temporal(c, end)
+    a, b = temporal(c, start, *_TIMES), temporal(c, end, *_TIMES)
     t = ty.common(a.type, b.type)
-    assert t is not None
+    if t is None:
+        raise c.unexpected()
     name = _unit(c, unit, t)
     # datesub counts whole units, as Trino does; datediff would count boundaries.
     x, y = cast(a, t), cast(b, t)
@@ -189,8 +212,12 @@ def _date_diff(c: Call, unit: E, start: E, end: E) -> E:
 
 
 def _date_trunc(c: Call, unit: E, moment: E) -> E:
-    e = temporal(c, moment)
+    e = temporal(c, moment, *_TIMES)
     name = _unit(c, unit, e.type)
+    if e.type.base in _TIMES:
+        clock = f"(DATE '2000-01-01' + {on_clock(e).sql})"
+        cut = f"CAST(date_trunc('{name}', {clock}) AS TIME)"
+        return E(zones.shifted(cut, -zones.fixed(e.type)) if e.type.base != "time" else cut, e.type)
     if e.type.base == "date":
         return E(f"CAST(date_trunc('{name}', {e.sql}) AS DATE)", e.type)
     if name in ("second", "minute", "hour"):
@@ -329,6 +356,8 @@ def _from_iso8601_date(text: str) -> str:
 
 FUNCTIONS: Table = {
     "at_timezone": Special(_at_timezone),
+    "current_time": _now_to("timetz"),
+    "current_timestamp": _now_to("timestamptz"),
     "current_timezone": [Overload((), VARCHAR, lambda: "'UTC'")],
     "date": Special(_date),
     "date_add": Special(_date_add),
@@ -346,6 +375,8 @@ FUNCTIONS: Table = {
     "from_unixtime_nanos": Special(_from_unixtime_nanos),
     "hour": [_day_part(3600000, 24), _clock_part("hour")],
     "last_day_of_month": [Overload((TEMPORAL,), DATE, "last_day")],
+    "localtime": _now_to("time"),
+    "localtimestamp": _now_to("timestamp"),
     "millisecond": [
         _day_part(1, 1000),
         Overload((CLOCK,), BIGINT, lambda e: f"CAST(millisecond({e}) % 1000 AS BIGINT)"),

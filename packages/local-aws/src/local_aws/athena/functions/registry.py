@@ -164,7 +164,7 @@ def accept(e: E, want: Parameter) -> E | None:
     if want is NUMBER:
         return e if t.base in ty.NUMERIC else None
     if want is TEMPORAL or want is CLOCK:
-        if t.base == "timestamp with time zone":
+        if t.base == "timestamp with time zone" or (t.base == "time with time zone" and want is CLOCK):
             return on_clock(e)
         return e if t.base in ("timestamp", "date" if want is TEMPORAL else "time") else None
     if want is TEXT:
@@ -186,6 +186,8 @@ def accept(e: E, want: Parameter) -> E | None:
 
 def on_clock(e: E) -> E:
     """What the wall clock shows: of a timestamp with time zone that in its zone, else the value itself."""
+    if e.type.base == "time with time zone":
+        return E(zones.shifted(e.sql, zones.fixed(e.type)), Type("time", p=e.type.p))
     if e.type.base != "timestamp with time zone" or zones.zone(e.type) == zones.UTC:
         return e
     return E(zones.local(e.sql, e.type), Type("timestamp", p=e.type.p))
