@@ -13,7 +13,7 @@ import local_aws
 SOURCE = Path(local_aws.__file__).parent
 # From the bottom. A module may import those of its own layer, as long as there is no circle.
 LAYERS = [
-    ["errors", "types", "udf"],
+    ["errors", "types", "udf", "macros"],
     ["parser", "statements", "hive_parser", "expressions", "zones", "tables", "engine", "formats", "files", "grok", "ion"],
     ["plan"],
     ["functions", "jsonpath"],
@@ -110,7 +110,7 @@ def test_circles_are_found(tmp_path: Path) -> None:
 
 # Modules may be as long as this, unless their docstring has a reason.
 LONGEST = 700
-LONGER = {"local_aws.iam", "local_aws.athena.udf.geospatial"}
+LONGER = {"local_aws.iam"}
 
 
 def test_no_module_is_too_long() -> None:

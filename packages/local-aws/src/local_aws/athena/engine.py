@@ -18,7 +18,8 @@ import duckdb
 from duckdb.func import FunctionNullHandling, PythonUDFType
 
 from local_aws.athena.errors import Cancelled, QueryError
-from local_aws.athena.expressions import MACROS, MARK
+from local_aws.athena.expressions import MARK
+from local_aws.athena.macros import MACROS
 
 
 class Session:

@@ -18,7 +18,7 @@ MARK = "\x01"
 # Each registers its functions when it is imported. Those with libraries of their own only if the first word of a name
 # says so.
 _FAMILIES = ("binary", "numbers", "regexp", "strings")
-_OTHERS = {"geo": "geospatial", "ip": "ip", "tile": "tiles"}
+_OTHERS = {"geo": ("geospatial", "shapes", "sphere"), "ip": ("ip",), "tile": ("tiles",)}
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def udf(parameters: str, result: str) -> Callable[[Callable[..., Any]], Callable
 def called(sql: str) -> dict[str, Udf]:
     """The functions that DuckDB SQL calls."""
     names = set(_NAMES.findall(sql))
-    late = {_OTHERS[word] for name in names if (word := name.split("_")[1]) in _OTHERS}
+    late = {f for name in names for f in _OTHERS.get(name.split("_")[1], ())}
     for family in (*_FAMILIES, *late):
         importlib.import_module(f"{__name__}.{family}")
     return {name: UDFS[name] for name in names & UDFS.keys()}

@@ -22,9 +22,8 @@ import shapely.ops
 from local_aws.athena.udf import fail, udf
 
 _INVALID = "INVALID_FUNCTION_ARGUMENT"
-_EARTH_RADIUS_KM = 6371.01
-_POLYGONS = ("Polygon", "MultiPolygon")
-_LINES = ("LineString", "MultiLineString")
+POLYGONS = ("Polygon", "MultiPolygon")
+LINES = ("LineString", "MultiLineString")
 # ESRI's names, which Trino's messages have.
 _NAMES = {
     "Point": "POINT", "MultiPoint": "MULTI_POINT", "LineString": "LINE_STRING", "LinearRing": "LINE_STRING",
@@ -73,7 +72,7 @@ def _clockwise(g: Any) -> Any:
     return shapely.orient_polygons(g, exterior_cw=True)
 
 
-def _only(name: str, g: Any, *types: str, spherical: bool = False) -> Any:
+def only(name: str, g: Any, *types: str, spherical: bool = False) -> Any:
     if g.geom_type not in types:
         wanted = " or ".join(_NAMES[t] for t in types)
         what = (
@@ -103,12 +102,12 @@ def _parsed(text: str) -> Any:
 
 @udf("VARCHAR", "BLOB")
 def geo_line_from_text(text: str) -> bytes:
-    return write(_only("ST_LineFromText", _parsed(text), "LineString"))
+    return write(only("ST_LineFromText", _parsed(text), "LineString"))
 
 
 @udf("VARCHAR", "BLOB")
 def geo_polygon(text: str) -> bytes:
-    return write(_only("ST_Polygon", _parsed(text), "Polygon"))
+    return write(only("ST_Polygon", _parsed(text), "Polygon"))
 
 
 @udf("BLOB", "BLOB")
@@ -154,20 +153,6 @@ def geo_multi_point(items: list[bytes | None]) -> bytes | None:
     wrong = "Invalid input to ST_MultiPoint: geometry is not a point: {} at index {}"
     found = _points("ST_MultiPoint", items, wrong)
     return write(shapely.MultiPoint(found)) if found else None
-
-
-@udf("BLOB", "BLOB")
-def geo_to_spherical(data: bytes) -> bytes:
-    g = read(data)
-    if not g.is_empty:
-        x0, y0, x1, y1 = g.bounds
-        for latitude in (y0, y1):
-            _check_latitude(latitude)
-        for longitude in (x0, x1):
-            _check_longitude(longitude)
-    if g.has_z:
-        raise fail(_INVALID, "Cannot convert 3D geometry to a spherical geography")
-    return data
 
 
 @udf("VARCHAR", "BLOB")
@@ -310,7 +295,7 @@ _set_operation("union", lambda a, b: _union([a, b]))
 
 def _union(items: Iterable[Any]) -> Any:
     united = shapely.union_all(list(items))
-    if united.geom_type in _LINES:
+    if united.geom_type in LINES:
         return shapely.line_merge(united)
     return united
 
@@ -347,10 +332,10 @@ def _hull(g: Any) -> bytes:
 def geo_boundary(data: bytes) -> bytes:
     g = read(data)
     parts = getattr(g, "geoms", [g])
-    if g.geom_type in _POLYGONS:
+    if g.geom_type in POLYGONS:
         rings = [r for p in parts if not p.is_empty for r in (p.exterior, *p.interiors)]
         return write(shapely.MultiLineString(rings))
-    if g.geom_type not in _LINES:
+    if g.geom_type not in LINES:
         return write(shapely.MultiPoint())
     ends = [line.coords[i] for line in parts if not line.is_empty for i in (0, -1)]
     # Those where an odd number of lines ends.
@@ -398,7 +383,7 @@ def geo_area(data: bytes) -> float:
 
 @udf("BLOB", "BLOB")
 def geo_centroid(data: bytes) -> bytes:
-    g = _only(
+    g = only(
         "ST_Centroid",
         read(data),
         "Point",
@@ -410,7 +395,7 @@ def geo_centroid(data: bytes) -> bytes:
     )
     if g.geom_type == "Point":
         return data
-    return write(_centre(g)) if g.geom_type in _POLYGONS and g.area else write(shapely.centroid(g))
+    return write(_centre(g)) if g.geom_type in POLYGONS and g.area else write(shapely.centroid(g))
 
 
 def _centre(g: Any) -> Any:
@@ -445,7 +430,7 @@ def geo_dimension(data: bytes) -> int:
 
 @udf("BLOB", "BOOLEAN")
 def geo_is_closed(data: bytes) -> bool:
-    g = _only("ST_IsClosed", read(data), *_LINES)
+    g = only("ST_IsClosed", read(data), *LINES)
     return all(line.is_closed for line in getattr(g, "geoms", [g]))
 
 
@@ -457,14 +442,14 @@ def geo_is_empty(data: bytes) -> bool:
 @udf("BLOB", "BOOLEAN")
 def geo_is_simple(data: bytes) -> bool:
     g = read(data)
-    return g.is_empty or (g.is_simple and (g.is_valid or g.geom_type not in _POLYGONS))
+    return g.is_empty or (g.is_simple and (g.is_valid or g.geom_type not in POLYGONS))
 
 
 @udf("BLOB", "BOOLEAN")
 def geo_is_valid(data: bytes) -> bool:
     g = read(data)
     parts = g.geoms if g.geom_type == "GeometryCollection" else [g]
-    return all(p.is_valid and (p.is_simple or p.geom_type in _POLYGONS) for p in parts)
+    return all(p.is_valid and (p.is_simple or p.geom_type in POLYGONS) for p in parts)
 
 
 @udf("BLOB", "VARCHAR")
@@ -476,7 +461,7 @@ def geo_invalid_reason(data: bytes) -> None:
 
 @udf("BLOB", "DOUBLE")
 def geo_length(data: bytes) -> float:
-    return float(_only("ST_Length", read(data), *_LINES).length)
+    return float(only("ST_Length", read(data), *LINES).length)
 
 
 def _bound(name: str, index: int) -> None:
@@ -494,13 +479,13 @@ for _index, _name in enumerate(("x_min", "y_min", "x_max", "y_max")):
 
 @udf("BLOB", "DOUBLE")
 def geo_x(data: bytes) -> float | None:
-    g = _only("ST_X", read(data), "Point")
+    g = only("ST_X", read(data), "Point")
     return None if g.is_empty else float(g.x)
 
 
 @udf("BLOB", "DOUBLE")
 def geo_y(data: bytes) -> float | None:
-    g = _only("ST_Y", read(data), "Point")
+    g = only("ST_Y", read(data), "Point")
     return None if g.is_empty else float(g.y)
 
 
@@ -546,43 +531,43 @@ def geo_geometries(data: bytes) -> list[bytes] | None:
 
 @udf("BLOB", "BIGINT")
 def geo_num_interior_ring(data: bytes) -> int | None:
-    g = _only("ST_NumInteriorRing", read(data), "Polygon")
+    g = only("ST_NumInteriorRing", read(data), "Polygon")
     return None if g.is_empty else len(g.interiors)
 
 
 @udf("BLOB", "BLOB[]")
 def geo_interior_rings(data: bytes) -> list[bytes] | None:
-    g = _only("ST_InteriorRings", read(data), "Polygon")
+    g = only("ST_InteriorRings", read(data), "Polygon")
     return None if g.is_empty else [write(r) for r in g.interiors]
 
 
 @udf("BLOB INTEGER", "BLOB")
 def geo_interior_ring_n(data: bytes, index: int) -> bytes | None:
-    g = _only("ST_InteriorRingN", read(data), "Polygon")
+    g = only("ST_InteriorRingN", read(data), "Polygon")
     return write(g.interiors[index - 1]) if 1 <= index <= len(g.interiors) else None
 
 
 @udf("BLOB", "BLOB")
 def geo_exterior_ring(data: bytes) -> bytes | None:
-    g = _only("ST_ExteriorRing", read(data), "Polygon")
+    g = only("ST_ExteriorRing", read(data), "Polygon")
     return None if g.is_empty else write(g.exterior)
 
 
 @udf("BLOB INTEGER", "BLOB")
 def geo_point_n(data: bytes, index: int) -> bytes | None:
-    g = _only("ST_PointN", read(data), "LineString")
+    g = only("ST_PointN", read(data), "LineString")
     return geo_point(*g.coords[index - 1]) if 1 <= index <= len(g.coords) else None
 
 
 @udf("BLOB", "BLOB")
 def geo_start_point(data: bytes) -> bytes | None:
-    g = _only("ST_StartPoint", read(data), "LineString")
+    g = only("ST_StartPoint", read(data), "LineString")
     return None if g.is_empty else geo_point(*g.coords[0])
 
 
 @udf("BLOB", "BLOB")
 def geo_end_point(data: bytes) -> bytes | None:
-    g = _only("ST_EndPoint", read(data), "LineString")
+    g = only("ST_EndPoint", read(data), "LineString")
     return None if g.is_empty else geo_point(*g.coords[-1])
 
 
@@ -594,89 +579,8 @@ def geo_points(data: bytes) -> list[bytes] | None:
 
 @udf("BLOB", "BOOLEAN")
 def geo_is_ring(data: bytes) -> bool:
-    g = _only("ST_IsRing", read(data), "LineString")
+    g = only("ST_IsRing", read(data), "LineString")
     return bool(g.is_closed and g.is_simple)
-
-
-# ---------------------------------------------------------------------------------------------- polylines
-
-
-@udf("BLOB", "VARCHAR")
-def geo_to_polyline(data: bytes) -> str:
-    """https://developers.google.com/maps/documentation/utilities/polylinealgorithm"""
-    g = _only("encode_polyline", read(data), "MultiPoint", "LineString")
-    text, last = "", (0, 0)
-    for x, y in shapely.get_coordinates(g).tolist():
-        here = (math.floor(y * 1e5 + 0.5), math.floor(x * 1e5 + 0.5))
-        for now, before in zip(here, last, strict=True):
-            value = (now - before) << 1 if now >= before else ~((now - before) << 1)
-            while value >= 32:
-                text += chr((32 | value & 31) + 63)
-                value >>= 5
-            text += chr(value + 63)
-        last = here
-    return text
-
-
-@udf("VARCHAR", "BLOB")
-def geo_from_polyline(text: str) -> bytes:
-    numbers, value, shift = [], 0, 0
-    for ch in text:
-        chunk = ord(ch) - 63
-        value |= (chunk & 31) << shift
-        shift += 5
-        if chunk < 32:
-            numbers.append(~(value >> 1) if value & 1 else value >> 1)
-            value = shift = 0
-    x = y = 0
-    points = []
-    for dy, dx in zip(numbers[::2], numbers[1::2], strict=False):
-        x, y = x + dx, y + dy
-        points.append((x / 1e5, y / 1e5))
-    return write(shapely.LineString(points))
-
-
-@udf("BLOB", "BLOB")
-def geo_from_hadoop_shape(data: bytes) -> bytes:
-    """Hive's user-defined types of ESRI: a spatial reference of 4 bytes, a type of 1, and a shape."""
-    if len(data) <= 5:
-        raise fail(_INVALID, "Hadoop shape input is too short")
-    if data[4] > 6:
-        raise fail(_INVALID, f"Invalid Hadoop shape type: {data[4]}")
-    try:
-        return write(_of_shape(data[5:], data[4]))
-    except struct.error as e:
-        raise fail(_INVALID, "Invalid Hadoop shape") from e
-
-
-def _of_shape(shape: bytes, kind: int) -> Any:
-    """The geometry of ESRI's shapefile format. kind: point, line, polygon, and the same as multiples."""
-    (form,) = struct.unpack_from("<i", shape)
-    if form == 1:
-        return shapely.Point(*struct.unpack_from("<2d", shape, 4))
-    if form == 8:
-        (count,) = struct.unpack_from("<i", shape, 36)
-        return shapely.MultiPoint([struct.unpack_from("<2d", shape, 40 + 16 * i) for i in range(count)])
-    if form not in (3, 5):
-        raise fail(_INVALID, "Invalid Hadoop shape")
-    parts, points = struct.unpack_from("<2i", shape, 36)
-    starts = [*struct.unpack_from(f"<{parts}i", shape, 44), points]
-    first = 44 + 4 * parts
-    paths = [
-        [struct.unpack_from("<2d", shape, first + 16 * i) for i in range(a, b)]
-        for a, b in itertools.pairwise(starts)
-    ]
-    if form == 3:
-        lines = shapely.MultiLineString(paths)
-        return lines.geoms[0] if kind == 2 else lines
-    polygons: list[tuple[Any, list[Any]]] = []
-    for path in paths:
-        if shapely.is_ccw(shapely.LinearRing(path)) and polygons:
-            polygons[-1][1].append(path)
-        else:
-            polygons.append((path, []))
-    made = shapely.MultiPolygon(polygons)
-    return made.geoms[0] if kind == 3 else made
 
 
 # -------------------------------------------------------------------------------------- along a line
@@ -687,7 +591,7 @@ def geo_locate(line: bytes, point: bytes) -> float | None:
     g, p = read(line), read(point)
     if g.is_empty or p.is_empty:
         return None
-    if g.geom_type not in _LINES:
+    if g.geom_type not in LINES:
         raise fail(
             _INVALID,
             f"First argument to line_locate_point must be a LineString or a MultiLineString. Got: {g.geom_type}",
@@ -711,7 +615,7 @@ def geo_interpolate_all(data: bytes, step: float) -> list[bytes] | None:
 
 def _along(g: Any, step: float, count: int) -> list[bytes]:
     """Points at as many steps along a line; one that rounding has put behind the end is the end."""
-    _only("line_interpolate_point", g, "LineString")
+    only("line_interpolate_point", g, "LineString")
     if not 0 <= step <= 1:
         raise fail(_INVALID, "fraction must be between 0 and 1")
     if step in (0, 1):
@@ -726,95 +630,3 @@ def _along(g: Any, step: float, count: int) -> list[bytes]:
             fraction += step
         passed += share
     return out if len(out) == count else [*out, geo_point(*g.coords[-1])]
-
-
-# ----------------------------------------------------------------------------------------- on the sphere
-
-
-def _check_latitude(value: float) -> None:
-    if not -90 <= value <= 90:
-        raise fail(_INVALID, "Latitude must be between -90 and 90")
-
-
-def _check_longitude(value: float) -> None:
-    if not -180 <= value <= 180:
-        raise fail(_INVALID, "Longitude must be between -180 and 180")
-
-
-@udf("DOUBLE DOUBLE DOUBLE DOUBLE", "DOUBLE")
-def geo_great_circle(latitude1: float, longitude1: float, latitude2: float, longitude2: float) -> float:
-    """Kilometres between two points, by Vincenty's formula for a sphere."""
-    for latitude, longitude in ((latitude1, longitude1), (latitude2, longitude2)):
-        _check_latitude(latitude)
-        _check_longitude(longitude)
-    a, b = math.radians(latitude1), math.radians(latitude2)
-    d = math.radians(longitude1) - math.radians(longitude2)
-    east = math.cos(b) * math.sin(d)
-    north = math.cos(a) * math.sin(b) - math.sin(a) * math.cos(b) * math.cos(d)
-    along = math.sin(a) * math.sin(b) + math.cos(a) * math.cos(b) * math.cos(d)
-    return math.atan2(math.sqrt(east * east + north * north), along) * _EARTH_RADIUS_KM
-
-
-@udf("BLOB BLOB", "DOUBLE")
-def geo_spherical_distance(a: bytes, b: bytes) -> float | None:
-    x, y = read(a), read(b)
-    if x.is_empty or y.is_empty:
-        return None
-    for g in (x, y):
-        _only("ST_Distance", g, "Point", spherical=True)
-    return float(geo_great_circle(x.y, x.x, y.y, y.x)) * 1000
-
-
-@udf("BLOB", "DOUBLE")
-def geo_spherical_length(data: bytes) -> float | None:
-    g = read(data)
-    if g.is_empty:
-        return None
-    _only("ST_Length", g, *_LINES, spherical=True)
-    return 1000 * sum(
-        float(geo_great_circle(y0, x0, y1, x1))
-        for line in getattr(g, "geoms", [g])
-        for (x0, y0), (x1, y1) in zip(line.coords[:-1], line.coords[1:], strict=True)
-    )
-
-
-@udf("BLOB", "DOUBLE")
-def geo_spherical_area(data: bytes) -> float | None:
-    g = read(data)
-    if g.is_empty:
-        return None
-    _only("ST_Area", g, *_POLYGONS, spherical=True)
-    excess = 0.0
-    for polygon in getattr(g, "geoms", [g]):
-        excess += abs(_excess(polygon.exterior))
-        excess -= sum(abs(_excess(ring)) for ring in polygon.interiors)
-    return abs(excess * (_EARTH_RADIUS_KM * 1000) ** 2)
-
-
-def _excess(ring: Any) -> float:
-    """A ring's spherical excess (https://www.movable-type.co.uk/scripts/latlong.html), for any ring that goes round a
-    pole, too (https://www.element84.com/blog/determining-if-a-spherical-polygon-contains-a-pole)."""
-    points = [(math.radians(x), math.radians(y)) for x, y in ring.coords[:-1]]
-    if len(points) < 3:
-        raise fail(_INVALID, "Polygon is not valid: a loop contains less then 3 vertices.")
-    turn = 2 * math.pi
-    excess = course = 0.0
-    bearings = []
-    for (x0, y0), (x1, y1) in zip([points[-1], *points], points, strict=False):
-        if (x0, y0) == (x1, y1):
-            raise fail(_INVALID, "Polygon is not valid: it has two identical consecutive vertices")
-        d, t0, t1 = x1 - x0, math.tan(y0 / 2), math.tan(y1 / 2)
-        excess += 2 * math.atan2(math.tan(d / 2) * (t0 + t1), 1 + t0 * t1)
-        start = math.atan2(
-            math.sin(d) * math.cos(y1),
-            math.cos(y0) * math.sin(y1) - math.sin(y0) * math.cos(y1) * math.cos(d),
-        )
-        back = math.atan2(
-            -math.sin(d) * math.cos(y0),
-            math.sin(y0) * math.cos(y1) - math.cos(y0) * math.sin(y1) * math.cos(d),
-        )
-        bearings += [start % turn, (back + math.pi) % turn]
-    for before, after in zip(bearings, [*bearings[1:], bearings[0]], strict=True):
-        course += (after - before + 3 * math.pi) % turn - math.pi
-    # All turns are a whole one, unless a pole is inside.
-    return abs(excess) - turn if abs(course) < math.pi / 4 else excess

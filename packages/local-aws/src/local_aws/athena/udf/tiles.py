@@ -8,13 +8,13 @@ from typing import Any
 import shapely
 
 from local_aws.athena.udf import fail, udf
-from local_aws.athena.udf.geospatial import geo_great_circle, read, write
+from local_aws.athena.udf.geospatial import read, write
+from local_aws.athena.udf.sphere import EARTH_RADIUS_KM, geo_great_circle
 
 _INVALID = "INVALID_FUNCTION_ARGUMENT"
 _MAX_ZOOM = 23
 _MAX_LATITUDE = 85.05112878
 _PIXELS = 256
-_EARTH_RADIUS_KM = 6371.01
 _MOST_TILES = 1_000_000
 # Beyond it, tiles of this level are divided until they are inside or outside.
 _COARSE_ZOOM = 10
@@ -137,7 +137,7 @@ def tile_around(latitude: float, longitude: float, zoom: int, radius: float) -> 
     _check(radius <= 1000, "Radius must be <= 1,000 km")
     count = 1 << zoom
     x, y = _at(latitude, longitude, zoom)
-    ratio, phi = radius / _EARTH_RADIUS_KM, math.radians(latitude)
+    ratio, phi = radius / EARTH_RADIUS_KM, math.radians(latitude)
 
     def north(sign: int) -> float:
         moved = math.asin(math.sin(phi) * math.cos(ratio) + sign * math.cos(phi) * math.sin(ratio))
