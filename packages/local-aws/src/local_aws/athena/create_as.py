@@ -79,9 +79,13 @@ def create_as(context: Context, statement: CreateTableAs) -> Outcome:
     keys = target.partitioned_by
     body, query, _ = context.compile(statement.query)
     columns = [(n.lower(), t) for n, t in context.columns(query)]
-    for n, f in zip([c for c, _ in columns], query.fields, strict=True):
+    for position, f in enumerate(query.fields, start=1):
         if f.name is None:
-            raise QueryError("MISSING_COLUMN_NAME", f"Column name not specified at position {n[4:]}", (1, 1))
+            raise QueryError(
+                "MISSING_COLUMN_NAME", f"Column name not specified at position {position}", (1, 1)
+            )
+        if f.type.base == "unknown":
+            raise QueryError("COLUMN_TYPE_UNKNOWN", f"Column type is unknown at position {position}", (1, 1))
         hive_type(f.type)
     missing = next((n for n in [*keys, *target.bucketed_by] if n not in dict(columns)), None)
     if missing is not None:
