@@ -137,7 +137,7 @@ def compile_call(
         raise c.fail(
             "FUNCTION_NOT_AGGREGATE", f"Filter is only valid for aggregation functions, not {name}", node
         )
-    if name in HIGHER_ORDER and (name != "array_sort" or len(nodes) == 2):
+    if name in HIGHER_ORDER and (name not in SCALARS or isinstance(nodes[-1] if nodes else None, exp.Lambda)):
         return higher_order(c, name, nodes, scope, truth, node)
     if name == "if":
         raise c.fail("", "mismatched input 'if'", node)

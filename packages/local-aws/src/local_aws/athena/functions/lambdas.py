@@ -178,6 +178,18 @@ def _transform_entries(c: LambdaCall, u: str) -> E:
     return E(f"map_from_entries({entries})", t)
 
 
+def _regexp_replace(c: LambdaCall, u: str) -> E:
+    """Each match replaced by what the lambda makes of its groups; NULL if it makes NULL of one."""
+    text, pattern = c.texts(*c.args)
+    body = c.body(0, E(f"{u}.g", ty.array(ty.VARCHAR)))
+    if body.type.base not in ("varchar", "unknown"):
+        raise c.unexpected()
+    pieces = f"py_regexp_pieces({text}, {pattern})"
+    parts = f"list_transform({pieces}, lambda {u}: CASE WHEN {u}.g IS NULL THEN {u}.t ELSE {body.sql} END)"
+    joined = f"CASE WHEN list_count({parts}) = len({parts}) THEN array_to_string({parts}, '') END"
+    return strictly(c.args, E(joined, ty.VARCHAR))
+
+
 # name: how many arguments come before the lambdas, how many lambdas, and what becomes of them.
 HIGHER_ORDER: Mapping[str, tuple[int, int, Compiled]] = {
     "all_match": (1, 1, _match),
@@ -188,6 +200,7 @@ HIGHER_ORDER: Mapping[str, tuple[int, int, Compiled]] = {
     "map_zip_with": (2, 1, _map_zip_with),
     "none_match": (1, 1, _match),
     "reduce": (2, 2, _reduce),
+    "regexp_replace": (2, 1, _regexp_replace),
     "transform": (1, 1, _transform),
     "transform_keys": (1, 1, _transform_entries),
     "transform_values": (1, 1, _transform_entries),

@@ -124,3 +124,14 @@ def regexp_replace(text: str, pattern: str, replacement: str) -> str:
     return str(
         compiled.sub(lambda m: "".join(p if isinstance(p, str) else m.group(p) or "" for p in pieces), text)
     )
+
+
+@udf("VARCHAR VARCHAR", "STRUCT(t VARCHAR, g VARCHAR[])[]")
+def regexp_pieces(text: str, pattern: str) -> list[dict[str, Any]]:
+    """A text cut into its matches, of which there are the groups, and what lies between them."""
+    pieces: list[dict[str, Any]] = []
+    start = 0
+    for m in java_regex(pattern).finditer(text):
+        pieces += [{"t": text[start : m.start()], "g": None}, {"t": None, "g": list(m.groups())}]
+        start = m.end()
+    return [*pieces, {"t": text[start:], "g": None}]
