@@ -22,6 +22,7 @@ RESULTS = HERE / "RESULTS.md"
 BENCHMARKS = {
     "load_bronze": "Loading uploads into bronze",
     "load_csv": "Loading CSV files into bronze",
+    "load_fhir": "Loading FHIR resources into bronze",
     "filter": "Filtering what expires",
     "run": "From an upload to its publication",
     "publish": "Publishing",

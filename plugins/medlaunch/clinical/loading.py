@@ -23,7 +23,6 @@ from medlaunch.clinical.resources import (
     RowReader,
     Version,
     decode_resource,
-    read_version,
 )
 from medlaunch.clinical.values import LIMITS, FhirValues, Value, resource_type
 from medlaunch.declaration import VALID, BronzeWriter, LineCounts, LineWriter, UploadRef
@@ -113,7 +112,7 @@ def load(
             if wanted is not None and kind != wanted and not in_bundle:
                 version = RejectReason.WRONG_RESOURCE_TYPE
             else:
-                version = read_version(resource, uuid)
+                version = rows.version(resource, uuid)
         if isinstance(version, RejectReason):
             note = one.value.note if isinstance(one.value, Malformed) else None
             quarantine.put(version, raw, line_number, number, note)

@@ -240,6 +240,7 @@ class RowReader:
         self._encounter_ref = _Meanings(lambda raw: _reference(raw, "Encounter"))
         self._organization_ref = _Meanings(lambda raw: _reference(raw, "Organization"))
         self._text = _Meanings(_text)
+        self._meta = _Meanings(_read_meta)
         self._codes = _Meanings(lambda raw: codes_of(_concepts(raw)))
         self._class = _Meanings(lambda raw: codes_of(_concepts(raw)))
         self._type = _Meanings(_type)
@@ -257,6 +258,14 @@ class RowReader:
 
         self._discharge = _Meanings(discharge)
         self._code = _Meanings(code)
+
+    def version(self, resource: Resource, uuid: str | None = None) -> Version | RejectReason:
+        """The version, or why there is none; ``uuid`` is the id of a resource without one."""
+        id_ = resource.id if resource.id is not None else uuid
+        if not isinstance(id_, str) or not is_id(id_):
+            return RejectReason.ID_INVALID
+        meta = self._meta[bytes(resource.meta)]
+        return RejectReason.LAST_UPDATED_INVALID if meta is None else Version(id_, *meta)
 
     def patient(self, patient: Patient) -> PatientRow:
         identifiers = decode_leniently(patient.identifier, list[Identifier])
@@ -336,37 +345,28 @@ class _Meanings(Memo[Any]):
 _LONG = 2_000
 
 
-def read_version(resource: Resource, uuid: str | None = None) -> Version | RejectReason:
-    """The version, or why there is none; ``uuid`` is the id of a resource without one."""
-    id_ = resource.id if resource.id is not None else uuid
-    if not isinstance(id_, str) or not is_id(id_):
-        return RejectReason.ID_INVALID
-    if not resource.meta:
-        return Version(id_)
-    try:
-        meta = _decode_meta(resource.meta)
-    except ValueError:
-        meta = decode_leniently(resource.meta, Meta)
-    if meta is UNSET or (meta.last_updated is None and meta.version_id is None):
-        return Version(id_)
+def _read_meta(raw: bytes) -> tuple[str | None, str | None, str] | None:
+    """lastUpdated in UTC, versionId, and their rank; None if there is a lastUpdated that is no instant."""
+    meta = decode_leniently(raw, Meta)
+    if meta is UNSET:
+        return None, None, " "
     written, number = meta.last_updated, meta.version_id
     instant = None
     if written is not None:
         instant = read_date_time(written)[1] if isinstance(written, str) else None
         if instant is None:
-            return RejectReason.LAST_UPDATED_INVALID
+            return None
     if isinstance(number, int) and not isinstance(number, bool):
         number = str(number)
     if not isinstance(number, str) or not (number.isascii() and number.isdigit()):
-        return Version(id_, instant, None, f"{instant or ''} ")
+        return instant, None, f"{instant or ''} "
     # A space sorts before every character of an instant, and a shorter number before a longer one.
     digits = number.lstrip("0")
-    return Version(id_, instant, number, f"{instant or ''} {len(digits):04d}{digits}")
+    return instant, number, f"{instant or ''} {len(digits):04d}{digits}"
 
 
 _decode_text = msgspec.json.Decoder(str).decode
 _decode_period = msgspec.json.Decoder(Period).decode
-_decode_meta = msgspec.json.Decoder(Meta).decode
 
 
 def _text(raw: bytes | Raw) -> str | None:
