@@ -68,7 +68,7 @@ _DAMAGED_GZIP = "damaged in transit.ndjson.gz"
 # What is not data, and why. The reasons are the names that the pipeline gives them.
 _SET_ASIDE = {
     ".keep": (b"", "hidden_file"),
-    "zero bytes.jsonl": (b"", "zero_bytes"),
+    "zero bytes.jsonl": (b"", "empty_object"),
     "READ ME.txt": (b"One record per facility and snapshot.\n", "unknown_extension"),
     "contacts.xlsx": (b"PK\x05\x06" + bytes(18), "unknown_extension"),
 }

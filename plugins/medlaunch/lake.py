@@ -57,7 +57,7 @@ class SkipReason(StrEnum):
     NOT_IN_A_FOLDER = "not_in_a_folder"
     FOLDER_IS_NO_SLICE = "folder_is_no_slice"
     HIDDEN_FILE = "hidden_file"
-    ZERO_BYTES = "zero_bytes"
+    EMPTY_OBJECT = "empty_object"
     UNKNOWN_EXTENSION = "unknown_extension"
     KEY_TOO_LONG = "key_too_long"
 
@@ -128,7 +128,7 @@ def parse_landing_key(dataset: Dataset, key: str, size: int) -> LandingKey | Ski
         except ValueError:
             return SkipReason.FOLDER_IS_NO_SLICE
     if size == 0:
-        return SkipReason.ZERO_BYTES
+        return SkipReason.EMPTY_OBJECT
     if not rest.lower().removesuffix(".gz").endswith(dataset.extensions):
         return SkipReason.UNKNOWN_EXTENSION
     if len(rejects_key(dataset.name, rest).encode()) > _KEY_BYTES:

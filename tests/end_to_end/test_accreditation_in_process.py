@@ -145,7 +145,7 @@ def test_every_nasty_case_at_once(pipeline: Pipeline) -> None:
     reasons = {one["key"].rsplit("/", 1)[-1]: one["reason"] for one in report["skipped"]}
     assert reasons == {
         ".keep": "hidden_file",
-        "empty.jsonl": "zero_bytes",
+        "empty.jsonl": "empty_object",
         "notes.txt": "unknown_extension",
         "corrupt.jsonl.gz": "corrupt_archive",
         "not gzip.json.gz": "corrupt_archive",

@@ -33,7 +33,7 @@ DATASET = FACILITY_ACCREDITATION.datasets[0]
         ("landing/facilities/2026-11-01/", 0, SkipReason.FOLDER_MARKER),
         ("landing/facilities/2026-11-01/.keep", 0, SkipReason.HIDDEN_FILE),
         ("landing/facilities/.keep", 0, SkipReason.HIDDEN_FILE),
-        ("landing/facilities/2026-11-01/a.jsonl", 0, SkipReason.ZERO_BYTES),
+        ("landing/facilities/2026-11-01/a.jsonl", 0, SkipReason.EMPTY_OBJECT),
         ("landing/facilities/2026-11-01/a.csv", 5, SkipReason.UNKNOWN_EXTENSION),
         ("landing/facilities/2026-11-01/a.gz", 5, SkipReason.UNKNOWN_EXTENSION),
         ("landing/facilities/2026-11-01/a.jsonl.gz.gz", 5, SkipReason.UNKNOWN_EXTENSION),

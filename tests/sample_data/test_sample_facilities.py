@@ -354,7 +354,7 @@ def test_what_is_no_data_is_said_to_be_set_aside(uploads: tuple[Path, Account]) 
         for day in SNAPSHOTS
         for name, reason in {
             ".keep": "hidden_file",
-            "zero bytes.jsonl": "zero_bytes",
+            "zero bytes.jsonl": "empty_object",
             "READ ME.txt": "unknown_extension",
             "contacts.xlsx": "unknown_extension",
         }.items()

@@ -73,7 +73,7 @@ def test_data_is_claimed_and_the_rest_is_skipped_with_its_reason(run: Run) -> No
     assert {one.key.removeprefix("landing/facilities/"): one.reason for one in batch.skipped} == {
         "2026-11-01/": "folder_marker",
         "2026-11-01/.keep": "hidden_file",
-        "2026-11-01/empty.jsonl": "zero_bytes",
+        "2026-11-01/empty.jsonl": "empty_object",
         "2026-11-01/notes.txt": "unknown_extension",
         "november/a.jsonl": "folder_is_no_slice",
         "a.jsonl": "not_in_a_folder",
