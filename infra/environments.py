@@ -18,10 +18,10 @@ class Environment:
         contains_phi: value of the tag ContainsPHI; see README.md.
         scan_limit_bytes: Athena cancels a query that scans more.
         budget_usd: the account's monthly budget.
-        encrypt_catalog: the encryption of the Glue catalog is a setting of the whole account and region; where
-            two environments share one, only one of them may set it.
+        encrypt_catalog: whether this environment owns the encryption of the Glue catalog, one setting for the whole
+            account and region, all teams included. At most one environment per account may; the setting and its
+            key outlive the stack.
         superseded_days, quarantine_days, noncurrent_days, logs_days: retention.
-        private_webserver: whether Airflow's UI is reachable only from the VPC.
     """
 
     name: str
@@ -37,7 +37,6 @@ class Environment:
     logs_days: int
     mwaa_class: str
     mwaa_max_workers: int
-    private_webserver: bool
 
     @property
     def prefix(self) -> str:
@@ -51,15 +50,14 @@ DEV = Environment(
     protected=False,
     contains_phi=False,
     scan_limit_bytes=50 * GIB,
-    budget_usd=200,
-    encrypt_catalog=True,
+    budget_usd=700,
+    encrypt_catalog=False,
     superseded_days=7,
     quarantine_days=30,
     noncurrent_days=7,
     logs_days=30,
     mwaa_class="mw1.small",
     mwaa_max_workers=2,
-    private_webserver=False,
 )
 PROD = Environment(
     name="prod",
@@ -68,13 +66,12 @@ PROD = Environment(
     contains_phi=False,
     scan_limit_bytes=500 * GIB,
     budget_usd=1000,
-    encrypt_catalog=True,
+    encrypt_catalog=False,
     superseded_days=30,
     quarantine_days=365,
     noncurrent_days=90,
     logs_days=365,
     mwaa_class="mw1.small",
     mwaa_max_workers=5,
-    private_webserver=True,
 )
 ENVIRONMENTS = {one.name: one for one in (DEV, PROD)}

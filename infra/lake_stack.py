@@ -92,7 +92,8 @@ class LakeStack(Stack):
             enable_key_rotation=True,
             rotation_period=Duration.days(365),
             pending_window=Duration.days(30),
-            removal_policy=self._keep,
+            # Without the key of the catalog's encryption, no team of the account could read its metadata.
+            removal_policy=RemovalPolicy.RETAIN if self.environment_.encrypt_catalog else self._keep,
         )
         # S3 sends notifications to encrypted queues; CloudWatch and Budgets publish to an encrypted topic.
         for service in ("s3", "cloudwatch", "budgets"):
@@ -331,7 +332,7 @@ class LakeStack(Stack):
     def _catalog(self) -> None:
         environment = self.environment_
         if environment.encrypt_catalog:
-            glue.CfnDataCatalogEncryptionSettings(
+            encryption = glue.CfnDataCatalogEncryptionSettings(
                 self,
                 "CatalogEncryption",
                 catalog_id=Aws.ACCOUNT_ID,
@@ -344,6 +345,7 @@ class LakeStack(Stack):
                     ),
                 ),
             )
+            encryption.apply_removal_policy(RemovalPolicy.RETAIN)
         database = glue.CfnDatabase(
             self,
             "Database",

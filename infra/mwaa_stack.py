@@ -79,7 +79,7 @@ class MwaaStack(Stack):
             plugins_s3_path="plugins.zip",
             requirements_s3_path="requirements.txt",
             startup_script_s3_path="startup.sh",
-            webserver_access_mode="PRIVATE_ONLY" if environment.private_webserver else "PUBLIC_ONLY",
+            webserver_access_mode="PRIVATE_ONLY",  # the mode for a network without a route to the internet
             endpoint_management="SERVICE",
             weekly_maintenance_window_start="SUN:03:00",
             network_configuration=mwaa.CfnEnvironment.NetworkConfigurationProperty(

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -288,14 +289,41 @@ def test_topics_are_encrypted_and_subscribed_by_parameters(name: str) -> None:
 # --- catalog, queries, role
 
 
-def test_the_catalog_is_encrypted_with_the_key(name: str) -> None:
+def test_the_catalog_is_encrypted_only_for_its_owner_and_for_good(name: str, tmp_path: Path) -> None:
     found = template(name, "lake")
-    settings = the(found, "AWS::Glue::DataCatalogEncryptionSettings")["DataCatalogEncryptionSettings"]
+    assert the(found, "AWS::Glue::Database")["DatabaseInput"]["Name"] == f"medlaunch_{name}"
+    # A setting of the whole account, in which other teams have catalogs too.
+    assert not of_type(found, "AWS::Glue::DataCatalogEncryptionSettings")
+    program = (
+        "import sys; from dataclasses import replace; from aws_cdk import App; from infra import app\n"
+        "one = App(outdir=sys.argv[1], context=app.FLAGS)\n"
+        f"app.ENVIRONMENTS[{name!r}] = replace(app.ENVIRONMENTS[{name!r}], encrypt_catalog=True)\n"
+        f"app.build(one, [{name!r}])\n"
+        "one.synth()\n"
+    )
+    run = in_infra(program, tmp_path)
+    assert run.returncode == 0, run.stderr
+    owner = json.loads((tmp_path / f"medlaunch-{name}-lake.template.json").read_text(encoding="utf-8"))
+    settings = the(owner, "AWS::Glue::DataCatalogEncryptionSettings")["DataCatalogEncryptionSettings"]
     assert settings["EncryptionAtRest"]["CatalogEncryptionMode"] == "SSE-KMS"
-    ((key_id, _),) = of_type(found, "AWS::KMS::Key").items()
+    ((key_id, key),) = of_type(owner, "AWS::KMS::Key").items()
     assert settings["EncryptionAtRest"]["SseAwsKmsKeyId"] == {"Fn::GetAtt": [key_id, "Arn"]}
     assert settings["ConnectionPasswordEncryption"]["ReturnConnectionPasswordEncrypted"] is True
-    assert the(found, "AWS::Glue::Database")["DatabaseInput"]["Name"] == f"medlaunch_{name}"
+    # Neither goes with the stack: the metadata could not be read any more.
+    (encryption,) = of_type(owner, "AWS::Glue::DataCatalogEncryptionSettings").values()
+    assert {one["DeletionPolicy"] for one in (encryption, key)} == {"Retain"}
+
+
+def in_infra(program: str, *arguments: Path) -> subprocess.CompletedProcess[str]:
+    """Run a program in the environment that has CDK."""
+    return subprocess.run(
+        [os.environ["INFRA_PYTHON"], "-c", program, *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'plugins'}"},
+        check=False,
+    )
 
 
 def test_the_workgroup_enforces_where_how_and_how_much(name: str) -> None:
@@ -433,7 +461,11 @@ def test_alarms_and_budget_reach_the_topic_of_alarms(name: str) -> None:
         assert one["AlarmActions"] == one["OKActions"] == [{"Ref": topic}]
         assert one["AlarmDescription"]
     budget = the(found, "AWS::Budgets::Budget")
-    assert budget["Budget"]["BudgetLimit"] == {"Amount": {"dev": 200, "prod": 1000}[name], "Unit": "USD"}
+    limit = budget["Budget"]["BudgetLimit"]
+    assert limit == {"Amount": {"dev": 700, "prod": 1000}[name], "Unit": "USD"}
+    # An environment that costs what docs/deploy.md estimates raises no alarm.
+    (estimate,) = re.findall(r"\*\*about (\d+)\*\*", (ROOT / "docs/deploy.md").read_text(encoding="utf-8"))
+    assert int(estimate) <= 0.8 * limit["Amount"]
     assert (budget["Budget"]["BudgetType"], budget["Budget"]["TimeUnit"]) == ("COST", "MONTHLY")
     told = budget["NotificationsWithSubscribers"]
     assert [(one["Notification"]["NotificationType"], one["Notification"]["Threshold"]) for one in told] == [
@@ -486,7 +518,7 @@ def test_mwaa_is_what_the_package_is_for(name: str) -> None:
     found = template(name, "mwaa")
     airflow = the(found, "AWS::MWAA::Environment")
     assert airflow["AirflowVersion"] == "3.3.1"
-    assert airflow["WebserverAccessMode"] == ("PRIVATE_ONLY" if name == "prod" else "PUBLIC_ONLY")
+    assert airflow["WebserverAccessMode"] == "PRIVATE_ONLY"
     assert airflow["DagS3Path"] == "dags"
     assert (airflow["PluginsS3Path"], airflow["RequirementsS3Path"], airflow["StartupScriptS3Path"]) == (
         "plugins.zip",
@@ -595,13 +627,7 @@ def test_what_cdk_nag_finds_stops_the_synthesis(name: str, tmp_path: Any) -> Non
         "aws_s3.Bucket(one.node.children[0], 'Bare')\n"
         "app.synthesise(one)\n"
     )
-    run = subprocess.run(
-        [os.environ["INFRA_PYTHON"], "-c", program, str(tmp_path)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'plugins'}"},
-    )
+    run = in_infra(program, tmp_path)
     assert run.returncode != 0
     assert "AwsSolutions-S1" in run.stdout + run.stderr
     assert "/Bare" in run.stdout + run.stderr
@@ -609,16 +635,16 @@ def test_what_cdk_nag_finds_stops_the_synthesis(name: str, tmp_path: Any) -> Non
         json.loads((FOLDER / f"medlaunch-{name}-{stack}.metadata.json").read_text(encoding="utf-8"))
         for stack in STACKS
     ]
-    archived = [
+    acknowledged = [
         pair
         for entry in walk(metadata)
-        if entry["type"] == "aws:cdk:archived-rules"
+        if entry["type"] == "aws:cdk:acknowledged-rules"
         for pair in entry["data"].items()
         # What CDK says of its own subnets and flow logs.
         if pair[0] not in {f"CloudFormation-Validate::{rule}" for rule in ("W3010", "F3002", "F3003")}
     ]
-    assert archived
-    for rule, reason in archived:
+    assert acknowledged
+    for rule, reason in acknowledged:
         assert rule.startswith("AwsSolutions::AwsSolutions-IAM5[Resource::")
         assert rule.endswith("*]")
         assert len(reason) > 20
