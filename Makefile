@@ -210,7 +210,7 @@ docs: $(INSTALLED) ## Write the generated pages of docs/
 	@$(PY) -m docs.generate
 
 .PHONY: lock
-lock: $(INSTALLED) ## Resolve the dependencies of pyproject.toml and packages/ anew
+lock: $(INSTALLED) ## Resolve the dependencies of pyproject.toml and packages/ again
 	$(VENV)/bin/uv pip compile pyproject.toml $(LOCAL_AWS)/pyproject.toml --group local --group dev --universal --python-version 3.11 --generate-hashes --no-header -o requirements.lock -q
 	$(VENV)/bin/uv pip compile $(CLIENTS_FOLDER)/requirements.in --universal --python-version 3.11 --generate-hashes --no-header -o $(CLIENTS_FOLDER)/requirements.lock -q
 	$(VENV)/bin/uv pip compile $(PEERS_FOLDER)/requirements.in --universal --python-version 3.11 --generate-hashes --no-header -o $(PEERS_FOLDER)/requirements.lock -q
