@@ -81,7 +81,7 @@ def test_unload_parquet(athena: Athena, client: Client) -> None:
         [("k", 1)],
         "2026-11-01",
     )
-    athena(f"UNLOAD (SELECT 1 AS a) TO 's3://{athena.bucket}/default/'")
+    athena(f"UNLOAD (SELECT 1 AS a) TO 's3://{athena.bucket}/default/' WITH (format = 'PARQUET')")
     default = pq.ParquetFile(io.BytesIO(only(written(client, athena, "default/"))[1]))
     assert default.metadata.row_group(0).column(0).compression == "GZIP"
 
@@ -119,13 +119,11 @@ def test_unload_partitioned(athena: Athena, client: Client) -> None:
     assert athena("SELECT v, d, k FROM t ORDER BY v").data == [
         ["1", "2026-11-01", "a b/c=d%"], ["2", "2026-11-01", None], ["3", "2026-11-02", "Zürich"],
     ]  # fmt: skip
-    order = (
-        f"UNLOAD (SELECT k, v FROM {rows}) TO 's3://{athena.bucket}/x/' WITH (partitioned_by = ARRAY['k'])"
-    )
+    order = f"UNLOAD (SELECT k, v FROM {rows}) TO 's3://{athena.bucket}/x/' WITH (format = 'PARQUET', partitioned_by = ARRAY['k'])"
     assert athena.fails(order).startswith(
         "HIVE_COLUMN_ORDER_MISMATCH: Partition keys must be the last columns in the table"
     )
-    many = f"UNLOAD (SELECT x AS v, x AS p FROM UNNEST(sequence(1, 101)) AS t(x)) TO 's3://{athena.bucket}/y/' WITH (partitioned_by = ARRAY['p'])"
+    many = f"UNLOAD (SELECT x AS v, x AS p FROM UNNEST(sequence(1, 101)) AS t(x)) TO 's3://{athena.bucket}/y/' WITH (format = 'PARQUET', partitioned_by = ARRAY['p'])"
     assert athena.fails(many).startswith("HIVE_TOO_MANY_OPEN_PARTITIONS: Exceeded limit of 100 open writers")
     assert written(client, athena, "y/") == {}
 
@@ -147,11 +145,11 @@ def test_unload_partitioned(athena: Athena, client: Client) -> None:
             "INVALID_UNLOAD_PROPERTY: Compression 'LZ4' is not supported for AVRO; there are ",
         ),
         (
-            "UNLOAD (SELECT 1 AS a) TO 's3://{b}/out/' WITH (compression = 'GZIP', compression_level = 5)",
+            "UNLOAD (SELECT 1 AS a) TO 's3://{b}/out/' WITH (format = 'PARQUET', compression = 'GZIP', compression_level = 5)",
             "INVALID_TABLE_PROPERTY: compression_level 5 is not one of 1 to 22 with ZSTD compression",
         ),
         (
-            "UNLOAD (SELECT 1 AS a) TO 's3://{b}/out/' WITH (compression = 'RAR')",
+            "UNLOAD (SELECT 1 AS a) TO 's3://{b}/out/' WITH (format = 'PARQUET', compression = 'RAR')",
             "INVALID_UNLOAD_PROPERTY: Compression 'RAR'",
         ),
         (
@@ -159,20 +157,21 @@ def test_unload_partitioned(athena: Athena, client: Client) -> None:
             "INVALID_UNLOAD_PROPERTY: Unload property 'colour' does not exist",
         ),
         (
-            "UNLOAD (SELECT 1 AS a, 2 AS A) TO 's3://{b}/out/'",
+            "UNLOAD (SELECT 1 AS a, 2 AS A) TO 's3://{b}/out/' WITH (format = 'ORC')",
             "DUPLICATE_COLUMN_NAME: Column name 'a' specified more than once",
         ),
         (
-            "UNLOAD (SELECT 1 AS a) TO 's3://no-such-bucket-here/out/'",
+            "UNLOAD (SELECT 1 AS a) TO 's3://no-such-bucket-here/out/' WITH (format = 'ORC')",
             "HIVE_UNKNOWN_ERROR: The specified bucket does not exist",
         ),
+        ("UNLOAD (SELECT 1 AS a) TO 's3://{b}/out/'", "INVALID_UNLOAD_PROPERTY: UNLOAD needs WITH (format"),
         ("UNLOAD (SELECT 1 AS a) TO '/tmp/out'", "INVALID_UNLOAD_PROPERTY: UNLOAD location '/tmp/out'"),
         (
-            "UNLOAD (SELECT now() AS a) TO 's3://{b}/out/'",
+            "UNLOAD (SELECT now() AS a) TO 's3://{b}/out/' WITH (format = 'ORC')",
             "NOT_SUPPORTED: Unsupported Hive type: timestamp(3) with time zone",
         ),
         (
-            "UNLOAD (SELECT b FROM (VALUES 1) AS t(a)) TO 's3://{b}/out/'",
+            "UNLOAD (SELECT b FROM (VALUES 1) AS t(a)) TO 's3://{b}/out/' WITH (format = 'ORC')",
             "COLUMN_NOT_FOUND: line 1:16: Column 'b'",
         ),
         ("UNLOAD SELECT 1 AS a TO 's3://{b}/out/'", "line 1:8: mismatched input 'SELECT'. Expecting: '('"),
@@ -189,7 +188,7 @@ def test_unload_refused(athena: Athena, put: Put, client: Client, sql: str, reas
 
 
 def test_unload_of_nothing_and_in_order(athena: Athena, client: Client) -> None:
-    athena(f"UNLOAD (SELECT 1 AS a WHERE false) TO 's3://{athena.bucket}/none/'")
+    athena(f"UNLOAD (SELECT 1 AS a WHERE false) TO 's3://{athena.bucket}/none/' WITH (format = 'JSON')")
     assert written(client, athena, "none/") == {}
     athena(
         f"UNLOAD (SELECT x FROM UNNEST(sequence(1, 200000)) AS t(x) ORDER BY (x * 7919) % 200003) TO 's3://{athena.bucket}/o/' WITH (format = 'JSON')"

@@ -220,10 +220,26 @@ class Catalog:
                 from local_aws.athena.iceberg.inspect import metadata_table
 
                 return metadata_table(table, what, where)
+            if table is not None and what == "partitions" and table.partition_keys:
+                return self._partitions_table(table)
             table = None
         if table is None:
             raise QueryError("TABLE_NOT_FOUND", f"Table '{CATALOG}.{database}.{name}' does not exist", where)
         return parse_view(table) if table.is_view else table
+
+    def _partitions_table(self, table: Table) -> VirtualTable:
+        """ "table$partitions": the values of each partition that is registered
+        (https://docs.aws.amazon.com/athena/latest/ug/show-partitions.html)."""
+        keys = table.partition_keys
+        items = []
+        for i, (name, t) in enumerate(keys):
+            values = ", ".join(
+                "NULL" if (v := p.values[i]) is None else ty.text(v) for p in self.partitions(table)
+            )
+            items.append(
+                f"CAST(unnest(CAST([{values}] AS VARCHAR[])) AS {ty.duckdb_type(t)}) AS {ty.quote(name)}"
+            )
+        return VirtualTable(keys, f"SELECT {', '.join(items)}")
 
     def _information_schema(self, name: str, where: tuple[int, int] | None) -> VirtualTable:
         def text(v: Any) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from local_aws.athena import statements as st
 from local_aws.athena import tables as tb
 from local_aws.athena.catalog import Catalog
-from local_aws.athena.describe import Named, Rows, describe, describe_database, partition_values, show
+from local_aws.athena.describe import Named, Rows, describe, partition_values, show
 from local_aws.athena.engine import Session
 from local_aws.athena.errors import QueryError, not_supported
 from local_aws.athena.tables import (
@@ -51,7 +51,6 @@ class Ddl(Named):
             st.Repair: self._repair,
             st.Show: lambda s: show(self, s),
             st.Describe: lambda s: describe(self, s),
-            st.DescribeDatabase: lambda s: describe_database(self, s),
         }
         words = {
             st.DropColumn: "DROP COLUMN",
@@ -248,27 +247,24 @@ class Ddl(Named):
         have = self.catalog.partitions(table)
         keys = dict(table.partition_keys)
         for spec in s.partitions:
-            conditions = [*[(k, "=", v) for k, v in spec.values.items()], *spec.conditions]
-            unknown = next((k for k, _, _ in conditions if k not in keys), None)
+            unknown = next((k for k in spec.values if k not in keys), None)
             if unknown is not None:
                 raise QueryError(
                     "",
                     f"{_FAILED}[Error 10098]: {unknown} is no partition column ({', '.join(keys)}) of {table.database}.{table.name}",
                 )
-            matching = self._matching(table, have, conditions)
+            matching = self._matching(table, have, spec.values)
             if not matching and not s.if_exists:
                 raise QueryError(
                     "",
-                    f"{_FAILED}[Error 10006]: Partition not found ({', '.join(f'{k} {op} {v}' for k, op, v in conditions)})",
+                    f"{_FAILED}[Error 10006]: Partition not found ({', '.join(f'{k} = {v}' for k, v in spec.values.items())})",
                 )
             for p in matching:
                 self.catalog.drop_partition(table, p)
         return [], []
 
-    def _matching(
-        self, table: Table, have: list[Partition], conditions: list[tuple[str, str, str]]
-    ) -> list[Partition]:
-        """The partitions for which all conditions hold, compared as values of their columns' types."""
+    def _matching(self, table: Table, have: list[Partition], wanted: dict[str, str]) -> list[Partition]:
+        """The partitions with these values, compared as values of their columns' types."""
         if not have:
             return []
         columns = []
@@ -280,9 +276,9 @@ class Ddl(Named):
         types = dict(table.partition_keys)
         tests = [
             f"{quote(k)} IS NULL"
-            if op == "=" and v == DEFAULT_PARTITION
-            else f"{quote(k)} {op} CAST({text(v)} AS {duckdb_type(types[k])})"
-            for k, op, v in conditions
+            if v == DEFAULT_PARTITION
+            else f"{quote(k)} = CAST({text(v)} AS {duckdb_type(types[k])})"
+            for k, v in wanted.items()
         ]
         sql = f"SELECT i FROM (SELECT unnest(range({len(have)})) AS i, {', '.join(columns)}) WHERE {' AND '.join(tests)}"
         return [have[i] for (i,) in self.session.rows(sql)]
@@ -331,7 +327,9 @@ class Ddl(Named):
             values = []
             for k, part in zip(keys, parts, strict=False):
                 name, eq, value = part.partition("=")
-                if not eq or name.lower() != k:
+                # Folders in camel case are passed over
+                # (https://docs.aws.amazon.com/athena/latest/ug/msck-repair-table.html).
+                if not eq or name != k:
                     break
                 values.append(unescape_path(value))
             if len(values) == len(keys):

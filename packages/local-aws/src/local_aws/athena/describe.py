@@ -113,15 +113,6 @@ def show(named: Named, s: st.Show) -> tuple[Rows, list[str]]:
     return [[line] for line in create_statement(table).split("\n")], ["createtab_stmt"]
 
 
-def describe_database(named: Named, s: st.DescribeDatabase) -> tuple[Rows, list[str]]:
-    d = named.catalog.database(named.database_named(s.name))
-    parameters = d.get("Parameters") or {}
-    shown = "{" + ", ".join(f"{k}={v}" for k, v in sorted(parameters.items())) + "}" if parameters else ""
-    row = [d["Name"], d.get("Description") or "", d.get("LocationUri") or "", "hadoop", "USER"]
-    names = ["db_name", "comment", "location", "owner_name", "owner_type", "parameters"]
-    return [[*row, shown if s.extended else ""]], names
-
-
 def describe(named: Named, s: st.Describe) -> tuple[Rows, list[str]]:
     """https://docs.aws.amazon.com/athena/latest/ug/describe-table.html"""
     table = named.table(s.name)

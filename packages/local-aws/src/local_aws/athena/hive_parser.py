@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import NoReturn
 
+from local_aws.athena import reserved
 from local_aws.athena.errors import QueryError, not_supported
 from local_aws.athena.parser import offset_position
 from local_aws.athena.statements import (
@@ -22,7 +23,6 @@ from local_aws.athena.statements import (
     CreateDatabase,
     CreateTable,
     Describe,
-    DescribeDatabase,
     DropColumn,
     DropDatabase,
     DropPartitions,
@@ -137,8 +137,15 @@ class HiveParser:
             if not self.accept(word):
                 self.fail(f"'{word}'")
 
-    def identifier(self) -> str:
+    def identifier(self, *, field: bool = False) -> str:
+        """A name; that of a struct's field may be a reserved word."""
         t = self.token
+        if t.word in reserved.DDL and not field:
+            line, column = offset_position(self.sql, t.start)
+            raise QueryError(
+                "",
+                f"FAILED: ParseException line {line}:{column} Failed to recognize predicate '{t.text}'. Failed rule: 'identifier'; a reserved word is a name in backticks only",
+            )
         if t.kind in ("word", "number"):
             text = t.text
         elif t.kind == "name":
@@ -211,7 +218,7 @@ class HiveParser:
             inner = []
             while True:
                 if word == "struct":
-                    name = self.identifier()
+                    name = self.identifier(field=True)
                     self.expect(":")
                     inner.append(f"{name.lower()}:{self.type()}")
                 else:
@@ -242,19 +249,13 @@ class HiveParser:
                 return out
             self.expect(",")
 
-    def partition(self, *, comparisons: bool = False) -> PartitionSpec:
+    def partition(self) -> PartitionSpec:
         self.expect("PARTITION", "(")
         spec = PartitionSpec({})
         while True:
             key = self.identifier().lower()
-            op = self.token.text
-            if op != "=" and not (comparisons and op in ("<", "<=", ">", ">=", "<>", "!=")):
-                self.fail("'='")
-            self.i += 1
-            if op == "=":
-                spec.values[key] = self.value()
-            else:
-                spec.conditions.append((key, op, self.value()))
+            self.expect("=")
+            spec.values[key] = self.value()
             if self.accept(")"):
                 return spec
             self.expect(",")
@@ -298,12 +299,13 @@ class HiveParser:
             return self._describe()
         return self.fail()
 
-    def _describe(self) -> Describe | DescribeDatabase:
-        following = self.tokens[self.i + 1] if self.i + 1 < len(self.tokens) else None
-        if self.token.word in ("DATABASE", "SCHEMA") and following is not None and following.text != ".":
-            self.i += 1
-            return DescribeDatabase(extended=self.accept("EXTENDED"), name=self.name().name)
-        self.accept("VIEW") or self.accept("TABLE")
+    def _describe(self) -> Describe:
+        if self.token.word in ("TABLE", "DATABASE", "SCHEMA"):
+            # To Athena these are names of tables.
+            raise QueryError(
+                "", f"FAILED: SemanticException [Error 10001]: Table not found {self.token.text.lower()}"
+            )
+        self.accept("VIEW")
         detail = next((w for w in ("FORMATTED", "EXTENDED") if self.accept(w)), "")
         out = Describe(self.name(), detail)
         if self.token.word == "PARTITION":
@@ -480,9 +482,9 @@ class HiveParser:
                 raise not_supported(
                     f"ALTER TABLE ... DROP {self.token.text}", offset_position(self.sql, self.token.start)
                 )
-            partitions = [self.partition(comparisons=True)]
+            partitions = [self.partition()]
             while self.accept(","):
-                partitions.append(self.partition(comparisons=True))
+                partitions.append(self.partition())
             return DropPartitions(table, exists, partitions)
         if self.accept("CHANGE"):
             self.accept("COLUMN")

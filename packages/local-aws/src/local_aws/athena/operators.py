@@ -11,7 +11,7 @@ from sqlglot import exp
 
 from local_aws.athena import functions as fn
 from local_aws.athena import types as ty
-from local_aws.athena.errors import not_supported
+from local_aws.athena.errors import QueryError, not_supported
 from local_aws.athena.expressions import (
     E,
     cast,
@@ -28,6 +28,9 @@ from local_aws.athena.expressions import (
 from local_aws.athena.parser import JsonCall, position
 from local_aws.athena.plan import Compiler, Field, Query, Scope, direction
 from local_aws.athena.types import Type
+
+# https://docs.aws.amazon.com/athena/latest/ug/other-notable-limitations.html
+MAX_ELEMENTS = 254
 
 
 def _column(compiler: Compiler, node: exp.Column, scope: Scope) -> E:
@@ -381,6 +384,8 @@ def _interval(compiler: Compiler, node: exp.Interval, scope: Scope) -> E:
 
 
 def _array(compiler: Compiler, node: exp.Array, scope: Scope) -> E:
+    if len(node.expressions) > MAX_ELEMENTS:
+        raise QueryError("NOT_SUPPORTED", "Too many arguments for array constructor")
     items = [compiler.expr(e, scope) for e in node.expressions]
     t = ty.UNKNOWN
     for i in items:
@@ -567,6 +572,7 @@ HANDLERS: dict[type[exp.Expression], Handler] = {
     exp.Window: _window,
     exp.Placeholder: _parameter,
     exp.Parameter: _parameter,
+    exp.CurrentCatalog: lambda c, n, s: E("'awsdatacatalog'", ty.VARCHAR),
     exp.CurrentDate: lambda c, n, s: fn.now(c, "date"),
     exp.CurrentTimestamp: lambda c, n, s: fn.now(c, "timestamptz"),
     exp.Localtimestamp: lambda c, n, s: fn.now(c, "timestamp"),

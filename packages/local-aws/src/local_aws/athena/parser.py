@@ -16,6 +16,7 @@ from sqlglot.errors import ParseError, TokenError
 from sqlglot.parsers.trino import TrinoParser
 from sqlglot.tokens import TokenType
 
+from local_aws.athena import reserved
 from local_aws.athena.errors import QueryError, not_supported
 
 # What is no plain call: name AS type, unit FROM value, and so on.
@@ -200,6 +201,7 @@ def _binary_literals(sql: str) -> str:
 def parse_query(sql: str) -> Any:
     """One Trino query or DML statement. Raises QueryError (SYNTAX-like, with the position)."""
     sql = _binary_literals(sql)
+    _refuse_words(sql)
     try:
         statements = [s for s in sqlglot.parse(sql, read=LocalAwsTrino) if s is not None]
     except ParseError as e:
@@ -209,7 +211,55 @@ def parse_query(sql: str) -> Any:
     if len(statements) != 1:
         raise QueryError("", "Only one sql statement is allowed. Got: " + sql, None)
     _refuse_what_only_sqlglot_takes(sql, statements[0])
+    _refuse_names(sql, statements[0])
     return statements[0]
+
+
+def _refuse_words(sql: str) -> None:
+    """What sqlglot would read as something else."""
+    ts = tokens(sql)
+    for i, (kind, word, start, _) in enumerate(ts):
+        before = [t[1].upper() for t in ts[max(i - 1, 0) : i]]
+        if kind == "name" and word == '""':
+            raise QueryError("", "Zero-length delimited identifier not allowed", offset_position(sql, start))
+        if kind != "word":
+            continue
+        if reserved.begins_with_digit(word):
+            raise QueryError(
+                "",
+                "identifiers must not start with a digit; surround the identifier with double quotes",
+                offset_position(sql, start),
+            )
+        if before == ["FOR"] and word.upper() in ("SYSTEM_TIME", "SYSTEM_VERSION"):
+            raise QueryError(
+                "",
+                f"mismatched input '{word}'. Expecting: 'TIMESTAMP', 'VERSION'",
+                offset_position(sql, start),
+            )
+        travels = i > 1 and ts[i - 2][1].upper() in ("TIMESTAMP", "VERSION") and word.upper() == "OF"
+        if (
+            before == ["AS"]
+            and not travels
+            and word.upper() in reserved.SELECT - {"SELECT", "VALUES", "WITH", "TABLE"}
+            and (i + 1 >= len(ts) or ts[i + 1][1] != "(")
+        ):
+            raise QueryError(
+                "", f"mismatched input '{word}'. Expecting: <identifier>", offset_position(sql, start)
+            )
+
+
+def _refuse_names(sql: str, tree: Any) -> None:
+    """Reserved words as names, types that only Hive has, and RETURNING."""
+    for node in tree.find_all(exp.Identifier, exp.DataType, exp.Returning):
+        at = position(sql, node)
+        if isinstance(node, exp.Returning):
+            raise QueryError("", "mismatched input 'RETURNING'. Expecting: ',', <EOF>", at)
+        if isinstance(node, exp.DataType) and node.this == exp.DataType.Type.TEXT:
+            raise QueryError(
+                "TYPE_NOT_FOUND", "Unknown type: string", at or position(sql, node.find_ancestor(exp.Cast))
+            )
+        if isinstance(node, exp.Identifier) and not node.quoted and node.name.upper() in reserved.SELECT:
+            raise QueryError("", f"mismatched input '{node.name}'. Expecting: <identifier>", at)
 
 
 _CLAUSES = {

@@ -20,6 +20,10 @@ from local_aws.athena.pruning import constrain
 from local_aws.athena.relations import from_clause, mentions
 from local_aws.athena.types import Type
 
+# Rows of an ordered result that is limited
+# (https://docs.aws.amazon.com/athena/latest/ug/other-notable-limitations.html).
+MAX_ORDERED = 2_147_483_647
+
 
 class QueryCompiler(Compiler):
     """Compiles the queries of one statement."""
@@ -73,7 +77,8 @@ class QueryCompiler(Compiler):
             "kind",
         ):
             if node.args.get(clause):
-                raise not_supported(clause.upper(), position(self.source, node))
+                name = {"match": "MATCH_RECOGNIZE"}.get(clause, clause.upper())
+                raise not_supported(name, position(self.source, node))
         scope = Scope([], parent)
         from_sql = ""
         source = node.args.get("from_") or node.args.get("from")
@@ -339,6 +344,9 @@ class QueryCompiler(Compiler):
                 sql += f" LIMIT {self._count(count) if count is not None else 1}"
             elif not (isinstance(limit.expression, exp.Column) and limit.expression.name.upper() == "ALL"):
                 sql += f" LIMIT {self._count(limit.expression)}"
+        count = re.fullmatch(r" LIMIT (\d+)", sql)
+        if count is not None and int(count[1]) > MAX_ORDERED and node.args.get("order") is not None:
+            raise QueryError("NOT_SUPPORTED", f"ORDER BY LIMIT > {MAX_ORDERED} is not supported")
         if offset is not None:
             sql += f" OFFSET {self._count(offset.expression)}"
         return sql

@@ -81,11 +81,10 @@ class DropTable:
 
 @dataclass
 class PartitionSpec:
-    """Columns and their values; `conditions` are comparisons other than =, of DROP PARTITION only."""
+    """Columns and their values."""
 
     values: dict[str, str]
     location: str | None = None
-    conditions: list[tuple[str, str, str]] = field(default_factory=list)
 
 
 @dataclass
@@ -183,15 +182,8 @@ class Describe:
     column: list[str] = field(default_factory=list)
 
 
-@dataclass
-class DescribeDatabase:
-    name: str
-    extended: bool
-
-
 Statement = (
     CreateDatabase | DropDatabase | AlterDatabase | CreateTable | DropTable | AddPartitions | DropPartitions
     | RenameTable | RenamePartition | SetLocation | AddColumns | DropColumn | ChangeColumn | SetProperties
     | UnsetProperties | Repair | Show | Describe
-    | DescribeDatabase
 )  # fmt: skip

@@ -7,7 +7,8 @@ from typing import Any
 
 from local_aws.athena.context import Context, Outcome
 from local_aws.athena.errors import QueryError
-from local_aws.athena.parser import padded, tokens
+from local_aws.athena.parser import offset_position, padded, tokens
+from local_aws.athena.reserved import begins_with_digit
 from local_aws.athena.tables import view_text
 from local_aws.athena.types import Type, hive_type
 
@@ -21,6 +22,12 @@ def create_view(context: Context, sql: str) -> Outcome:
     parts = []
     i = 0
     while i < len(ts) and ts[i][0] in ("word", "name"):
+        if begins_with_digit(ts[i][1]):
+            raise QueryError(
+                "",
+                "identifiers must not start with a digit; surround the identifier with double quotes",
+                offset_position(sql, ts[i][2]),
+            )
         parts.append(ts[i][1].strip('"').lower())
         i += 1
         if i < len(ts) and ts[i][1] == ".":
