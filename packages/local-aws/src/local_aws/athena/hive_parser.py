@@ -399,7 +399,9 @@ class HiveParser:
         self.expect("(")
         out = []
         while True:
-            name, arguments = self.identifier().lower(), []
+            following = self.tokens[self.i + 1].text if self.i + 1 < len(self.tokens) else ""
+            # truncate is reserved, and a transform.
+            name, arguments = self.identifier(field=following == "(").lower(), []
             called = self.accept("(")
             if called:
                 arguments.append(self.identifier().lower())
