@@ -473,6 +473,62 @@ def test_workgroups(athena: Athena, put: Put) -> None:
 
 
 @pytest.mark.supports(
+    "API", "Managed query results: workgroups without an output location, results by GetQueryResults only"
+)
+def test_managed_results(athena: Athena, client: Client) -> None:
+    api, name = athena.client, f"wg-{uuid.uuid4().hex[:8]}"
+    managed = {"Enabled": True}
+    both = {"ManagedQueryResultsConfiguration": managed, "ResultConfiguration": {"OutputLocation": "s3://b/"}}
+    assert "cannot have ResultConfiguration.OutputLocation" in refused(
+        api.create_work_group, Name=name, Configuration=both
+    )
+    api.create_work_group(Name=name, Configuration={"ManagedQueryResultsConfiguration": managed})
+    query = api.start_query_execution(QueryString="SELECT 1 AS a, CAST(NULL AS varchar) AS b", WorkGroup=name)
+    execution = athena.wait(query["QueryExecutionId"])
+    assert execution["Status"]["State"] == "SUCCEEDED"
+    assert execution["ManagedQueryResultsConfiguration"] == managed
+    assert "OutputLocation" not in execution["ResultConfiguration"]
+    assert athena.rows(query["QueryExecutionId"]) == [["a", "b"], ["1", None]]
+    assert client("s3").list_objects_v2(Bucket=athena.bucket)["KeyCount"] == 0
+
+    def run(sql: str, **more: Any) -> dict[str, Any]:
+        context = {"Database": athena.database}
+        started = api.start_query_execution(
+            QueryString=sql, WorkGroup=name, QueryExecutionContext=context, **more
+        )
+        found: dict[str, Any] = athena.wait(started["QueryExecutionId"])
+        return found
+
+    shown = run("SHOW TABLES")["QueryExecutionId"]
+    assert athena.rows(shown) == []
+    unloaded = f"s3://{athena.bucket}/out/"
+    assert (
+        run(f"UNLOAD (SELECT 1 AS a) TO '{unloaded}' WITH (format = 'JSON')")["Status"]["State"]
+        == "SUCCEEDED"
+    )
+    assert client("s3").list_objects_v2(Bucket=athena.bucket, Prefix="out/")["KeyCount"] == 1
+    made = f"CREATE TABLE made WITH (external_location = 's3://{athena.bucket}/made/') AS SELECT 1 AS a"
+    assert run(made)["Status"]["State"] == "SUCCEEDED"
+    assert (
+        "needs external_location" in run("CREATE TABLE other AS SELECT 1 AS a")["Status"]["StateChangeReason"]
+    )
+    # Results are not reused.
+    reuse = {"ResultReuseByAgeConfiguration": {"Enabled": True, "MaxAgeInMinutes": 5}}
+    for _ in range(2):
+        again = run("SELECT a FROM made", ResultReuseConfiguration=reuse)
+        assert again["Statistics"]["ResultReuseInformation"] == {"ReusedPreviousResult": False}
+    location = {"OutputLocation": f"s3://{athena.bucket}/r/"}
+    api.update_work_group(
+        WorkGroup=name,
+        ConfigurationUpdates={
+            "ManagedQueryResultsConfigurationUpdates": {"Enabled": False},
+            "ResultConfigurationUpdates": location,
+        },
+    )
+    assert run("SELECT 1")["ResultConfiguration"]["OutputLocation"].startswith(location["OutputLocation"])
+
+
+@pytest.mark.supports(
     "API", "PREPARE, EXECUTE ... USING, DEALLOCATE PREPARE, shared with the API's prepared statements"
 )
 def test_prepared_in_sql(athena: Athena) -> None:

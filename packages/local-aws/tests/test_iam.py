@@ -13,7 +13,7 @@ import httpx
 import pytest
 from botocore.exceptions import ClientError
 
-from local_aws.iam import Access, decide
+from local_aws.iam.policies import Access, decide
 
 GET = Access(
     "s3:GetObject", "arn:aws:s3:::lake/in/a.json", (("kms:ViaService", "s3.us-east-1.amazonaws.com"),)
@@ -175,7 +175,10 @@ ATHENA = {
     "Action": ["athena:StartQueryExecution", "athena:GetQueryExecution"],
     "Resource": "arn:aws:athena:us-east-1:123456789012:workgroup/primary",
 }
-GLUE = {"Action": ["glue:GetDatabase", "glue:GetTable", "glue:GetPartitions"], "Resource": "*"}
+GLUE = {
+    "Action": ["glue:GetDatabase", "glue:CreateDatabase", "glue:GetTable", "glue:GetPartitions"],
+    "Resource": "*",
+}
 
 
 def finished(client: Any, bucket: str, database: str, sql: str) -> dict[str, Any]:
@@ -233,3 +236,219 @@ def test_a_query_may_do_what_its_caller_may(
     assert {"action": "s3:GetObject", "resource": f"{arn}/data/a.json", "allowed_by": []}.items() <= next(
         one for one in used if one["resource"] == f"{arn}/data/a.json" and not one["allowed_by"]
     ).items()
+
+
+ROOT = "arn:aws:glue:us-east-1:123456789012"
+# Each statement with the permissions that it needs, as "Examples of database and table-level permissions" has them
+# (https://docs.aws.amazon.com/athena/latest/ug/fine-grained-access-to-glue-resources.html; MSCK REPAIR TABLE there
+# names CreateDatabase too, which belongs to `default`), in an order in which they can run.
+DATABASE = ("{root}:catalog", "{root}:database/{db}")
+TABLE = (*DATABASE, "{root}:table/{db}/test")
+TABLES = (*DATABASE, "{root}:table/{db}/*")
+STATEMENTS: list[tuple[str, list[tuple[str, tuple[str, ...]]]]] = [
+    ("CREATE DATABASE {db}", [("GetDatabase", DATABASE), ("CreateDatabase", DATABASE)]),
+    (
+        "ALTER DATABASE {db} SET DBPROPERTIES ('a' = 'b')",
+        [("GetDatabase", DATABASE), ("UpdateDatabase", DATABASE)],
+    ),
+    ("SHOW DATABASES", [("GetDatabases", ("{root}:catalog", "{root}:database/*"))]),
+    (
+        "CREATE EXTERNAL TABLE test (a int) PARTITIONED BY (p int) STORED AS PARQUET LOCATION 's3://{bucket}/t/'",
+        [
+            ("GetDatabase", DATABASE),
+            ("GetDatabases", DATABASE),
+            *((action, TABLE) for action in ("GetTables", "GetTable", "GetPartitions", "CreateTable")),
+        ],
+    ),
+    ("SHOW TABLES", [("GetDatabase", DATABASE), ("GetTables", TABLES)]),
+    (
+        "MSCK REPAIR TABLE test",
+        [
+            ("GetDatabase", DATABASE),
+            *(
+                (action, TABLE)
+                for action in ("GetTable", "GetPartitions", "GetPartition", "BatchCreatePartition")
+            ),
+        ],
+    ),
+    (
+        "DROP TABLE test",
+        [
+            *((action, TABLE) for action in ("GetTable", "DeleteTable", "GetPartitions", "GetPartition")),
+            ("DeletePartition", TABLE),
+        ],
+    ),
+    (
+        "DROP DATABASE {db}",
+        [
+            ("GetDatabase", DATABASE),
+            ("GetTables", TABLES),
+            ("DeleteDatabase", (*TABLES, "{root}:userDefinedFunction/{db}/*")),
+        ],
+    ),
+]
+
+
+class Team:
+    """An IAM user whose policy is replaced, with all of S3 and the workgroup `primary`."""
+
+    def __init__(self, client: Client, aws_url: str) -> None:
+        self.iam, self.name = client("iam"), f"user-{uuid.uuid4().hex[:8]}"
+        self.iam.create_user(UserName=self.name)
+        key = self.iam.create_access_key(UserName=self.name)["AccessKey"]
+        session = boto3.session.Session(key["AccessKeyId"], key["SecretAccessKey"], region_name="us-east-1")
+        self.athena: Any = session.client("athena", endpoint_url=aws_url)
+
+    def allow(self, *statements: dict[str, Any]) -> None:
+        given = policy(ATHENA, {"Action": "s3:*", "Resource": "*"}, *statements)
+        self.iam.put_user_policy(UserName=self.name, PolicyName="p", PolicyDocument=given)
+
+
+@pytest.fixture
+def team(client: Client, aws_url: str) -> Team:
+    return Team(client, aws_url)
+
+
+LOOK_AT_DEFAULT = {
+    "Action": ["glue:GetDatabase"],
+    "Resource": [f"{ROOT}:catalog", f"{ROOT}:database/default"],
+}
+
+
+@pytest.fixture
+def default_database(client: Client) -> None:
+    glue = client("glue")
+    if "default" not in [d["Name"] for d in glue.get_databases()["DatabaseList"]]:
+        glue.create_database(DatabaseInput={"Name": "default"})
+
+
+@pytest.mark.supports(
+    "IAM", "Each DDL statement needs of the Glue catalog what Athena's guide says, and no less"
+)
+def test_ddl_needs_the_documented_permissions(
+    bucket: str, s3: Any, team: Team, default_database: None
+) -> None:
+    db = f"db_{uuid.uuid4().hex[:8]}"
+    names = {"root": ROOT, "db": db, "bucket": bucket}
+    s3.put_object(Bucket=bucket, Key="t/p=1/empty", Body=b"")
+    for sql, needs in STATEMENTS:
+        given = [
+            {"Action": f"glue:{action}", "Resource": [one.format(**names) for one in on]}
+            for action, on in needs
+        ]
+        for missing in needs:
+            # GetDatabase on the catalog and on `default` is there: what is missing is the resource of the statement.
+            team.allow(
+                LOOK_AT_DEFAULT, *[one for one, need in zip(given, needs, strict=True) if need != missing]
+            )
+            status = finished(team.athena, bucket, db, sql.format(**names))
+            assert status["State"] == "FAILED", (sql, missing)
+            assert f"glue:{missing[0]} on resource: {ROOT}" in status["StateChangeReason"], (sql, missing)
+        team.allow(LOOK_AT_DEFAULT, *given)
+        status = finished(team.athena, bucket, db, sql.format(**names))
+        assert status["State"] == "SUCCEEDED", (sql, status)
+
+
+@pytest.mark.supports(
+    "IAM", "Every statement needs glue:GetDatabase on `default`, and CreateDatabase where there is none"
+)
+def test_every_statement_looks_at_the_default_database(
+    client: Client, bucket: str, team: Team, default_database: None
+) -> None:
+    glue = client("glue")
+    for sql in ("SELECT 1", "SHOW DATABASES"):
+        team.allow({"Action": "glue:*", "Resource": [f"{ROOT}:catalog", f"{ROOT}:database/d*b"]})
+        status = finished(team.athena, bucket, "default", sql)
+        assert status["State"] == "FAILED"
+        assert f"glue:GetDatabase on resource: {ROOT}:database/default" in status["StateChangeReason"]
+    team.allow(LOOK_AT_DEFAULT)
+    assert finished(team.athena, bucket, "default", "SELECT 1")["State"] == "SUCCEEDED"
+    glue.delete_database(Name="default")
+    status = finished(team.athena, bucket, "default", "SELECT 1")
+    assert f"glue:CreateDatabase on resource: {ROOT}:catalog" in status["StateChangeReason"]
+    team.allow({**LOOK_AT_DEFAULT, "Action": ["glue:GetDatabase", "glue:CreateDatabase"]})
+    assert finished(team.athena, bucket, "default", "SELECT 1")["State"] == "SUCCEEDED"
+    assert glue.get_database(Name="default")["Database"]["Name"] == "default"
+    team.allow(LOOK_AT_DEFAULT)
+    assert finished(team.athena, bucket, "default", "SELECT 1")["State"] == "SUCCEEDED"
+
+
+@pytest.mark.supports(
+    "IAM", "PREPARE, EXECUTE and DEALLOCATE need the actions of prepared statements on the workgroup"
+)
+def test_prepared_statements_need_their_actions(bucket: str, team: Team, default_database: None) -> None:
+    name = f"p_{uuid.uuid4().hex[:8]}"
+    for sql, action in (
+        (f"PREPARE {name} FROM SELECT ?", "CreatePreparedStatement"),
+        (f"PREPARE {name} FROM SELECT ? + 1", "UpdatePreparedStatement"),
+        (f"EXECUTE {name} USING 1", "GetPreparedStatement"),
+        (f"DEALLOCATE PREPARE {name}", "DeletePreparedStatement"),
+    ):
+        team.allow(LOOK_AT_DEFAULT)
+        status = finished(team.athena, bucket, "default", sql)
+        assert f"athena:{action} on resource: {ATHENA['Resource']}" in status["StateChangeReason"]
+        team.allow(LOOK_AT_DEFAULT, {"Action": f"athena:{action}", "Resource": ATHENA["Resource"]})
+        assert finished(team.athena, bucket, "default", sql)["State"] == "SUCCEEDED", sql
+
+
+@pytest.mark.supports("IAM", "Athena's operations: on workgroups, on data catalogs, or on no resource")
+def test_what_athenas_operations_are_on(
+    client: Client, bucket: str, team: Team, default_database: None
+) -> None:
+    catalog = f"catalog_{uuid.uuid4().hex[:8]}"
+    client("athena").create_data_catalog(Name=catalog, Type="GLUE", Parameters={"catalog-id": "123456789012"})
+    named = client("athena").create_named_query(Name="n", Database="d", QueryString="SELECT 1")[
+        "NamedQueryId"
+    ]
+    query = client("athena").start_query_execution(
+        QueryString="SELECT 1", ResultConfiguration={"OutputLocation": f"s3://{bucket}/results/"}
+    )["QueryExecutionId"]
+    account = "arn:aws:athena:us-east-1:123456789012"
+    primary, on_catalog = f"{account}:workgroup/primary", f"{account}:datacatalog/{catalog}"
+    for action, resource, call in (
+        ("GetWorkGroup", primary, lambda: team.athena.get_work_group(WorkGroup="primary")),
+        ("GetNamedQuery", primary, lambda: team.athena.get_named_query(NamedQueryId=named)),
+        ("BatchGetNamedQuery", primary, lambda: team.athena.batch_get_named_query(NamedQueryIds=[named])),
+        ("GetQueryResults", primary, lambda: team.athena.get_query_results(QueryExecutionId=query)),
+        (
+            "ListPreparedStatements",
+            primary,
+            lambda: team.athena.list_prepared_statements(WorkGroup="primary"),
+        ),
+        ("ListTagsForResource", primary, lambda: team.athena.list_tags_for_resource(ResourceARN=primary)),
+        ("ListWorkGroups", "*", lambda: team.athena.list_work_groups()),
+        ("ListDataCatalogs", "*", lambda: team.athena.list_data_catalogs()),
+        ("GetDataCatalog", on_catalog, lambda: team.athena.get_data_catalog(Name=catalog)),
+        (
+            "GetDatabase",
+            on_catalog,
+            lambda: team.athena.get_database(CatalogName=catalog, DatabaseName="default"),
+        ),
+        (
+            "GetDataCatalog",
+            on_catalog,
+            lambda: team.athena.start_query_execution(
+                QueryString="SELECT 1",
+                QueryExecutionContext={"Catalog": catalog},
+                ResultConfiguration={"OutputLocation": f"s3://{bucket}/results/"},
+            ),
+        ),
+    ):
+        team.allow(LOOK_AT_DEFAULT)
+        with pytest.raises(ClientError) as error:
+            call()
+        assert code(error) == "AccessDeniedException"
+        assert f"athena:{action} on resource: {resource}" in str(error.value)
+        team.allow(LOOK_AT_DEFAULT, {"Action": f"athena:{action}", "Resource": resource})
+        assert call()["ResponseMetadata"]["HTTPStatusCode"] == 200
+    # Operations on metadata read the catalog with the caller's permissions, and results are objects on S3.
+    team.allow({"Action": "athena:*", "Resource": "*"})
+    with pytest.raises(ClientError, match="glue:GetDatabase on resource"):
+        team.athena.get_database(CatalogName="AwsDataCatalog", DatabaseName="default")
+    team.allow(
+        {"Action": "athena:*", "Resource": "*"}, {"Effect": "Deny", "Action": "s3:GetObject", "Resource": "*"}
+    )
+    with pytest.raises(
+        ClientError, match=f"s3:GetObject on resource: arn:aws:s3:::{bucket}/results/{query}.csv"
+    ):
+        team.athena.get_query_results(QueryExecutionId=query)

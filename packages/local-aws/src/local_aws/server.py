@@ -30,7 +30,8 @@ from local_aws.athena.errors import ApiError
 from local_aws.athena.executions import HISTORY, Execution, Executor, Region, WorkGroup, dump, load
 from local_aws.athena.parser import parse_query
 from local_aws.http import HttpServer, Request, Response
-from local_aws.iam import Iam, for_caller
+from local_aws.iam.enforcement import Iam
+from local_aws.iam.queries import for_caller, permit
 from local_aws.objects import Bodies
 from local_aws.s3.keys import install
 from local_aws.s3.service import S3
@@ -84,10 +85,11 @@ class Server:
             self.engine, self.s3, scratch, self.catalog, DEFAULT_ACCOUNT_ID, self._save_execution
         )
         self._load_athena()
+        self.executor.forget_managed()
         self.api = Api(self.executor, self.catalog, DEFAULT_ACCOUNT_ID, self._save_athena)
-        self.iam = Iam(self._workgroup_of) if enforce_iam else None
+        self.iam = Iam(self.executor) if enforce_iam else None
         if self.iam is not None:
-            self.executor.seen_by_caller = for_caller
+            self.executor.seen_by_caller, self.executor.permit = for_caller, permit
         self._started = time.time()
         self._http = HttpServer(host, port, self._handle)
         self.host, self.port = host, self._http.port
@@ -142,10 +144,6 @@ class Server:
             if e.code:
                 error["AthenaErrorCode"] = e.code
         return _json(400, error)
-
-    def _workgroup_of(self, region: str, query_id: str) -> str | None:
-        known = self.executor.region(region).executions.get(query_id)
-        return known.workgroup if known is not None else None
 
     def health(self) -> dict[str, Any]:
         """What GET /_local_aws/health answers."""

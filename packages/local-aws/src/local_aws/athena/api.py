@@ -81,12 +81,15 @@ class Api:
         handler = getattr(self, f"_{operation}", None)
         if handler is None:
             raise ApiError("UnknownOperationException", f"Athena's {operation} is not supported by local_aws")
-        if operation.startswith(_CHANGES):
-            with self._lock:
-                answer = handler(region, request)
-                self.changed()
-                return answer
-        return handler(region, request)
+        try:
+            if operation.startswith(_CHANGES):
+                with self._lock:
+                    answer = handler(region, request)
+                    self.changed()
+                    return answer
+            return handler(region, request)
+        except QueryError as e:  # what the caller may not see of the catalog
+            raise ApiError("MetadataException", e.reason) from e
 
     # -------------------------------------------------------------------------------- executions
 
@@ -156,20 +159,17 @@ class Api:
             out["UpdateCount"] = 0
         if not e.kind:
             return out
-        bucket, key = e.output_location[len("s3://") :].split("/", 1)
-        body = self.executor.store.get(bucket, key)
-        if body is None:
-            raise invalid(
-                f"Could not find results of {e.id} at {e.output_location}: the object is gone",
-                "INVALID_QUERY_EXECUTION_STATE",
-            )
+        path = self.executor.result_path(e)
+        if path is None:
+            where = f"at {e.output_location}: the object is gone" if e.managed is None else "after 24 hours"
+            raise invalid(f"Could not find results of {e.id} {where}", "INVALID_QUERY_EXECUTION_STATE")
         offset = _untoken(r.get("NextToken")) or 0
         if not isinstance(offset, int):
             raise invalid(f"NextToken '{r['NextToken']}' is not valid")
         if e.kind == "csv":
-            rows, following = read_csv_page(body.path, offset, size)
+            rows, following = read_csv_page(path, offset, size)
         else:
-            rows, following = _text_page(body.path, offset, size)
+            rows, following = _text_page(path, offset, size)
         out["ResultSet"]["Rows"] = [
             {"Data": [{"VarCharValue": v} if v is not None else {} for v in row]} for row in rows
         ]
@@ -246,7 +246,17 @@ class Api:
         configuration["ResultConfiguration"] = result
         if updates.get("RemoveBytesScannedCutoffPerQuery"):
             configuration.pop("BytesScannedCutoffPerQuery", None)
-        special = ("ResultConfigurationUpdates", "RemoveBytesScannedCutoffPerQuery")
+        managed = dict(configuration.get("ManagedQueryResultsConfiguration") or {})
+        asked = dict(updates.get("ManagedQueryResultsConfigurationUpdates") or {})
+        if asked.pop("RemoveEncryptionConfiguration", False):
+            managed.pop("EncryptionConfiguration", None)
+        if managed or asked:
+            configuration["ManagedQueryResultsConfiguration"] = managed | asked
+        special = (
+            "ResultConfigurationUpdates",
+            "RemoveBytesScannedCutoffPerQuery",
+            "ManagedQueryResultsConfigurationUpdates",
+        )
         configuration |= {k: v for k, v in updates.items() if k not in special}
         _check_configuration(configuration)
         group.configuration = configuration
@@ -478,23 +488,25 @@ class Api:
     def _readable(self, region: str, r: Request) -> None:
         self.executor.require_catalog(self.executor.region(region), _required(r, "CatalogName"))
 
+    def _seen(self, region: str) -> Catalog:
+        """The catalog as the caller may use it."""
+        return self.executor.seen_by_caller(self.catalog(region), self.executor.store)[0]
+
     def _GetDatabase(self, region: str, r: Request) -> dict[str, Any]:  # noqa: N802
         self._readable(region, r)
-        try:
-            return {"Database": _database(self.catalog(region).database(_required(r, "DatabaseName")))}
-        except QueryError as e:
-            raise ApiError(
-                "MetadataException", f"EntityNotFoundException: Database {r['DatabaseName']} not found."
-            ) from e
+        catalog, name = self._seen(region), str(_required(r, "DatabaseName"))
+        if not catalog.has_database(name):
+            raise ApiError("MetadataException", f"EntityNotFoundException: Database {name} not found.")
+        return {"Database": _database(catalog.database(name))}
 
     def _ListDatabases(self, region: str, r: Request) -> dict[str, Any]:  # noqa: N802
         self._readable(region, r)
-        return _paged("DatabaseList", _page([_database(d) for d in self.catalog(region).databases()], r))
+        return _paged("DatabaseList", _page([_database(d) for d in self._seen(region).databases()], r))
 
     def _GetTableMetadata(self, region: str, r: Request) -> dict[str, Any]:  # noqa: N802
         self._readable(region, r)
         database, name = _required(r, "DatabaseName"), _required(r, "TableName")
-        table = self.catalog(region).find(database, name)
+        table = self._seen(region).find(database, name)
         if table is None:
             raise ApiError(
                 "MetadataException", f"EntityNotFoundException: Entity Not Found: table {database}.{name}"
@@ -504,9 +516,10 @@ class Api:
     def _ListTableMetadata(self, region: str, r: Request) -> dict[str, Any]:  # noqa: N802
         self._readable(region, r)
         database = _required(r, "DatabaseName")
-        if not self.catalog(region).has_database(database):
+        catalog = self._seen(region)
+        if not catalog.has_database(database):
             raise ApiError("MetadataException", f"EntityNotFoundException: Database {database} not found.")
-        tables = sorted(self.catalog(region).tables(database.lower()), key=lambda t: t.name)
+        tables = sorted(catalog.tables(database.lower()), key=lambda t: t.name)
         expression = r.get("Expression")
         if expression:
             # A regular expression; Glue's * alone, which many clients send, is taken too.
@@ -574,9 +587,10 @@ def _check_configuration(c: dict[str, Any]) -> None:
         raise invalid(
             f"{version} is not supported by local_aws: AUTO and {ENGINE_VERSION['EffectiveEngineVersion']} are"
         )
-    if (c.get("ManagedQueryResultsConfiguration") or {}).get("Enabled"):
+    # https://docs.aws.amazon.com/athena/latest/APIReference/API_ManagedQueryResultsConfiguration.html
+    if location and (c.get("ManagedQueryResultsConfiguration") or {}).get("Enabled"):
         raise invalid(
-            "ManagedQueryResultsConfiguration is not supported by local_aws: name an OutputLocation"
+            "A workgroup cannot have ResultConfiguration.OutputLocation and ManagedQueryResultsConfiguration.Enabled"
         )
 
 

@@ -31,6 +31,10 @@ def forget_versions(entry: FakeTable) -> None:
         entry.delete_version(version)
 
 
+# Athena makes it where an account has none.
+_DEFAULT = {"Name": "default", "Description": "Default Hive database", "Parameters": None}
+
+
 class Catalog:
     """The Glue catalog of one account and region.
 
@@ -57,21 +61,27 @@ class Catalog:
     def glue(self) -> GlueBackend:
         return glue_backends[self.account][self.region]
 
+    def open(self) -> None:
+        """Called once before each statement."""
+
     # -------------------------------------------------------------------------------- databases
 
     def databases(self) -> list[dict[str, Any]]:
         found = [d.as_dict() for d in self.glue.get_databases()]
-        if not any(d["Name"] == "default" for d in found):
-            found.append({"Name": "default", "Description": "Default Hive database", "Parameters": None})
+        if "default" not in self.glue.databases:
+            found.append(_DEFAULT)
         return sorted(found, key=lambda d: str(d["Name"]))
 
     def has_database(self, name: str) -> bool:
         return name.lower() == "default" or name.lower() in self.glue.databases
 
     def database(self, name: str) -> dict[str, Any]:
-        for d in self.databases():
-            if d["Name"] == name.lower():
-                return d
+        found = self.glue.databases.get(name.lower())
+        if found is not None:
+            description: dict[str, Any] = found.as_dict()
+            return description
+        if name.lower() == "default":
+            return _DEFAULT
         raise QueryError("SCHEMA_NOT_FOUND", f"Schema '{name}' does not exist")
 
     def create_database(

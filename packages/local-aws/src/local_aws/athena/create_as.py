@@ -71,6 +71,12 @@ def create_as(context: Context, statement: CreateTableAs) -> Outcome:
             f"Unable to set catalog 'awsdatacatalog' table property 'format' to ['{kind}']; there are {', '.join(STORAGE_FORMATS)}",
             (1, 1),
         )
+    if "external_location" not in options and not context.output_location:
+        raise QueryError(
+            "INVALID_TABLE_PROPERTY",
+            f"Table {database}.{name} needs external_location = 's3://bucket/folder/': its workgroup has managed query results, and so no output location",
+            (1, 1),
+        )
     location = str(
         options.get("external_location")
         or f"{context.output_location.rstrip('/')}/tables/{context.query_id}/"

@@ -82,7 +82,7 @@ class Ddl(Named):
         return [], []
 
     def _drop_database(self, s: st.DropDatabase) -> tuple[Rows, list[str]]:
-        if s.name not in [d["Name"] for d in self.catalog.databases()]:
+        if not self.catalog.has_database(s.name):
             if s.if_exists:
                 return [], []
             raise QueryError("", f"{_FAILED}[Error 10072]: Database does not exist: {s.name}")

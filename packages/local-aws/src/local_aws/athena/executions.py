@@ -13,6 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,8 @@ ENGINE_VERSION = {"SelectedEngineVersion": "AUTO", "EffectiveEngineVersion": "At
 # https://docs.aws.amazon.com/athena/latest/ug/service-limits.html
 CONCURRENCY = 20
 HISTORY = 50_000
+# How long Athena keeps managed results: https://docs.aws.amazon.com/athena/latest/ug/managed-results.html
+MANAGED_SECONDS = 24 * 60 * 60
 # Bytes of SQL (https://docs.aws.amazon.com/athena/latest/APIReference/API_StartQueryExecution.html).
 MAX_QUERY = 262_144
 
@@ -57,8 +60,10 @@ class Execution:
     workgroup: str
     output_location: str
     region: str
-    # Where the request (or its workgroup) wants results; output_location is the file there.
+    # Where the request (or its workgroup) wants results; output_location is the file there. Both are empty where
+    # Athena keeps the results itself.
     output_folder: str = ""
+    managed: dict[str, Any] | None = None
     token: str | None = None
     parameters: list[str] = field(default_factory=list)
     encryption: dict[str, Any] | None = None
@@ -93,7 +98,9 @@ class Execution:
             status["StateChangeReason"] = self.reason
         if self.error:
             status["AthenaError"] = self.error
-        configuration: dict[str, Any] = {"OutputLocation": self.output_location}
+        configuration: dict[str, Any] = {}
+        if self.managed is None:
+            configuration["OutputLocation"] = self.output_location
         if self.encryption:
             configuration["EncryptionConfiguration"] = self.encryption
         reuse: dict[str, Any] = {"Enabled": self.reuse_minutes is not None}
@@ -111,7 +118,7 @@ class Execution:
             "Query": self.query,
             "StatementType": self.statement_type,
             "SubstatementType": self.substatement,
-            "ManagedQueryResultsConfiguration": {"Enabled": False},
+            "ManagedQueryResultsConfiguration": self.managed or {"Enabled": False},
             "ResultConfiguration": configuration,
             "ResultReuseConfiguration": {"ResultReuseByAgeConfiguration": reuse},
             "QueryExecutionContext": {"Database": self.database, "Catalog": self.catalog},
@@ -211,6 +218,10 @@ class Executor:
         # Called when a statement was prepared or deallocated.
         self.changed: Callable[[], None] = lambda: None
         self.regions: dict[str, Region] = {}
+        # Results of workgroups without an output location.
+        self.managed = scratch.parent / "managed-results"
+        # Raises QueryError if the caller of a query may not do an action of Athena's API in a workgroup.
+        self.permit: Callable[[str, str, str], None] = lambda region, workgroup, action: None
         # The catalog and the store as the caller of the query may use them.
         self.seen_by_caller: Callable[[Catalog, ObjectStore], tuple[Catalog, ObjectStore]] = (
             lambda catalog, store: (catalog, store)
@@ -218,7 +229,8 @@ class Executor:
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="athena")
         self._sessions: dict[str, Session] = {}
         self._lock = threading.RLock()
-        scratch.mkdir(parents=True, exist_ok=True)
+        for folder in (scratch, self.managed):
+            folder.mkdir(parents=True, exist_ok=True)
 
     def region(self, name: str) -> Region:
         with self._lock:
@@ -253,7 +265,8 @@ class Executor:
             raise invalid(
                 f"1 validation error detected: Value '{token}' at 'clientRequestToken' failed to satisfy constraint: Member must have length between 32 and 128"
             )
-        location, encryption = self._location(workgroup, request)
+        managed = managed_results(workgroup)
+        location, encryption = ("", None) if managed else self._location(workgroup, request)
         context = request.get("QueryExecutionContext") or {}
         catalog = context.get("Catalog") or "AwsDataCatalog"
         self.require_catalog(region, catalog)
@@ -271,13 +284,14 @@ class Executor:
             output_location="",
             region=region_name,
             output_folder=location,
+            managed=managed,
             token=token,
             parameters=list(request.get("ExecutionParameters") or []),
             encryption=encryption,
             # https://docs.aws.amazon.com/athena/latest/APIReference/API_ResultReuseByAgeConfiguration.html
             reuse_minutes=int(reuse.get("MaxAgeInMinutes", 60)) if reuse.get("Enabled") else None,
         )
-        execution.output_location = _result_location(execution)
+        execution.output_location = "" if managed else _result_location(execution)
         with self._lock:
             known = self._known(region, execution)
             if known is not None:
@@ -286,14 +300,8 @@ class Executor:
             check_syntax(query)
         except QueryError as e:
             raise invalid(e.reason, "MALFORMED_QUERY") from e
-        bucket = location[len("s3://") :].split("/", 1)[0]
-        _, store = self.seen_by_caller(self.catalog(region_name), self.store)
-        try:
-            found = store.has_bucket(bucket)
-        except QueryError as e:
-            raise invalid(f"Unable to verify/create output bucket {bucket}. {e.reason}") from e
-        if not found:
-            raise invalid(f"Unable to verify/create output bucket {bucket}")
+        if not managed:
+            self._require_bucket(region_name, location)
         execution.preparing_ms = round((time.monotonic() - began) * 1000)
         with self._lock:
             # Another request with the token may have come in between.
@@ -312,6 +320,16 @@ class Executor:
         # With the context of the request: a query may do what its caller may.
         self._pool.submit(copy_context().run, self._run, execution, workgroup)
         return execution.id
+
+    def _require_bucket(self, region: str, location: str) -> None:
+        bucket = location[len("s3://") :].split("/", 1)[0]
+        _, store = self.seen_by_caller(self.catalog(region), self.store)
+        try:
+            found = store.has_bucket(bucket)
+        except QueryError as e:
+            raise invalid(f"Unable to verify/create output bucket {bucket}. {e.reason}") from e
+        if not found:
+            raise invalid(f"Unable to verify/create output bucket {bucket}")
 
     def _known(self, region: Region, asked: Execution) -> str | None:
         """The execution that the same token started before. Raises ApiError if that asked for something else."""
@@ -334,8 +352,10 @@ class Executor:
                 f"Data catalog {name} ({entry['Type']}) cannot be queried: local_aws reads the Glue catalog of account {self.account} only"
             )
 
-    def prepared(self, region: Region, workgroup: str) -> PreparedStatements:
-        return PreparedStatements(workgroup, region.prepared, self.changed)
+    def prepared(
+        self, region: Region, workgroup: str, may: Callable[[str], None] = lambda action: None
+    ) -> PreparedStatements:
+        return PreparedStatements(workgroup, region.prepared, self.changed, may)
 
     def _prepared_text(self, region: Region, workgroup: str, sql: str) -> str:
         """What EXECUTE will run, which decides what kind of statement it is."""
@@ -355,7 +375,7 @@ class Executor:
         location = chosen.get("OutputLocation")
         if not location:
             raise invalid(
-                "No output location provided. An output location is required either through the Workgroup result configuration setting or as an API input."
+                "No output location provided. You did not provide an output location for  your query results. Either specify an S3 bucket location or enable Athena managed query results in your workgroup settings."
             )
         if not location.startswith("s3://") or len(location) < 6 or location == "s3:///":
             raise invalid(f"outputLocation is not a valid S3 path. Provided: {location}")
@@ -388,6 +408,7 @@ class Executor:
                 if self._reuse(execution, store):
                     self._finish(execution, "SUCCEEDED", None)
                     return
+                catalog.open()
                 with store.pinned():
                     runner = Runner(
                         catalog,
@@ -398,7 +419,11 @@ class Executor:
                         database=execution.database,
                         output_location=execution.output_folder,
                         parameters=execution.parameters,
-                        prepared=self.prepared(self.region(execution.region), execution.workgroup),
+                        prepared=self.prepared(
+                            self.region(execution.region),
+                            execution.workgroup,
+                            partial(self.permit, execution.region, execution.workgroup),
+                        ),
                     )
                     limit = workgroup.configuration.get("BytesScannedCutoffPerQuery")
                     runner.reader.limit = int(limit) if limit else None
@@ -435,7 +460,7 @@ class Executor:
         What changed in the tables since then does not matter, as in Athena:
         https://docs.aws.amazon.com/athena/latest/ug/reusing-query-results.html
         """
-        if execution.reuse_minutes is None or execution.substatement != "SELECT":
+        if execution.reuse_minutes is None or execution.substatement != "SELECT" or execution.managed:
             return False
         oldest = execution.submitted - 60 * execution.reuse_minutes
         with self._lock:
@@ -471,6 +496,10 @@ class Executor:
         execution.update_count = outcome.update_count
         execution.columns = [column_info(n, t) for n, t in outcome.columns]
         execution.result_bytes = outcome.path.stat().st_size if outcome.kind else 0
+        if execution.managed is not None:
+            if outcome.kind:
+                shutil.move(outcome.path, self.managed / execution.id)
+            return
         bucket, key = execution.output_location[len("s3://") :].split("/", 1)
         try:
             if outcome.manifest is not None:
@@ -524,6 +553,38 @@ class Executor:
             raise invalid(f"QueryExecution {query_id} was not found")
         return execution
 
+    def result_path(self, execution: Execution) -> str | None:
+        """The file of an execution's result on this machine; None if it is gone."""
+        if execution.managed is not None:
+            path = self.managed / execution.id
+            expired = time.time() - (execution.completed or 0) > MANAGED_SECONDS
+            return str(path) if path.exists() and not expired else None
+        bucket, key = execution.output_location[len("s3://") :].split("/", 1)
+        body = self.store.get(bucket, key)
+        return body.path if body is not None else None
+
+    def forget_managed(self) -> None:
+        """Deletes managed results that are older than Athena keeps them."""
+        for path in self.managed.iterdir():
+            if time.time() - path.stat().st_mtime > MANAGED_SECONDS:
+                path.unlink(missing_ok=True)
+
+    def workgroup_of(self, region: str, identifier: str) -> str | None:
+        """The workgroup of a query execution or of a named query."""
+        kept = self.region(region)
+        if identifier in kept.named:
+            return str(kept.named[identifier]["WorkGroup"])
+        known = kept.executions.get(identifier)
+        return known.workgroup if known is not None else None
+
+    def result_of(self, region: str, query_id: str) -> tuple[str, str] | None:
+        """Bucket and key of a query's result; None where Athena keeps it."""
+        known = self.region(region).executions.get(query_id)
+        if known is None or known.managed is not None:
+            return None
+        bucket, _, key = known.output_location[len("s3://") :].partition("/")
+        return bucket, key
+
     def stop(self, region: str, query_id: str) -> None:
         execution = self.get(region, query_id)
         with self._lock:
@@ -542,6 +603,12 @@ class Executor:
         for session in sessions:
             session.cancel()
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def managed_results(workgroup: WorkGroup) -> dict[str, Any] | None:
+    """The ManagedQueryResultsConfiguration of a workgroup whose results Athena keeps itself; None of others."""
+    found: dict[str, Any] = workgroup.configuration.get("ManagedQueryResultsConfiguration") or {}
+    return found if found.get("Enabled") else None
 
 
 def _result_location(execution: Execution) -> str:

@@ -18,14 +18,20 @@ class PreparedStatements:
     """The prepared statements of a workgroup, which the API's operations and SQL share.
 
     statements: of all workgroups, by workgroup and name, as GetPreparedStatement shows them. changed: called
-    after each change.
+    after each change. may: raises QueryError if the caller may not do an action of Athena's API.
     """
 
     workgroup: str = "primary"
     statements: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     changed: Callable[[], None] = lambda: None
+    may: Callable[[str], None] = lambda action: None
 
     def get(self, name: str) -> str:
+        """The text of a statement. Raises QueryError where there is none of that name."""
+        self.may("GetPreparedStatement")
+        return self._find(name)
+
+    def _find(self, name: str) -> str:
         found = self.statements.get((self.workgroup, name))
         if found is None:
             raise QueryError(
@@ -35,6 +41,8 @@ class PreparedStatements:
 
     def put(self, name: str, sql: str) -> None:
         """Keeps a statement; one of the same name is replaced."""
+        known = (self.workgroup, name) in self.statements
+        self.may("UpdatePreparedStatement" if known else "CreatePreparedStatement")
         self.statements[(self.workgroup, name)] = {
             "StatementName": name,
             "QueryStatement": sql,
@@ -45,6 +53,7 @@ class PreparedStatements:
         self.changed()
 
     def drop(self, name: str) -> None:
-        self.get(name)
+        self.may("DeletePreparedStatement")
+        self._find(name)
         del self.statements[(self.workgroup, name)]
         self.changed()
