@@ -87,6 +87,7 @@ class AccessStack(Stack):
             bucket=f"arn:{Aws.PARTITION}:s3:::{lake.lake_name}",
             catalog=arn("glue", "catalog"),
             database=arn("glue", "database", lake.database_name),
+            default_database=arn("glue", "database", "default"),
             tables=arn("glue", "table", f"{lake.database_name}/"),
             workgroup=arn("athena", "workgroup", lake.workgroup.name),
             alerts_topic=arn("sns", lake.topic_name("alerts")),

@@ -12,7 +12,7 @@ import json
 import os
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import SimpleNamespace
@@ -65,6 +65,9 @@ class EnforcedPipeline(Pipeline):
                 "ConnectionPasswordEncryption": {"ReturnConnectionPasswordEncrypted": False},
             }
         )
+        # As in a new account: Athena creates its database `default` with the permissions of the first query.
+        with suppress(aws("glue").exceptions.EntityNotFoundException):
+            aws("glue").delete_database(Name="default")
         self.place = EnvironmentArns.of(
             region=REGION,
             account=ACCOUNT,

@@ -89,7 +89,8 @@ def test_every_dag_declares_its_permissions(dag_id: str) -> None:
             assert service in {"s3", "athena", "glue", "sns", "sqs", "kms"}
         for resource in one["Resource"]:
             assert resource.startswith("arn:aws:")
-            assert "medlaunch" in resource or resource in (PLACE.catalog, PLACE.key), resource
+            shared = (PLACE.catalog, PLACE.default_database, PLACE.key)
+            assert "medlaunch" in resource or resource in shared, resource
             assert resource != f"{PLACE.bucket}/*", f"{one['Sid']} is about the whole lake"
 
 

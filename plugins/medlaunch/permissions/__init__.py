@@ -37,6 +37,7 @@ class EnvironmentArns:
     bucket: str
     catalog: str
     database: str
+    default_database: str
     tables: str
     workgroup: str
     alerts_topic: str
@@ -66,6 +67,7 @@ class EnvironmentArns:
             bucket=f"arn:{partition}:s3:::{bucket}",
             catalog=f"{glue}:catalog",
             database=f"{glue}:database/{database}",
+            default_database=f"{glue}:database/default",
             tables=f"{glue}:table/{database}/",
             workgroup=f"arn:{partition}:athena:{region}:{account}:workgroup/{workgroup}",
             alerts_topic=alerts_topic,

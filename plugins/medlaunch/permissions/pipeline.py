@@ -209,9 +209,16 @@ def statements(pipeline: Pipeline) -> tuple[Statement, ...]:
         Statement(
             sid="FindDatabase",
             actions=("glue:GetDatabase",),
-            resources=catalog(),
+            resources=(*catalog(), "{default_database}"),
             steps=("prepare_tables", *_QUERIES, *merging),
-            why="Athena looks the database up for each statement.",
+            why="Athena looks up the database of each statement, and the account's database named default.",
+        ),
+        Statement(
+            sid="CreateDefaultDatabase",
+            actions=("glue:CreateDatabase",),
+            resources=("{default_database}",),
+            steps=("prepare_tables",),
+            why="Athena creates the database named default in an account that has none.",
         ),
         Statement(
             sid="PrepareDatabase",
