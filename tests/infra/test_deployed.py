@@ -31,7 +31,6 @@ LEFT_OUT = {
     "AWS::Athena::WorkGroup",
     "AWS::Budgets::Budget",
     "AWS::CloudWatch::Alarm",
-    "AWS::Glue::Database",
     "AWS::S3::BucketPolicy",
     "AWS::SNS::Subscription",
     "AWS::SNS::TopicPolicy",

@@ -23,6 +23,7 @@ from moto.core.base_backend import BackendDict
 from moto.core.model_instances import reset_model_data
 from moto.s3.models import s3_backends
 
+from local_aws import cloudformation
 from local_aws.athena.api import Api
 from local_aws.athena.catalog import Catalog
 from local_aws.athena.engine import Engine
@@ -68,6 +69,7 @@ class Server:
         self.state = State(self.folder, durable=state is not None)
         self._closing.append(self.state.close)
         install(Bodies(self.state.bodies))
+        cloudformation.install()
         self.s3 = S3(self.state)
         self.s3.load()
         self.glue = Glue(self.state)

@@ -67,6 +67,11 @@ class Glue:
                 table.__dict__.update(saved)
                 backend.databases[database].tables[name] = table
 
+    def names(self, region: str) -> set[str]:
+        """The databases that there are, and those that were when they were saved last."""
+        saved = self.state.rows("SELECT database FROM glue WHERE region = ? AND database <> ''", region)
+        return {*glue_backends[DEFAULT_ACCOUNT_ID][region].databases, *(row[0] for row in saved)}
+
     def save(self, region: str, database: str | None, table: str | None) -> None:
         """Writes what changed. Without a database: all that is no database."""
         backend = glue_backends[DEFAULT_ACCOUNT_ID][region]
@@ -298,6 +303,9 @@ class Moto:
             log.warning(text)
             answer = {"__type": "NotImplementedException", "Message": text, "message": text}
             return Response(501, _JSON, json.dumps(answer).encode())
+        if service == "cloudformation":
+            # Also of one that failed half-way.
+            self._after_stack(region_of(request), body)
         if response.status >= 400:
             return response
         if service == "glue":
@@ -310,6 +318,19 @@ class Moto:
             # A request may change other services too: SNS delivers to SQS, IAM is asked by all.
             self.backends.changed(_SIGNED_AS.get(service, service), "sqs", "sns", "events", "logs")
         return response
+
+    def _after_stack(self, region: str, body: bytes) -> None:
+        """Saves what a stack may have made, changed or removed, which is in any service."""
+        if re.search(rb"(^|&)Action=(Describe|List|Get|Validate)", body):
+            return
+        for name in {
+            *self.s3.backend.buckets,
+            *(row[0] for row in self.s3.state.rows("SELECT name FROM buckets")),
+        }:
+            self.s3.save_bucket(name)
+        for name in self.glue.names(region):
+            self.glue.save(region, name, None)
+        self.backends.changed(*(one.service_name for one in list(BackendDict._instances)))  # type: ignore[misc]
 
 
 _SCOPE = re.compile(r"Credential=[^/]+/\d+/([^/]+)/([^/]+)/aws4_request")

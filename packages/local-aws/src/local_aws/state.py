@@ -17,6 +17,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
 log = logging.getLogger("local_aws.state")
 
 FORMAT = "1"
@@ -133,14 +142,21 @@ class State:
 
 
 class _Pickler(pickle.Pickler):
-    """Saves locks as new, free ones: moto keeps some among its data."""
+    """Saves locks as new, free ones, and the private keys of KMS as PEM: moto keeps both among its data."""
 
     def reducer_override(self, value: Any) -> Any:
         if isinstance(value, _RLOCK):
             return threading.RLock, ()
         if isinstance(value, _LOCK):
             return threading.Lock, ()
+        if isinstance(value, RSAPrivateKey | EllipticCurvePrivateKey):
+            pem = value.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+            return _private_key, (pem,)
         return NotImplemented
+
+
+def _private_key(pem: bytes) -> Any:
+    return load_pem_private_key(pem, None)
 
 
 _RLOCK, _LOCK = type(threading.RLock()), type(threading.Lock())

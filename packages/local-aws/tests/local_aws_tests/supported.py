@@ -41,6 +41,7 @@ def table() -> str:
         "API",
         "S3",
         "IAM",
+        "CloudFormation",
         "State",
         "Clients",
     ]
