@@ -142,6 +142,25 @@ def test_result_pages_and_types(athena: Athena) -> None:
     assert athena("SELECT 1, 2 AS x, 3").header == ["_col0", "x", "_col2"]
 
 
+@pytest.mark.supports(
+    "API", "SHOW, DESCRIBE and their like give columns of type string; times of day as precise as they are"
+)
+def test_types_of_utilities_and_times(athena: Athena) -> None:
+    athena(
+        f"CREATE EXTERNAL TABLE t (a int) PARTITIONED BY (p int) {OPENX} LOCATION 's3://{athena.bucket}/t/'"
+    )
+    for sql in ("SHOW TABLES", "SHOW COLUMNS IN t", "DESCRIBE t", "SHOW CREATE TABLE t", "SHOW TBLPROPERTIES t", "SHOW PARTITIONS t"):  # fmt: skip
+        assert {(c["Type"], c["Precision"], c["Scale"], c["CaseSensitive"]) for c in athena(sql).columns} == {
+            ("string", 0, 0, False)
+        }, sql
+    times = athena(
+        "SELECT TIME '13:24:11' AS a, TIME '13:24:11.5' AS b, CAST(TIMESTAMP '2026-01-01 13:24:11' AS time) AS c, "
+        "TIMESTAMP '2026-01-01 13:24:11' AS d"
+    )
+    assert times.data == [["13:24:11", "13:24:11.5", "13:24:11.000", "2026-01-01 13:24:11.000"]]
+    assert {(c["Type"], c["Precision"]) for c in times.columns} == {("time", 3), ("timestamp", 3)}
+
+
 @pytest.mark.supports("API", "ClientRequestToken: the same request once, another refused, also under races")
 def test_tokens(athena: Athena, aws_url: str) -> None:
     token = uuid.uuid4().hex
@@ -290,6 +309,16 @@ def test_refused_requests(athena: Athena, client: Client) -> None:
         ("CREATE VIEW v AS SELECT * FROM", "line 1:31: mismatched input '<EOF>'."),
         ("CREATE TABLE c AS SELECT * FROM", "line 1:32: mismatched input '<EOF>'."),
         ("UNLOAD (SELECT 1 +) TO 's3://x/'", "line 1:19: mismatched input '<EOF>'."),
+        ("EXPLAIN SELECT 1 FROM", "line 1:22: mismatched input '<EOF>'."),
+        ("EXPLAIN ANALYZE SELEC 1", "line 1:17: mismatched input 'SELEC'. Expecting: 'ALTER'"),
+        ("UPDATE t SET", "line 1:13: mismatched input '<EOF>'."),
+        ("DELETE FROM t WHERE", "line 1:20: mismatched input '<EOF>'."),
+        ("MERGE INTO t USING s ON", "line 1:24: mismatched input '<EOF>'."),
+        ("OPTIMIZE t REWRITE DATA", "line 1:24: mismatched input '<EOF>' expecting 'USING'"),
+        ("VACUUM", "line 1:7: mismatched input '<EOF>'"),
+        ("VACUUM t now", "line 1:10: mismatched input 'now' expecting <EOF>"),
+        ("EXECUTE", "line 1:8: mismatched input '<EOF>'"),
+        ("PREPARE p FROM", "line 1:15: mismatched input '<EOF>'. Expecting: <statement>"),
     ],
 )
 def test_syntax_errors(athena: Athena, sql: str, message: str) -> None:
@@ -309,7 +338,7 @@ FAILURES = [
     ("SELECT nofunction(1)", "FUNCTION_NOT_FOUND: line 1:8: ", 1303),
     ("SELECT 1 / 0", "DIVISION_BY_ZERO: ", 1001),
     ("SELECT CAST('x' AS integer)", "INVALID_CAST_ARGUMENT: ", 1001),
-    ("SELECT st_point(1, 2)", "NOT_SUPPORTED: ", 1200),
+    ("EXPLAIN (TYPE IO) SELECT 1 AS a", "NOT_SUPPORTED: ", 1200),
     ("SELECT * FROM bad", "HIVE_BAD_DATA: ", 1001),
     ("UNLOAD (SELECT 1 AS a) TO 's3://{bucket}/bad/' WITH (format = 'PARQUET')", "HIVE_PATH_ALREADY_EXISTS: ", 1009),
     (f"CREATE EXTERNAL TABLE n (a int) {OPENX} LOCATION 's3://no-such-bucket/t/'", "FAILED: Execution Error, return code 1 from ", 1003),
@@ -339,6 +368,24 @@ def test_failures(athena: Athena, put: Put, client: Client) -> None:
             "Retryable": False,
             "ErrorMessage": status["StateChangeReason"],
         }
+
+
+@pytest.mark.supports("API", "Errors name objects, never files of the machine that local_aws runs on")
+def test_no_local_path_in_an_error(athena: Athena, put: Put) -> None:
+    put("broken/1.parquet", b"PAR1 and nothing else PAR1")
+    put("json/1.json", '{"a": 1}\n{"a": \n')
+    put("csv/1.csv", b"a,b\n\xff\xfe,2\n")
+    for ddl in (
+        "CREATE EXTERNAL TABLE broken (a int) STORED AS PARQUET",
+        f"CREATE EXTERNAL TABLE json (a int) {OPENX}",
+        "CREATE EXTERNAL TABLE csv (a int, b int) ROW FORMAT SERDE 'org.apache.hadoop.hive.serde2.OpenCSVSerde'",
+    ):
+        athena(f"{ddl} LOCATION 's3://{athena.bucket}/{ddl.split()[3]}/'")
+    reasons = [athena.fails(f"SELECT * FROM {name}") for name in ("broken", "json", "csv")]
+    assert f"s3://{athena.bucket}/broken/1.parquet" in reasons[0]
+    for reason in reasons:
+        assert "local-aws" not in reason
+        assert "/bodies/" not in reason
 
 
 @pytest.mark.supports("API", "StopQueryExecution interrupts at once, also what is queued")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -158,6 +159,70 @@ def test_show_and_describe(athena: Athena) -> None:
     athena(created)
     assert "\n".join(str(r[0]) for r in athena("SHOW CREATE TABLE abc").rows) == created
     assert athena("SHOW CREATE VIEW abv").rows[1] == ["SELECT 1 AS one"]
+
+
+@pytest.mark.supports(
+    "DDL",
+    "What Glue keeps of a new table, and SHOW CREATE TABLE and GetTableMetadata show of it, as Athena does",
+)
+def test_what_athena_keeps_of_a_table(athena: Athena, client: Client) -> None:
+    began = int(time.time())
+    athena(
+        "CREATE EXTERNAL TABLE j (a int) COMMENT 'of two\n  lines ' ROW FORMAT SERDE "
+        f"'org.openx.data.jsonserde.JsonSerDe' LOCATION 's3://{athena.bucket}/j/'"
+    )
+    athena(
+        "CREATE EXTERNAL TABLE d (a int, b string) ROW FORMAT DELIMITED FIELDS TERMINATED BY '\\t' "
+        f"LINES TERMINATED BY '\\n' LOCATION 's3://{athena.bucket}/d/e/'"
+    )
+    athena(f"CREATE EXTERNAL TABLE root (a int) STORED AS PARQUET LOCATION 's3://{athena.bucket}/'")
+
+    def kept(name: str) -> dict[str, Any]:
+        found: dict[str, Any] = client("glue").get_table(DatabaseName=athena.database, Name=name)["Table"]
+        return found
+
+    assert kept("j")["StorageDescriptor"]["Location"] == f"s3://{athena.bucket}/j"
+    assert kept("root")["StorageDescriptor"]["Location"] == f"s3://{athena.bucket}/"
+    assert kept("j")["StorageDescriptor"]["OutputFormat"].endswith(".io.IgnoreKeyTextOutputFormat")
+    assert kept("d")["StorageDescriptor"]["OutputFormat"].endswith(".io.IgnoreKeyTextOutputFormat")
+    assert int(kept("j")["Parameters"]["transient_lastDdlTime"]) >= began
+    metadata = client("athena").get_table_metadata(
+        CatalogName="AwsDataCatalog", DatabaseName=athena.database, TableName="j"
+    )["TableMetadata"]["Parameters"]
+    assert (metadata["comment"], metadata["location"]) == ("of two lines ", f"s3://{athena.bucket}/j")
+    time_of_d = kept("d")["Parameters"]["transient_lastDdlTime"]
+    shown = "\n".join(str(r[0]) for r in athena("SHOW CREATE TABLE d").rows)
+    assert shown.split("\n") == [
+        "CREATE EXTERNAL TABLE `d`(",
+        "  `a` int, ",
+        "  `b` string)",
+        "ROW FORMAT DELIMITED ",
+        r"  FIELDS TERMINATED BY '\t' ",
+        r"  LINES TERMINATED BY '\n' ",
+        "STORED AS INPUTFORMAT ",
+        "  'org.apache.hadoop.mapred.TextInputFormat' ",
+        "OUTPUTFORMAT ",
+        "  'org.apache.hadoop.hive.ql.io.IgnoreKeyTextOutputFormat'",
+        "LOCATION",
+        f"  's3://{athena.bucket}/d/e'",
+        "TBLPROPERTIES (",
+        f"  'transient_lastDdlTime'='{time_of_d}')",
+    ]
+    # What is shown makes the same table.
+    before = kept("d")["StorageDescriptor"]
+    athena("DROP TABLE d")
+    athena(shown)
+    assert kept("d")["StorageDescriptor"] == before
+    created = "\n".join(str(r[0]) for r in athena("SHOW CREATE TABLE j").rows)
+    assert "SERDEPROPERTIES" not in created
+    assert "ROW FORMAT SERDE \n  'org.openx.data.jsonserde.JsonSerDe' \nSTORED AS INPUTFORMAT" in created
+    entry = {k: kept("j")[k] for k in ("Name", "StorageDescriptor", "TableType", "PartitionKeys")}
+    client("glue").update_table(
+        DatabaseName=athena.database,
+        TableInput={**entry, "Parameters": {**kept("j")["Parameters"], "transient_lastDdlTime": "1"}},
+    )
+    athena("ALTER TABLE j SET TBLPROPERTIES ('x' = 'y')")
+    assert int(kept("j")["Parameters"]["transient_lastDdlTime"]) >= began
 
 
 @pytest.mark.supports("DDL", "DESCRIBE of columns, nested fields and partitions; CLUSTERED BY")

@@ -48,6 +48,10 @@ class ObjectStore(Protocol):
 
     def delete(self, bucket: str, keys: list[str]) -> None: ...
 
+    def location(self, path: str) -> str | None:
+        """The s3:// location of the object whose body is a file; None for a file that is no object's."""
+        ...
+
     def pinned(self) -> AbstractContextManager[None]:
         """While the context lasts, no body file disappears."""
         ...

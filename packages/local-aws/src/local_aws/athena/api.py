@@ -610,6 +610,9 @@ def _table(t: Table) -> dict[str, Any]:
         }
 
     parameters = dict(t.parameters)
+    if "comment" in parameters:
+        # Clients that run on AWS get it on one line.
+        parameters["comment"] = re.sub(r"\s+", " ", parameters["comment"])
     if not t.is_view:
         parameters.update(
             {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -169,7 +170,7 @@ class Ddl(Named):
 
     def _add_columns(self, s: st.AddColumns) -> tuple[Rows, list[str]]:
         table = self.table(s.name)
-        entry = _entry(table)
+        entry = _changed(table)
         new = [_glue_column(c) for c in s.columns]
         for c in s.columns:
             parse_hive_type(c.type)
@@ -188,7 +189,7 @@ class Ddl(Named):
     def _change_column(self, s: st.ChangeColumn) -> tuple[Rows, list[str]]:
         """https://docs.aws.amazon.com/athena/latest/ug/alter-table-change-column.html"""
         table = self.table(s.name)
-        entry = _entry(table)
+        entry = _changed(table)
         parse_hive_type(s.new.type)
         columns = list(entry["StorageDescriptor"].get("Columns") or [])
         names = [c["Name"].lower() for c in columns]
@@ -216,7 +217,7 @@ class Ddl(Named):
 
     def _set_properties(self, s: st.SetProperties) -> tuple[Rows, list[str]]:
         table = self.table(s.name)
-        entry = _entry(table)
+        entry = _changed(table)
         entry["Parameters"] = {**(entry.get("Parameters") or {}), **s.properties}
         self.catalog.update_table(table, entry)
         return [], []
@@ -297,7 +298,7 @@ class Ddl(Named):
         table = self.table(s.name)
         split_location(s.location)
         if s.partition is None:
-            entry = _entry(table)
+            entry = _changed(table)
             entry["StorageDescriptor"] = {**entry["StorageDescriptor"], "Location": s.location}
             self.catalog.update_table(table, entry)
             return [], []
@@ -342,6 +343,13 @@ class Ddl(Named):
             rows.append(["Partitions not in metastore:\t" + "\t".join(f"{table.name}:{s}" for s in shown)])
             rows += [[f"Repair: Added partition to metastore {table.name}:{s}"] for s in shown]
         return rows, ["result"]
+
+
+def _changed(table: Table) -> dict[str, Any]:
+    """The TableInput of a table that an ALTER changes now."""
+    entry = _entry(table)
+    entry["Parameters"] = {**(entry.get("Parameters") or {}), "transient_lastDdlTime": _now()}
+    return entry
 
 
 def _entry(table: Table) -> dict[str, Any]:
@@ -408,7 +416,7 @@ def table_input(s: st.CreateTable) -> dict[str, Any]:
         if "field.delim" in properties:
             properties.setdefault("serialization.format", properties["field.delim"])
     properties.setdefault("serialization.format", "1")
-    parameters = {"EXTERNAL": "TRUE", "transient_lastDdlTime": "0", **s.properties}
+    parameters = {"EXTERNAL": "TRUE", "transient_lastDdlTime": _now(), **s.properties}
     if s.comment is not None:
         parameters["comment"] = s.comment
     entry: dict[str, Any] = {
@@ -420,7 +428,7 @@ def table_input(s: st.CreateTable) -> dict[str, Any]:
         "Parameters": parameters,
         "StorageDescriptor": {
             "Columns": [_glue_column(c) for c in s.columns],
-            "Location": s.location,
+            "Location": _kept_location(s.location or ""),
             "InputFormat": s.input_format or input_format,
             "OutputFormat": s.output_format or output_format,
             "Compressed": False,
@@ -433,3 +441,14 @@ def table_input(s: st.CreateTable) -> dict[str, Any]:
         },
     }
     return entry
+
+
+def _now() -> str:
+    """transient_lastDdlTime: seconds since 1970."""
+    return str(int(time.time()))
+
+
+def _kept_location(location: str) -> str:
+    """A location as Hive keeps it: without the slash at its end, apart from that of a bucket."""
+    stripped = location.rstrip("/")
+    return stripped if stripped.count("/") > 2 else location

@@ -10,6 +10,7 @@ from local_aws.athena import statements as st
 from local_aws.athena import tables as tb
 from local_aws.athena.catalog import Catalog
 from local_aws.athena.errors import QueryError
+from local_aws.athena.show_create import create_statement
 from local_aws.athena.tables import Table
 from local_aws.athena.types import hive_type, parse_hive_type
 from local_aws.objects import ObjectStore
@@ -213,50 +214,3 @@ def _matches(name: str, pattern: str | None) -> bool:
     if pattern is None:
         return True
     return any(re.fullmatch(p.replace("*", ".*"), name, re.I) for p in pattern.split("|"))
-
-
-def create_statement(table: Table) -> str:
-    """SHOW CREATE TABLE."""
-
-    def quoted(v: str) -> str:
-        return "'" + v.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n") + "'"
-
-    def column(c: dict[str, str]) -> str:
-        comment = f" COMMENT {quoted(c['Comment'])}" if c.get("Comment") else ""
-        return f"  `{c['Name']}` {c['Type']}{comment}"
-
-    lines = [f"CREATE EXTERNAL TABLE `{table.name}`("]
-    lines.append(", \n".join(column(c) for c in table.storage.get("Columns") or []) + ")")
-    if table.parameters.get("comment"):
-        lines.append(f"COMMENT {quoted(table.parameters['comment'])}")
-    if table.description.get("PartitionKeys"):
-        lines.append("PARTITIONED BY ( ")
-        lines.append(", \n".join(column(c) for c in table.description["PartitionKeys"]) + ")")
-    if table.storage.get("BucketColumns"):
-        lines.append("CLUSTERED BY ( ")
-        lines.append(", \n".join(f"  {c}" for c in table.storage["BucketColumns"]) + ") ")
-        if table.storage.get("SortColumns"):
-            lines.append("SORTED BY ( ")
-            order = [
-                f"  {c['Column']} {'ASC' if c['SortOrder'] else 'DESC'}" for c in table.storage["SortColumns"]
-            ]
-            lines.append(", \n".join(order) + ") ")
-        lines.append(f"INTO {table.storage.get('NumberOfBuckets')} BUCKETS")
-    lines.append("ROW FORMAT SERDE ")
-    lines.append(f"  {quoted(table.serde)} ")
-    if table.serde_parameters:
-        lines.append("WITH SERDEPROPERTIES ( ")
-        lines.append(
-            ", \n".join(f"  {quoted(k)}={quoted(v)}" for k, v in sorted(table.serde_parameters.items()))
-            + ") "
-        )
-    lines.append("STORED AS INPUTFORMAT ")
-    lines.append(f"  {quoted(str(table.storage.get('InputFormat')))} ")
-    lines.append("OUTPUTFORMAT ")
-    lines.append(f"  {quoted(str(table.storage.get('OutputFormat')))}")
-    lines.append("LOCATION")
-    lines.append(f"  {quoted(table.location)}")
-    shown = {k: v for k, v in table.parameters.items() if k not in ("EXTERNAL", "comment")}
-    lines.append("TBLPROPERTIES (")
-    lines.append(", \n".join(f"  {quoted(k)}={quoted(v)}" for k, v in sorted(shown.items())) + ")")
-    return "\n".join(lines)

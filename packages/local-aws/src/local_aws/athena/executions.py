@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import shutil
 import threading
 import time
@@ -526,6 +527,7 @@ class Executor:
                 return
             execution.completed = time.time()
             if error is not None:
+                error = QueryError(error.code, self._without_paths(error.message), error.position)
                 execution.reason = error.reason
                 execution.error = error.athena_error()
             elif state == "CANCELLED":
@@ -543,6 +545,15 @@ class Executor:
             execution.workgroup,
             f" ({execution.reason})" if execution.reason else "",
             summary if len(summary) <= 120 else summary[:117] + "...",
+        )
+
+    def _without_paths(self, text: str) -> str:
+        """A message that names objects instead of the files that hold them on this machine."""
+        folders = "|".join(re.escape(str(one)) for one in (self.scratch.parent, self.engine.temporary))
+        return re.sub(
+            rf"(?:{folders})[^\s'\",;)\]]*",
+            lambda m: self.store.location(m.group()) or "(a local file)",
+            text,
         )
 
     # ---------------------------------------------------------------------------------- requests

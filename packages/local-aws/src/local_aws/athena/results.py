@@ -16,6 +16,9 @@ from local_aws.athena.engine import Session
 from local_aws.athena.expressions import struct_field, to_varchar
 from local_aws.athena.types import Type, text
 
+# What SHOW, DESCRIBE and other utilities give: Hive's type, which no value of a query has.
+STRING = Type("string")
+
 # ResultSetMetadata's Precision of types without one of their own.
 _PRECISION = {
     "boolean": 0,
@@ -27,6 +30,8 @@ _PRECISION = {
     "double": 17,
     "varchar": 2147483647,
     "varbinary": 1073741824,
+    "time": 3,
+    "time with time zone": 3,
     "timestamp": 3,
     "timestamp with time zone": 3,
 }
@@ -70,8 +75,8 @@ def as_text(sql: str, t: Type) -> str:
             parts.append(f"'{label}=' || {_inner(struct_field(sql, t, i), t.args[i])}")
         body = " || ', ' || ".join(parts)
         return f"CASE WHEN {sql} IS NULL THEN NULL ELSE '{{' || {body} || '}}' END"
-    if t.base.startswith("time") and (t.p or 0) < 3:
-        # Athena shows milliseconds at least.
+    if t.base.startswith("timestamp") and (t.p or 0) < 3:
+        # Athena shows milliseconds at least; of times of day it shows what they have.
         t = replace(t, p=3)
     return to_varchar(sql, t)
 

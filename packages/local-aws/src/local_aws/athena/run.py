@@ -14,12 +14,13 @@ from local_aws.athena.ddl import Ddl
 from local_aws.athena.engine import Session
 from local_aws.athena.errors import QueryError, not_supported
 from local_aws.athena.hive_parser import first_words, parse_ddl, strip
-from local_aws.athena.parser import padded, parse_query, tokens
+from local_aws.athena.parser import parse_query, tokens
 from local_aws.athena.prepared import PreparedStatements
-from local_aws.athena.results import write_csv
+from local_aws.athena.results import STRING, write_csv
 from local_aws.athena.syntax import (
     check_syntax,
     classify,
+    explained,
     is_ctas,
     parse_create_table_as,
     parse_deallocate,
@@ -164,14 +165,10 @@ class Runner(Context):
 
     def _explain(self, sql: str) -> Outcome:
         """https://docs.aws.amazon.com/athena/latest/ug/athena-explain-statement.html"""
-        m = re.match(
-            r"\s*EXPLAIN(\s+ANALYZE)?(\s+VERBOSE)?(\s*\((?=\s*(?:FORMAT|TYPE)\b)[^)]*\))?", sql, re.I
-        )
-        assert m is not None
-        text = padded(sql, m.end(), len(sql))
-        explained = (first_words(text, 1) or [""])[0]
-        if explained in ("INSERT", "UPDATE", "DELETE", "MERGE", "CREATE", "UNLOAD"):
-            raise not_supported(f"EXPLAIN {explained}")
+        m, text = explained(sql)
+        kind = (first_words(text, 1) or [""])[0]
+        if kind in ("INSERT", "UPDATE", "DELETE", "MERGE", "CREATE", "UNLOAD"):
+            raise not_supported(f"EXPLAIN {kind}")
         options = dict(re.findall(r"(FORMAT|TYPE)\s+(\w+)", (m.group(3) or "").upper()))
         if options.get("TYPE", "LOGICAL") == "VALIDATE":
             self.plan_only(text)
@@ -218,7 +215,7 @@ class Runner(Context):
             rows, names = IcebergDdl(self.catalog, self.store, self.database).run(statement)
         else:
             rows, names = Ddl(self.catalog, self.store, self.database, self.session).run(statement)
-        return self.text(rows, [(n, ty.VARCHAR) for n in names])
+        return self.text(rows, [(n, STRING) for n in names])
 
     def _is_of_iceberg(self, statement: st.Statement) -> bool:
         name = getattr(statement, "name", None)

@@ -6,9 +6,11 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from sqlglot import exp
+
 from local_aws.athena import statements as st
 from local_aws.athena.errors import QueryError
-from local_aws.athena.hive_parser import first_words, parse_ddl, strip
+from local_aws.athena.hive_parser import HiveParser, first_words, parse_ddl, strip
 from local_aws.athena.parser import offset_position, padded, parse_query, tokens
 
 
@@ -266,8 +268,14 @@ def check_syntax(sql: str) -> None:
     try:
         if not words:
             raise QueryError("", "mismatched input '<EOF>'. Expecting: <query>", (1, 1))
-        if words[0] in ("SELECT", "WITH", "VALUES", "TABLE", "(", "INSERT"):
-            parse_query(sql)
+        if words[0] in ("SELECT", "WITH", "VALUES", "TABLE", "(", "INSERT", "UPDATE", "DELETE", "MERGE"):
+            tree = parse_query(sql)
+            if isinstance(tree, exp.Update) and not tree.expressions:
+                raise QueryError("", "mismatched input '<EOF>'.", offset_position(sql, len(sql.rstrip())))
+        elif words[0] == "EXPLAIN":
+            check_syntax(explained(sql)[1])
+        elif words[0] in ("OPTIMIZE", "VACUUM"):
+            _check_maintenance(sql)
         elif words[0] == "UNLOAD":
             parse_query(parse_unload(sql).query)
         elif words[0] == "CREATE" and ("VIEW" in words[1:4] or is_ctas(sql)):
@@ -283,22 +291,32 @@ def check_syntax(sql: str) -> None:
             parse_deallocate(sql)
         elif words[0] == "EXECUTE":
             parse_execute(sql)
-        elif words[0] not in _STATEMENTS:
+        else:
             raise unknown_statement(sql)
     except QueryError as e:
         if not e.code:
             raise
 
 
-# Statements that are checked when they run.
-_STATEMENTS = (
-    "EXPLAIN",
-    "UPDATE",
-    "DELETE",
-    "MERGE",
-    "OPTIMIZE",
-    "VACUUM",
-)
+def explained(sql: str) -> tuple[re.Match[str], str]:
+    """The words of an EXPLAIN with its options, and the statement after them, at its place in the text."""
+    m = re.match(r"\s*EXPLAIN(\s+ANALYZE)?(\s+VERBOSE)?(\s*\((?=\s*(?:FORMAT|TYPE)\b)[^)]*\))?", sql, re.I)
+    assert m is not None
+    return m, padded(sql, m.end(), len(sql))
+
+
+def _check_maintenance(sql: str) -> None:
+    """The words of OPTIMIZE and VACUUM; the condition of OPTIMIZE is checked when it runs."""
+    p = HiveParser(sql)
+    if p.accept("VACUUM"):
+        p.name()
+    else:
+        p.expect("OPTIMIZE")
+        p.name()
+        p.expect("REWRITE", "DATA", "USING", "BIN_PACK")
+        if p.token.word == "WHERE":
+            return
+    p.end()
 
 
 def unknown_statement(sql: str) -> QueryError:

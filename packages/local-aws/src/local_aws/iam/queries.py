@@ -92,6 +92,9 @@ class CallersStore:
         self._check(where, [Access("s3:DeleteObject", f"{bucket_arn(bucket)}/{key}") for key in keys])
         self.store.delete(bucket, keys)
 
+    def location(self, path: str) -> str | None:
+        return self.store.location(path)
+
     def pinned(self) -> AbstractContextManager[None]:
         return self.store.pinned()
 

@@ -243,6 +243,14 @@ class Store:
         current = found.keys.get(key) if found is not None else None
         return _info(current) if isinstance(current, FileKey) else None
 
+    def location(self, path: str) -> str | None:
+        for name, found in list(self.backend.buckets.items()):
+            with self.lock(name):
+                for key, versions in keys_of(found)._iterlists():
+                    if any(isinstance(v, FileKey) and str(v.body) == path for v in versions):
+                        return f"s3://{name}/{key}"
+        return None
+
     def put_file(self, bucket: str, key: str, path: Path) -> None:
         self.put_files(bucket, [(key, path)])
 

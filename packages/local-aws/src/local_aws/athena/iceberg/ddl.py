@@ -42,6 +42,7 @@ from local_aws.athena.iceberg.table import (
     missing_bucket,
 )
 from local_aws.athena.iceberg.write import _snapshot, write, writing
+from local_aws.athena.show_create import quoted
 from local_aws.athena.syntax import CreateTableAs
 from local_aws.athena.tables import split_location
 from local_aws.athena.types import Type, parse_hive_type
@@ -474,9 +475,6 @@ def _input(description: dict[str, Any]) -> dict[str, Any]:
 
 def create_statement(table: IcebergTable) -> str:
     """SHOW CREATE TABLE: the statement that would make the table."""
-
-    def quoted(v: str) -> str:
-        return "'" + v.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n") + "'"
 
     schema = table.metadata.schema()
     lines = [f"CREATE TABLE {table.database}.{table.name} ("]
