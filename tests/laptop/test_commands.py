@@ -196,7 +196,7 @@ def test_the_demonstration_fails_where_its_run_does(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("how", "when"), [(signal.SIGINT, "wait_for_uploads"), (signal.SIGKILL, "Running the DAG")]
+    ("how", "when"), [(signal.SIGINT, "Running the DAG"), (signal.SIGKILL, "Running the DAG")]
 )
 def test_nothing_is_left_of_a_demonstration_that_is_stopped(
     how: signal.Signals, when: str, tmp_path: Path

@@ -113,7 +113,7 @@ def test_metrics(athena: Athena) -> None:
     rows = staged(
         athena,
         "staging_facility_metrics",
-        "facility_id, employee_count, number_of_offered_services, expiry_date_of_first_accreditation AS first, "
+        "facility_id, employee_count, number_of_offered_services, expiry_date_of_first_accreditation AS soonest, "
         "first_listed_accreditation_expiry AS listed, state",
         "facility_id",
     )
@@ -123,12 +123,12 @@ def test_metrics(athena: Athena) -> None:
         "facility_id": "FAC00002",
         "employee_count": "2",
         "number_of_offered_services": "2",
-        "first": "2026-12-24",  # the earliest readable date, not the first one listed
+        "soonest": "2026-12-24",  # the earliest readable date, not the first one listed
         "listed": "",  # the one listed first cannot be read
         "state": "OH",
     }
-    assert (november["FAC00003"]["first"], november["FAC00003"]["listed"]) == ("", "")
-    assert (november["FAC00004"]["first"], november["FAC00004"]["state"]) == ("2026-11-20", "PR")
+    assert (november["FAC00003"]["soonest"], november["FAC00003"]["listed"]) == ("", "")
+    assert (november["FAC00004"]["soonest"], november["FAC00004"]["state"]) == ("2026-11-20", "PR")
 
 
 def test_rejects(athena: Athena) -> None:

@@ -130,7 +130,7 @@ def test_result_pages_and_types(athena: Athena) -> None:
     assert len(small["ResultSet"]["Rows"]) == 2
     assert "NextToken" in small
     typed = athena(
-        "SELECT 1 AS i, BIGINT '1' AS b, 1.25 AS d, 1e0 AS f, CAST(1 AS real) AS r, true AS o, 'abc' AS v, CAST('a' AS varchar) AS s, DATE '2026-01-01' AS day, "
+        "SELECT 1 AS i, BIGINT '1' AS b, DECIMAL '1.25' AS d, 1e0 AS f, CAST(1 AS real) AS r, true AS o, 'abc' AS v, CAST('a' AS varchar) AS s, DATE '2026-01-01' AS day, "
         "TIMESTAMP '2026-01-01 00:00:00' AS ts, ARRAY[1] AS a, MAP(ARRAY['k'], ARRAY[1]) AS m, ROW(1) AS w, SMALLINT '1' AS si, JSON '1' AS j"
     )
     assert [(c["Name"], c["Type"], c["Precision"], c["Scale"]) for c in typed.columns] == [

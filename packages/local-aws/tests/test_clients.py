@@ -160,7 +160,7 @@ def test_pyathena(athena: Athena) -> None:
     ) as connection:
         cursor = connection.cursor()
         cursor.execute(
-            "SELECT BIGINT '5' AS a, DATE '2026-01-02' AS d, 1.50 AS n, %(x)s AS x, CAST(NULL AS varchar) AS z",
+            "SELECT BIGINT '5' AS a, DATE '2026-01-02' AS d, DECIMAL '1.50' AS n, %(x)s AS x, CAST(NULL AS varchar) AS z",
             {"x": "it's"},
         )
         row = cursor.fetchone()
@@ -186,7 +186,9 @@ def test_pyathena_cursors(athena: Athena) -> None:
             {"a": 1, "b": "x"}
         ]
         frame = (
-            connection.cursor(PandasCursor).execute("SELECT 1.50 AS n, DATE '2026-01-02' AS d").as_pandas()
+            connection.cursor(PandasCursor)
+            .execute("SELECT DECIMAL '1.50' AS n, DATE '2026-01-02' AS d")
+            .as_pandas()
         )
         assert (frame.loc[0, "n"], str(frame.loc[0, "d"])[:10]) == (Decimal("1.50"), "2026-01-02")
         several = connection.cursor(AsyncCursor, max_workers=4)

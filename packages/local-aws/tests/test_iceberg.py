@@ -740,7 +740,7 @@ def test_tables_of_others(
         NestedField(2, "Mixed", inner, required=False),
     ]
     mixed = catalog.create_table((athena.database, "mixed"), Schema(*fields), place("mixed"))
-    athena("INSERT INTO mixed VALUES (1, CAST(ROW('x') AS ROW(inner varchar)))")
+    athena("""INSERT INTO mixed VALUES (1, CAST(ROW('x') AS ROW("inner" varchar)))""")
     assert "NULL value not allowed for NOT NULL column: A" in athena.fails("UPDATE mixed SET a = NULL")
     assert mixed.refresh().scan().to_arrow().to_pylist() == [{"A": 1, "Mixed": {"Inner": "x"}}]
     body = tmp_path / "f.parquet"
@@ -748,7 +748,7 @@ def test_tables_of_others(
     client("s3").put_object(Bucket=athena.bucket, Key="elsewhere/f.parquet", Body=body.read_bytes())
     added = catalog.create_table((athena.database, "added"), pq.read_schema(body), place("added"))
     added.add_files([place("elsewhere/f.parquet")])
-    assert athena("SELECT a, mixed.inner FROM added").data == [["7", "q"]]
+    assert athena('SELECT a, mixed."inner" FROM added').data == [["7", "q"]]
     athena("UPDATE added SET a = 8")
     assert added.refresh().scan().to_arrow().to_pylist() == [{"A": 8, "Mixed": {"Inner": "q"}}]
     other = Schema(NestedField(1, "u", UUIDType(), required=False))
@@ -953,3 +953,16 @@ def test_damage_is_named(athena: Athena, client: Callable[[str], Any]) -> None:
     assert athena("SHOW TABLES").rows == [["t"]]
     athena("DROP TABLE t")
     assert keys(client, athena.bucket, "t/") == []
+
+
+def test_a_table_without_its_metadata_hides_no_other(athena: Athena, s3: Any) -> None:
+    for name in ("gone", "here"):
+        athena(
+            f"CREATE TABLE {name} (a int) LOCATION 's3://{athena.bucket}/{name}/' TBLPROPERTIES ('table_type' = 'ICEBERG')"
+        )
+    for one in s3.list_objects_v2(Bucket=athena.bucket, Prefix="gone/")["Contents"]:
+        s3.delete_object(Bucket=athena.bucket, Key=one["Key"])
+    listed = athena(
+        f"SELECT table_name FROM information_schema.columns WHERE table_schema = '{athena.database}'"
+    )
+    assert listed.data == [["here"]]

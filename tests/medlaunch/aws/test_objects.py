@@ -236,7 +236,7 @@ def undecided(times: int) -> Callable[..., AWSResponse | None]:
 def test_a_document_replaces_the_version_that_was_read_and_no_other(s3: Any, bucket: str) -> None:
     replace_json(s3, bucket, "m.json", 1, None)
     first = s3.head_object(Bucket=bucket, Key="m.json")["ETag"]
-    with pytest.raises(ObjectChanged, match="written by somebody else"):
+    with pytest.raises(ObjectChanged, match="written by another client"):
         replace_json(s3, bucket, "m.json", 2, None)
     replace_json(s3, bucket, "m.json", 3, first)
     with pytest.raises(ObjectChanged):

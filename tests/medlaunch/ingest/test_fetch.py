@@ -386,8 +386,9 @@ def test_whatever_happens_the_file_is_whole(
     finally:
         server.mishaps.clear()
     assert result is not None
-    assert bytes(fetch.parts.body) == server.files[PATH].body
-    assert result.sha256 == hashlib.sha256(server.files[PATH].body).hexdigest()
+    body = bytes(fetch.parts.body)
+    assert body in (BODY, OTHER, b"", b"x")  # one version, whole; it may be replaced after its last byte
+    assert result.sha256 == hashlib.sha256(body).hexdigest()
 
 
 # --- parts in staging ------------------------------------------------------------------------------

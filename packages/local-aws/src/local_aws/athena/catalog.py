@@ -297,10 +297,12 @@ class Catalog:
                         *(t.storage.get("Columns") or []),
                         *(t.description.get("PartitionKeys") or []),
                     ]
-                    keys = {n for n, _ in t.partition_keys}
-                    for i, (c, (column, kind)) in enumerate(
-                        zip(described, [*t.columns, *t.partition_keys], strict=True)
-                    ):
+                    try:
+                        keys = {n for n, _ in t.partition_keys}
+                        typed = [*t.columns, *t.partition_keys]
+                    except QueryError:
+                        continue  # as Trino lists: one table that cannot be read hides no other
+                    for i, (c, (column, kind)) in enumerate(zip(described, typed, strict=True)):
                         rows.append(
                             [
                                 CATALOG,
