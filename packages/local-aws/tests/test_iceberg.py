@@ -955,13 +955,13 @@ def test_damage_is_named(athena: Athena, client: Callable[[str], Any]) -> None:
     assert keys(client, athena.bucket, "t/") == []
 
 
-def test_a_table_without_its_metadata_hides_no_other(athena: Athena, s3: Any) -> None:
+def test_a_table_without_its_metadata_hides_no_other(athena: Athena, client: Callable[[str], Any]) -> None:
     for name in ("gone", "here"):
         athena(
             f"CREATE TABLE {name} (a int) LOCATION 's3://{athena.bucket}/{name}/' TBLPROPERTIES ('table_type' = 'ICEBERG')"
         )
-    for one in s3.list_objects_v2(Bucket=athena.bucket, Prefix="gone/")["Contents"]:
-        s3.delete_object(Bucket=athena.bucket, Key=one["Key"])
+    for one in client("s3").list_objects_v2(Bucket=athena.bucket, Prefix="gone/")["Contents"]:
+        client("s3").delete_object(Bucket=athena.bucket, Key=one["Key"])
     listed = athena(
         f"SELECT table_name FROM information_schema.columns WHERE table_schema = '{athena.database}'"
     )
