@@ -17,18 +17,24 @@ PEERS_FOLDER := $(LOCAL_AWS)/tests/local_aws_tests/peers
 INFRA := .venv-infra
 TEMPLATES := build/cdk
 AUDIT := .venv-audit
+DASHBOARD := .venv-dashboard
 # Every lock of this repository: make audit looks up what is installed here, and nothing else.
-LOCKS := requirements.lock $(CLIENTS_FOLDER)/requirements.lock $(PEERS_FOLDER)/requirements.lock infra/requirements.lock tests/security/requirements.lock
+LOCKS := requirements.lock $(CLIENTS_FOLDER)/requirements.lock $(PEERS_FOLDER)/requirements.lock infra/requirements.lock tests/security/requirements.lock dashboard/requirements.lock dashboard/requirements-test.lock
 
 LOCAL_AWS_PORT ?= 4566
 AIRFLOW_PORT ?= 8080
+DASHBOARD_PORT ?= 8501
 # Given on the command line: make demo UPLOADS=... ; handed on as environment variables, so that a name may
 # hold any character.
 UPLOADS ?=
 AS_OF ?=
 EXPIRY_WINDOW ?=
+DATA_END ?=
+STAY_CLASSES ?=
 FILE ?=
 SNAPSHOT ?=
+SQL ?=
+FORMAT ?=
 ENV ?= dev
 OUTPUTS ?=
 CODE_BUCKET ?=
@@ -39,7 +45,7 @@ ARGS ?=
 TEST_PROCESSES ?= 2
 STACK ?= lake
 AUDIT_ARGS ?=
-export LOCAL_AWS_PORT AIRFLOW_PORT UPLOADS AS_OF EXPIRY_WINDOW FILE SNAPSHOT
+export LOCAL_AWS_PORT AIRFLOW_PORT DASHBOARD_PORT UPLOADS AS_OF EXPIRY_WINDOW DATA_END STAY_CLASSES FILE SNAPSHOT SQL
 # Python finds the library where Airflow finds it.
 export PYTHONPATH := $(CURDIR):$(CURDIR)/plugins:$(CURDIR)/$(LOCAL_AWS)/src
 
@@ -48,7 +54,7 @@ help: ## List these commands
 	@awk 'BEGIN {FS = ":.*## "} /^## / {printf "\n%s\n", substr($$0, 4)} \
 		/^test-[a-z-]+:.*## / {long = long " " substr($$1, 6); next} \
 		/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2} \
-		END {printf "\nLong tests (CONTRIBUTING.md describes them)\n  make test-...        %s\n", long}' $(MAKEFILE_LIST)
+		END {printf "\nLong tests (CONTRIBUTING.md describes them)\n  make test-...%s\n", long}' $(MAKEFILE_LIST)
 
 ## Look at it
 
@@ -59,6 +65,18 @@ setup: $(INSTALLED) ## Create or update the environment (.venv) from the lock
 .PHONY: demo
 demo: $(INSTALLED) ## Run the pipeline on sample data: UPLOADS=DIR AS_OF=DATE EXPIRY_WINDOW=P180D
 	@$(PY) -m laptop demo $(if $(UPLOADS),--uploads "$$UPLOADS") $(if $(AS_OF),--as-of "$$AS_OF") $(if $(EXPIRY_WINDOW),--expiry-window "$$EXPIRY_WINDOW")
+
+.PHONY: demo-staffing
+demo-staffing: $(INSTALLED) ## Run nurse staffing on sample data or files of CMS: UPLOADS=DIR
+	@$(PY) -m laptop demo-staffing $(if $(UPLOADS),--uploads "$$UPLOADS")
+
+.PHONY: demo-clinical
+demo-clinical: $(INSTALLED) ## Run clinical quality on sample data: UPLOADS=DIR DATA_END=DATE
+	@$(PY) -m laptop demo-clinical $(if $(UPLOADS),--uploads "$$UPLOADS") $(if $(DATA_END),--data-end "$$DATA_END") $(if $(STAY_CLASSES),--stay-classes "$$STAY_CLASSES")
+
+.PHONY: demo-dashboard
+demo-dashboard: $(INSTALLED) $(DASHBOARD)/installed.lock ## Open the dashboard over samples of all pipelines: DASHBOARD_PORT=8501
+	@$(PY) -m laptop demo-dashboard
 
 ## Keep it running
 
@@ -75,6 +93,10 @@ upload: $(INSTALLED) ## Upload a file; the DAG starts: FILE=... SNAPSHOT=YYYY-MM
 status: $(INSTALLED) ## What runs, where, and whether it is healthy
 	@$(PY) -m laptop status
 
+.PHONY: sql
+sql: $(INSTALLED) ## Query the lake, with a history: SQL="SELECT ..." FORMAT=vertical|csv|json
+	@$(PY) -m laptop sql $(if $(FORMAT),--format "$(FORMAT)") $(if $(SQL),-- "$$SQL")
+
 .PHONY: alerts
 alerts: $(INSTALLED) ## Show the published alerts
 	@$(PY) -m laptop alerts
@@ -82,6 +104,10 @@ alerts: $(INSTALLED) ## Show the published alerts
 .PHONY: down
 down: $(INSTALLED) ## Stop both; the lake stays in .local
 	@$(PY) -m laptop down
+
+.PHONY: dashboard
+dashboard: $(INSTALLED) $(DASHBOARD)/installed.lock ## Open the dashboard over the running stack: DASHBOARD_PORT=8501
+	@$(PY) -m laptop dashboard
 
 .PHONY: aws
 aws: $(INSTALLED) ## Run local AWS alone, in this terminal
@@ -102,6 +128,10 @@ synth: $(INFRA)/installed.lock ## Write the CloudFormation templates of all envi
 	@command -v node >/dev/null || { echo "CDK needs Node 22 or later: https://nodejs.org" >&2; exit 1; }
 	@rm -rf $(TEMPLATES)
 	@$(INFRA)/bin/python -m infra.app --out $(TEMPLATES)
+
+.PHONY: preflight
+preflight: $(INSTALLED) synth ## Find what would stop a deployment; reads only: ENV=dev ZONES="a b"
+	@$(PY) -m deploy preflight --env "$(ENV)" --templates $(TEMPLATES) $(if $(ZONES),--zones $(ZONES))
 
 .PHONY: diff-infra
 diff-infra: $(INSTALLED) synth ## Show what deploy-infra would change: ENV=dev
@@ -150,12 +180,23 @@ test-installed: $(INSTALLED) ## Build packages/local-aws, install it alone, run 
 test-clients: $(INSTALLED) $(CLIENTS)/installed.lock ## Run published Athena clients against local AWS: ARGS="-k dbt"
 	@LOCAL_AWS_PYTHON="$(CURDIR)/$(PY)" $(CLIENTS)/bin/python -m pytest -p no:cacheprovider -W ignore \
 		--confcutdir=$(CLIENTS_FOLDER) $(CLIENTS_FOLDER) $(ARGS)
+	@# examples/dbt too, whose tables the pipeline makes in its own environment; 5: ARGS chooses none of these tests.
+	@DBT="$(CURDIR)/$(CLIENTS)/bin/dbt" $(PY) -m pytest -p no:cacheprovider -m slow tests/examples $(ARGS) || test $$? -eq 5
 
 .PHONY: test-peers
 test-peers: $(INSTALLED) $(PEERS)/installed.lock ## Run clients' own suites: {PYATHENA,AWSWRANGLER,DBT_ATHENA}_TESTS=DIR
 	@PYTHONPATH="$(CURDIR)/$(LOCAL_AWS)/tests:$$PYTHONPATH" PEERS_PYTHON="$(CURDIR)/$(PEERS)/bin/python" \
 		PYATHENA_TESTS="$(PYATHENA_TESTS)" AWSWRANGLER_TESTS="$(AWSWRANGLER_TESTS)" DBT_ATHENA_TESTS="$(DBT_ATHENA_TESTS)" \
 		$(PY) -m local_aws_tests.peers --numprocesses $(TEST_PROCESSES) $(ARGS)
+
+# Its own environment: Streamlit's versions and Airflow's never meet. ARGS="-m 'not browser'" needs no Chromium.
+.PHONY: test-dashboard
+test-dashboard: $(INSTALLED) $(DASHBOARD)/installed.lock ## Test the dashboard's pages, and use it in Chromium: ARGS="-k staffing"
+	@PYTHONPATH= $(DASHBOARD)/bin/python -m pytest -c dashboard/pyproject.toml dashboard/tests $(ARGS)
+
+.PHONY: screenshots
+screenshots: $(INSTALLED) $(DASHBOARD)/installed.lock ## Make the pictures of the dashboard in docs/images; needs Chromium
+	@PYTHONPATH= $(DASHBOARD)/bin/python -m pytest -c dashboard/pyproject.toml dashboard/tests/screenshots.py
 
 .PHONY: test-sql
 test-sql: $(INSTALLED) ## Compare many random uploads in random order with the models
@@ -215,6 +256,8 @@ lock: $(INSTALLED) ## Resolve the dependencies of pyproject.toml and packages/ a
 	$(VENV)/bin/uv pip compile $(CLIENTS_FOLDER)/requirements.in --universal --python-version 3.11 --generate-hashes --no-header -o $(CLIENTS_FOLDER)/requirements.lock -q
 	$(VENV)/bin/uv pip compile $(PEERS_FOLDER)/requirements.in --universal --python-version 3.11 --generate-hashes --no-header -o $(PEERS_FOLDER)/requirements.lock -q
 	$(VENV)/bin/uv pip compile infra/requirements.in --universal --python-version 3.11 --generate-hashes --no-header -o infra/requirements.lock -q
+	$(VENV)/bin/uv pip compile dashboard/pyproject.toml --group dashboard/pyproject.toml:test --universal --python-version 3.11 --generate-hashes --no-header -o dashboard/requirements-test.lock -q
+	$(VENV)/bin/uv pip compile dashboard/pyproject.toml --constraint dashboard/requirements-test.lock --universal --python-version 3.11 --generate-hashes --no-header -o dashboard/requirements.lock -q
 	$(VENV)/bin/uv pip compile tests/security/requirements.in --universal --python-version 3.11 --generate-hashes --no-header -o tests/security/requirements.lock -q
 	$(VENV)/bin/uv pip compile pyproject.toml --no-deps --no-strip-extras --no-annotate --python-version 3.12 --custom-compile-command "make lock" -o requirements.txt -q
 	@$(MAKE) setup
@@ -237,6 +280,9 @@ $(PEERS)/installed.lock: $(PEERS_FOLDER)/requirements.lock $(INSTALLED)
 
 $(AUDIT)/installed.lock: tests/security/requirements.lock $(INSTALLED)
 	@bin/environment $(AUDIT) $<
+
+$(DASHBOARD)/installed.lock: dashboard/requirements-test.lock $(INSTALLED)
+	@bin/environment $(DASHBOARD) $<
 
 $(INFRA)/installed.lock: infra/requirements.lock $(INSTALLED)
 	@bin/environment $(INFRA) $<

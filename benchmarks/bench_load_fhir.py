@@ -179,7 +179,7 @@ def ours(path: str) -> Any:
         Path(folder, "bronze").open("wb") as bronze,
         Path(folder, "quarantine").open("wb") as quarantine,
     ):
-        counts = load(source, _Upload(), OneSlice(bronze), quarantine, reference=REFERENCE)
+        counts = load(source, _Upload(), OneSlice(bronze), quarantine, reference=REFERENCE, key=b"k" * 32)
     return [counts.lines, dict(sorted(counts.rejected_by_reason.items()))]
 
 

@@ -6,8 +6,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from deploy import changes, environment, mwaa, package, protection
+import boto3
+
+from deploy import changes, environment, mwaa, package, preflight, protection
 from deploy.aws import AwsFailed
 from medlaunch.settings import SettingsError
 
@@ -45,6 +48,11 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--code-bucket", help="bucket that MWAA reads (default: from the stacks)")
     one.add_argument("--checked", metavar="COMMIT", help="all checks have passed for this commit")
     one.add_argument("--dry-run", action="store_true", help="print the commands without running them")
+    one = commands.add_parser("preflight", help="find what would stop a deployment; changes nothing")
+    one.set_defaults(command=_preflight)
+    one.add_argument("--env", default="dev", help=f"one of: {', '.join(environment.names())}")
+    one.add_argument("--templates", type=Path, default=changes.TEMPLATES, help="folder of the templates")
+    one.add_argument("--zones", nargs=2, default=(), metavar="ZONE", help="of MWAA's network")
     one = commands.add_parser("changes", help="show what a deployment of the stacks would change")
     one.set_defaults(command=_changes)
     one.add_argument("--env", default="dev", help=f"one of: {', '.join(environment.names())}")
@@ -54,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     one.set_defaults(command=_protect)
     one.add_argument("--env", default="dev", help=f"one of: {', '.join(environment.names())}")
-    one.add_argument("--stack", required=True, help="lake, access or mwaa")
+    one.add_argument("--stack", required=True, help="boundary, lake, access or mwaa")
     one.add_argument("--templates", type=Path, default=changes.TEMPLATES, help="folder of the templates")
     return parser
 
@@ -95,6 +103,14 @@ def _mwaa(arguments: argparse.Namespace) -> int:
         built=arguments.target,
     )
     return 0
+
+
+def _preflight(arguments: argparse.Namespace) -> int:
+    def client(service: str) -> Any:
+        return boto3.client(service)  # type: ignore[call-overload]  # any service
+
+    looked = preflight.Preflight(arguments.env, arguments.templates, client, arguments.zones)
+    return 1 if preflight.show(looked) else 0
 
 
 def _changes(arguments: argparse.Namespace) -> int:

@@ -28,7 +28,13 @@ CONSTRAINTS_SOURCE = (
 # The files of each part, as patterns below the repository's root, so that nothing else gets in by accident.
 _DAGS = ("dags/*.py",)
 _LIBRARY = ("plugins/medlaunch/**/*.py", "plugins/medlaunch/**/*.json")
-_INCLUDE = ("include/**/*.sql", "include/**/*.columns", "include/**/*.csv", "include/**/*.json")
+_INCLUDE = (
+    "include/**/*.sql",
+    "include/**/*.columns",
+    "include/**/*.jinja",
+    "include/**/*.csv",
+    "include/**/*.json",
+)
 _PLUGINS = ("plugins/*.py",)
 
 # The DAG processor must not take the library's modules for DAG files.

@@ -19,7 +19,7 @@ def protect(name: str, stack: str, templates: Path) -> bool:
 
     Args:
         name: of the environment.
-        stack: ``lake``, ``access`` or ``mwaa``.
+        stack: ``boundary``, ``lake``, ``access`` or ``mwaa``.
         templates: folder that `make synth` wrote.
 
     Raises:

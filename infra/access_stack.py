@@ -55,7 +55,7 @@ class AccessStack(Stack):
         )
 
     def _policies(self) -> None:
-        prefix, arns = self.lake.environment_.prefix, self._arns()
+        prefix, arns = self.lake.environment_.prefix, self.arns()
         declared = [one for dag_id in permissions.dag_ids() for one in permissions.of(dag_id)]
         for number, statements in enumerate(permissions.managed_policies(declared), 1):
             policy = iam.ManagedPolicy(
@@ -71,7 +71,7 @@ class AccessStack(Stack):
                     if resource.endswith("*"):
                         acknowledge_wildcard(policy, resource, f"{statement.sid}: {statement.why}")
 
-    def _arns(self) -> permissions.EnvironmentArns:
+    def arns(self) -> permissions.EnvironmentArns:
         """By names, where the lake has chosen them: shorter than imports from its stack."""
         lake = self.lake
 
@@ -90,6 +90,7 @@ class AccessStack(Stack):
             default_database=arn("glue", "database", "default"),
             tables=arn("glue", "table", f"{lake.database_name}/"),
             workgroup=arn("athena", "workgroup", lake.workgroup.name),
+            readers_workgroup=arn("athena", "workgroup", f"{lake.environment_.prefix}-readers"),
             alerts_topic=arn("sns", lake.topic_name("alerts")),
             success_topic=arn("sns", lake.topic_name("notifications")),
             uploads_queues=arn("sqs", lake.queue_prefix),

@@ -9,13 +9,16 @@ import argparse
 import sys
 from pathlib import Path
 
-from aws_cdk import App, BootstraplessSynthesizer, Validations
+from aws_cdk import App, BootstraplessSynthesizer, Stack, Validations
+from aws_cdk import aws_iam as iam
 from cdk_nag import AwsSolutionsChecks
 
 from infra.access_stack import AccessStack
+from infra.boundary_stack import BoundaryStack, arn_of
 from infra.environments import ENVIRONMENTS
 from infra.lake_stack import LakeStack
 from infra.mwaa_stack import MwaaStack
+from infra.readers_stack import ReadersStack
 
 # Feature flags of a new CDK app: https://docs.aws.amazon.com/cdk/v2/guide/featureflags.html
 FLAGS = {
@@ -33,9 +36,19 @@ def build(app: App, names: list[str]) -> None:
     for name in names:
         environment = ENVIRONMENTS[name]
         # No assets and no lookups: CloudFormation alone deploys the stacks, in an account without CDK's bootstrap.
+        BoundaryStack(app, environment, synthesizer=BootstraplessSynthesizer())
         lake = LakeStack(app, environment, synthesizer=BootstraplessSynthesizer())
         access = AccessStack(app, lake, synthesizer=BootstraplessSynthesizer())
-        MwaaStack(app, lake, access.role, synthesizer=BootstraplessSynthesizer())
+        airflow = MwaaStack(app, lake, access.role, synthesizer=BootstraplessSynthesizer())
+        readers = ReadersStack(app, access, synthesizer=BootstraplessSynthesizer())
+        for stack in (lake, access, airflow, readers):
+            bound(stack, arn_of(environment))
+
+
+def bound(stack: Stack, boundary: str) -> None:
+    """Give every role of a stack, also those to come, the environment's permissions boundary."""
+    policy = iam.ManagedPolicy.from_managed_policy_arn(stack, "Boundary", boundary)
+    iam.PermissionsBoundary.of(stack).apply(policy)
 
 
 def synthesise(app: App) -> str:

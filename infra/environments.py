@@ -16,11 +16,14 @@ class Environment:
         keep_data: whether buckets, key and catalog remain when a stack is deleted.
         protected: whether the stacks have termination protection.
         contains_phi: value of the tag ContainsPHI; see README.md.
-        scan_limit_bytes: Athena cancels a query that scans more.
+        scan_limit_bytes: Athena cancels a query of the pipelines that scans more.
+        readers_scan_limit_bytes: the same for a query of a reader, the dashboard among them.
         budget_usd: the account's monthly budget.
         encrypt_catalog: whether this environment owns the encryption of the Glue catalog, one setting for the whole
             account and region, all teams included. At most one environment per account may; the setting and its
             key outlive the stack.
+        internet: whether MWAA's network has a NAT gateway, for the DAG fetch_cms_files; without it there is no route
+            out. Choose before the environment is created: its subnets cannot be changed.
         superseded_days, quarantine_days, noncurrent_days, logs_days: retention.
     """
 
@@ -29,8 +32,10 @@ class Environment:
     protected: bool
     contains_phi: bool
     scan_limit_bytes: int
+    readers_scan_limit_bytes: int
     budget_usd: int
     encrypt_catalog: bool
+    internet: bool
     superseded_days: int
     quarantine_days: int
     noncurrent_days: int
@@ -50,8 +55,10 @@ DEV = Environment(
     protected=False,
     contains_phi=False,
     scan_limit_bytes=50 * GIB,
+    readers_scan_limit_bytes=5 * GIB,
     budget_usd=700,
     encrypt_catalog=False,
+    internet=False,
     superseded_days=7,
     quarantine_days=30,
     noncurrent_days=7,
@@ -65,8 +72,10 @@ PROD = Environment(
     protected=True,
     contains_phi=False,
     scan_limit_bytes=500 * GIB,
+    readers_scan_limit_bytes=50 * GIB,
     budget_usd=1000,
     encrypt_catalog=False,
+    internet=False,
     superseded_days=30,
     quarantine_days=365,
     noncurrent_days=90,

@@ -10,16 +10,16 @@ from aws_cdk import aws_iam as iam
 _WILDCARD = "AwsSolutions::AwsSolutions-IAM5"
 
 
-def acknowledge_wildcard(policy: iam.ManagedPolicy, resource: str, reason: str) -> None:
-    """Allow one wildcard at the end of a resource in a policy, for the given reason."""
+def acknowledge_wildcard(
+    policy: iam.ManagedPolicy, resource: str, reason: str, *, of: str = "Resource"
+) -> None:
+    """Allow one wildcard at the end of a resource (or of an action) in a policy, for the given reason."""
     if not resource.endswith("*"):
         raise ValueError(f"{resource} does not end with a wildcard")
     finding = _as_nag_writes_it(Stack.of(policy).resolve(resource))
     template = policy.node.default_child
     assert template is not None
-    Validations.of(template).acknowledge(
-        Acknowledgment(id=f"{_WILDCARD}[Resource::{finding}]", reason=reason)
-    )
+    Validations.of(template).acknowledge(Acknowledgment(id=f"{_WILDCARD}[{of}::{finding}]", reason=reason))
 
 
 def _as_nag_writes_it(value: Any) -> str:

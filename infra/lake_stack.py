@@ -34,7 +34,7 @@ from constructs import Construct
 
 from infra.environments import Environment
 from medlaunch import lake
-from medlaunch.pipelines import PIPELINES
+from medlaunch.pipelines import by_dag
 
 #: Equals publish.SUPERSEDED_TAG, whose module imports Airflow; a test compares them.
 SUPERSEDED_TAG = ("medlaunch-state", "superseded")
@@ -67,7 +67,7 @@ class LakeStack(Stack):
         #: By the id of the pipeline's DAG: its upload events, and those that could not be processed.
         self.queues: dict[str, sqs.Queue] = {}
         self.dead_letters: dict[str, sqs.Queue] = {}
-        for dag_id in PIPELINES:
+        for dag_id in by_dag():
             self._queues(dag_id)
         self.bucket = self._lake_bucket()
         self.code = self._code_bucket()
@@ -193,7 +193,8 @@ class LakeStack(Stack):
                         )
                     ),
                 )
-                for dag_id, pipeline in PIPELINES.items()
+                for dag_id, pipelines in by_dag().items()
+                for pipeline in pipelines
                 for dataset in pipeline.datasets
             ]
         )
@@ -407,7 +408,7 @@ class LakeStack(Stack):
             3,
             "Three alerts within an hour: the cause is not transient.",
         )
-        for dag_id in PIPELINES:
+        for dag_id in by_dag():
             self.alarm(
                 f"{pascal(dag_id)}UploadsWait",
                 self.queues[dag_id].metric_approximate_age_of_oldest_message(

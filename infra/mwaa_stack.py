@@ -1,4 +1,6 @@
-"""Amazon MWAA for one environment, in a network without a route to the internet. Optional: the lake works without it.
+"""Amazon MWAA for one environment, in a network that has no route to the internet unless the environment wants one.
+
+Optional: the lake works without it.
 
 MWAA's requirements: https://docs.aws.amazon.com/mwaa/latest/userguide/vpc-vpe-create-access.html for the network and
 https://docs.aws.amazon.com/mwaa/latest/userguide/mwaa-create-role.html for the role.
@@ -8,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from aws_cdk import Aws, CfnOutput, Duration, RemovalPolicy, Stack
+from aws_cdk import Aws, CfnCondition, CfnOutput, CfnParameter, Duration, Fn, RemovalPolicy, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_ec2 as ec2
@@ -84,7 +86,7 @@ class MwaaStack(Stack):
             weekly_maintenance_window_start="SUN:03:00",
             network_configuration=mwaa.CfnEnvironment.NetworkConfigurationProperty(
                 security_group_ids=[self.group.security_group_id],
-                subnet_ids=[one.subnet_id for one in self.vpc.isolated_subnets],
+                subnet_ids=self.vpc.select_subnets(subnet_group_name="airflow").subnet_ids,
             ),
             logging_configuration=mwaa.CfnEnvironment.LoggingConfigurationProperty(
                 **{
@@ -153,19 +155,27 @@ class MwaaStack(Stack):
             retention=logs.RetentionDays.THREE_MONTHS,
             removal_policy=RemovalPolicy.DESTROY,
         )
+        internet = self.lake.environment_.internet
+        private = ec2.SubnetType.PRIVATE_WITH_EGRESS if internet else ec2.SubnetType.PRIVATE_ISOLATED
+        subnets = [ec2.SubnetConfiguration(name="airflow", subnet_type=private, cidr_mask=24)]
+        if internet:
+            subnets.append(
+                ec2.SubnetConfiguration(
+                    name="out",
+                    subnet_type=ec2.SubnetType.PUBLIC,
+                    cidr_mask=28,
+                    map_public_ip_on_launch=False,  # the NAT gateway alone has an address
+                )
+            )
         vpc = ec2.Vpc(
             self,
             "Vpc",
             vpc_name=self.airflow_name,
             ip_addresses=ec2.IpAddresses.cidr("10.20.0.0/22"),
             max_azs=2,  # MWAA requires exactly two subnets
-            nat_gateways=0,
+            nat_gateways=1 if internet else 0,
             restrict_default_security_group=False,  # would add a Lambda function; nothing uses that group
-            subnet_configuration=[
-                ec2.SubnetConfiguration(
-                    name="airflow", subnet_type=ec2.SubnetType.PRIVATE_ISOLATED, cidr_mask=24
-                )
-            ],
+            subnet_configuration=subnets,
             flow_logs={
                 "all": ec2.FlowLogOptions(
                     destination=ec2.FlowLogDestination.to_cloud_watch_logs(flow_logs),
@@ -176,6 +186,7 @@ class MwaaStack(Stack):
                 "S3": ec2.GatewayVpcEndpointOptions(service=ec2.GatewayVpcEndpointAwsService.S3)
             },
         )
+        self._zones(vpc)
         group = ec2.SecurityGroup(
             self,
             "Group",
@@ -189,7 +200,9 @@ class MwaaStack(Stack):
             group, ec2.Port.all_traffic(), "between containers of MWAA, and to the endpoints"
         )
         group.add_egress_rule(
-            ec2.Peer.any_ipv4(), ec2.Port.HTTPS, "S3 through its gateway; there is no other route out"
+            ec2.Peer.any_ipv4(),
+            ec2.Port.HTTPS,
+            "S3 through its gateway; a NAT gateway is the only other way out",
         )
         for id_, service in ENDPOINTS.items():
             vpc.add_interface_endpoint(
@@ -198,9 +211,37 @@ class MwaaStack(Stack):
                 private_dns_enabled=True,
                 security_groups=[group],
                 open=False,
-                subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED),
+                subnets=ec2.SubnetSelection(subnet_group_name="airflow"),
             )
         return vpc, group
+
+    def _zones(self, vpc: ec2.Vpc) -> None:
+        """Make the zones of the subnets parameters: not every endpoint's service is in every zone.
+
+        Empty: the first two zones of the region. A later change replaces the subnets, which MWAA does not allow.
+        """
+        zones = []
+        for number in range(2):
+            parameter = CfnParameter(
+                self,
+                f"Zone{number + 1}",
+                default="",
+                allowed_pattern=r"^$|^[a-z]{2}(-[a-z0-9]+)+[a-z]$",
+                description="Availability zone of the network's first or second subnet, such as us-east-1a; empty: the "
+                "region's. `make preflight` says which zones have every endpoint. Cannot be changed later",
+            )
+            given = CfnCondition(
+                self,
+                f"HasZone{number + 1}",
+                expression=Fn.condition_not(Fn.condition_equals(parameter.value_as_string, "")),
+            )
+            default = Fn.select(number, Fn.get_azs())
+            zones.append(Fn.condition_if(given.logical_id, parameter.value_as_string, default))
+        for subnets in (vpc.isolated_subnets, vpc.private_subnets, vpc.public_subnets):
+            for subnet, zone in zip(subnets, zones, strict=False):
+                child = subnet.node.default_child
+                assert isinstance(child, ec2.CfnSubnet)
+                child.add_property_override("AvailabilityZone", zone)
 
     # -------------------------------------------------------------------------------------- permissions
 

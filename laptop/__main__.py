@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import shlex
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,9 +14,20 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from laptop import aws, demo, lifecycle, report, uploads
+from laptop import (
+    aws,
+    clinical_quality,
+    dashboard,
+    demo,
+    facility_accreditation,
+    lifecycle,
+    nurse_staffing,
+    report,
+    sql,
+    uploads,
+)
 from laptop.airflow_stack import Airflow, AirflowError
-from laptop.stack import AIRFLOW_PORT, DEFAULT_HOME, LOCAL_AWS_PORT, Stack
+from laptop.stack import AIRFLOW_PORT, DEFAULT_HOME, LOCAL_AWS_PORT, ROOT, Stack
 from medlaunch.settings import SettingsError
 
 EXPECTED = (
@@ -27,6 +39,7 @@ EXPECTED = (
     AirflowError,
     aws.QueryFailed,
     SettingsError,
+    dashboard.NoEnvironment,
     TimeoutError,
 )
 
@@ -78,14 +91,47 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument(
         "--build", type=Path, default=demo.BUILD, help="where demo/ and demo.log go (default: build)"
     )
+    one = add("demo-staffing", _demo_staffing, "the same for files of CMS: PBJ and Provider Information")
+    one.add_argument(
+        "--uploads", type=Path, help="folder with pbj/ and provider_info/ (default: sample data)"
+    )
+    one.add_argument(
+        "--build", type=Path, default=demo.BUILD, help="where demo-staffing/ and its log go (default: build)"
+    )
+    one = add("demo-clinical", _demo_clinical, "the same for FHIR resources")
+    one.add_argument(
+        "--uploads",
+        type=Path,
+        help="folder with {patients,encounters,conditions,bundles}/ (default: sample data)",
+    )
+    one.add_argument(
+        "--data-end", help="last day that the data cover, YYYY-MM-DD (default: the last discharge)"
+    )
+    one.add_argument(
+        "--stay-classes", help="codes of Encounter.class that are stays (default: IMP,ACUTE,NONAC)"
+    )
+    one.add_argument(
+        "--build", type=Path, default=demo.BUILD, help="where demo-clinical/ and its log go (default: build)"
+    )
     one = add("alerts", _alerts, "show the alerts that were published")
     one.add_argument("--delete", action="store_true", help="and take them out of the queue")
     one = add("trigger", _trigger, "start a DAG, wait for its end, and show the run's note")
     one.add_argument("dag_id")
     one.add_argument("--conf", type=json.loads, default={}, help="its params, as JSON")
     one.add_argument("--seconds", type=float, default=600, help="how long to wait for its end (default: 600)")
-    one = add("sql", _sql, "run a SELECT on Athena, and show its rows")
-    one.add_argument("statement")
+    one = add("sql", _sql, "run a statement on Athena, and show its rows; without one, a prompt")
+    one.add_argument("statement", nargs="?")
+    one.add_argument(
+        "--format",
+        choices=sql.FORMATS,
+        help="how rows are shown (default: as a table, or one column per line where that is wider than the terminal)",
+    )
+    add(
+        "demo-dashboard",
+        _demo_dashboard,
+        "fill a lake with the samples of all pipelines and run the dashboard over it",
+    )
+    add("dashboard", _dashboard, "run the dashboard over the running stack, in this terminal")
     add("airflow-env", _airflow_env, 'print the stack\'s environment for a shell: eval "$(... airflow-env)"')
     return parser
 
@@ -122,8 +168,11 @@ def _up(console: Console, arguments: argparse.Namespace) -> int:
 
 
 def _next_steps(stack: Stack) -> str:
+    port = _port("DASHBOARD_PORT", dashboard.PORT)
+    how = "" if dashboard.answers(port) else "  (start it: make dashboard)"
     return f"""
   Airflow     {stack.airflow_url}  (no login)
+  dashboard   {dashboard.url(port)}{how}
   local AWS   {stack.aws_url}  (AWS_ENDPOINT_URL)
   lake        s3://{stack.settings.bucket}, kept in {stack.aws_state}
   logs        {stack.logs}
@@ -173,16 +222,18 @@ def _status(console: Console, arguments: argparse.Namespace) -> int:
 
 
 def _upload(console: Console, arguments: argparse.Namespace) -> int:
-    file = uploads.one_file(arguments.file, demo.DATASET, arguments.snapshot, arguments.name)
+    file = uploads.one_file(
+        arguments.file, facility_accreditation.DATASET, arguments.snapshot, arguments.name
+    )
     stack = _running(arguments)
     bucket = stack.settings.bucket
     uploads.put_with(aws.client(stack, "s3"), bucket)(file)
     console.print(
         f"""Uploaded {file.size:,} bytes to s3://{bucket}/{file.key}
 
-A run takes it within seconds:  {stack.airflow_url}/dags/{demo.DAG_ID}
+A run takes it within seconds:  {stack.airflow_url}/dags/{facility_accreditation.DEMONSTRATION.dag_id}
 Its results:                    s3://{bucket}/prod/, rejected lines in s3://{bucket}/quarantine/
-What became of every line:      s3://{bucket}/reports/{demo.DAG_ID}/, and the run's note in Airflow""",
+What became of every line:      s3://{bucket}/reports/{facility_accreditation.DEMONSTRATION.dag_id}/, and the run's note in Airflow""",
         markup=False,
         soft_wrap=True,
     )
@@ -190,11 +241,36 @@ What became of every line:      s3://{bucket}/reports/{demo.DAG_ID}/, and the ru
 
 
 def _demo(console: Console, arguments: argparse.Namespace) -> int:
+    given = {"as_of": arguments.as_of, "expiry_window": arguments.expiry_window}
     demo.run(
         console,
+        facility_accreditation.DEMONSTRATION,
         own_uploads=arguments.uploads,
-        as_of=arguments.as_of,
-        expiry_window=arguments.expiry_window,
+        conf={name: value for name, value in given.items() if value},
+        build=arguments.build.resolve(),
+    )
+    return 0
+
+
+def _demo_staffing(console: Console, arguments: argparse.Namespace) -> int:
+    demo.run(
+        console,
+        nurse_staffing.DEMONSTRATION,
+        own_uploads=arguments.uploads,
+        # Whoever brings files of several quarters wants to see their figures, however they differ.
+        conf={"expect_change": True},
+        build=arguments.build.resolve(),
+    )
+    return 0
+
+
+def _demo_clinical(console: Console, arguments: argparse.Namespace) -> int:
+    given = {"data_end": arguments.data_end, "stay_classes": arguments.stay_classes}
+    demo.run(
+        console,
+        clinical_quality.DEMONSTRATION,
+        own_uploads=arguments.uploads,
+        conf={name: value for name, value in given.items() if value},
         build=arguments.build.resolve(),
     )
     return 0
@@ -219,15 +295,44 @@ def _trigger(console: Console, arguments: argparse.Namespace) -> int:
     return 0 if state == "success" else 1
 
 
-def _sql(console: Console, arguments: argparse.Namespace) -> int:
-    rows = aws.select(_running(arguments), arguments.statement)
-    if rows:
-        table = Table(*rows[0], box=None, pad_edge=False)
-        for row in rows:
-            table.add_row(*("" if value is None else value for value in row.values()))
-        console.print(table, soft_wrap=True)
-    console.print(f"{len(rows)} rows.")
-    return 0
+def _sql(_: Console, arguments: argparse.Namespace) -> int:
+    stack = _running(arguments)
+    if arguments.statement:
+        sql.show(stack, arguments.statement, arguments.format)
+        return 0
+    return 1 if sql.prompt(stack, arguments.format) else 0
+
+
+#: What the lake of the dashboard's demonstration holds.
+DEMONSTRATIONS = (
+    facility_accreditation.DEMONSTRATION,
+    nurse_staffing.DEMONSTRATION,
+    clinical_quality.DEMONSTRATION,
+)
+
+
+def _demo_dashboard(console: Console, _: argparse.Namespace) -> int:
+    port = _port("DASHBOARD_PORT", dashboard.PORT)
+    command = dashboard.command(port)
+    if dashboard.answers(port):
+        console.print(f"A dashboard runs on {dashboard.url(port)}. Choose another port: DASHBOARD_PORT=8502")
+        return 1
+    with demo.samples_published(console, DEMONSTRATIONS) as stack:
+        console.print(f"The dashboard is on {dashboard.url(port)} (Ctrl-C ends it, and the lake)")
+        return subprocess.run(command, env=dashboard.environment(stack), cwd=ROOT, check=False).returncode  # noqa: S603
+
+
+def _dashboard(console: Console, arguments: argparse.Namespace) -> int:
+    stack = _running(arguments)
+    port = _port("DASHBOARD_PORT", dashboard.PORT)
+    if dashboard.answers(port):
+        console.print(f"A dashboard runs on {dashboard.url(port)}. Choose another port: DASHBOARD_PORT=8502")
+        return 1
+    command = dashboard.command(port)
+    console.print(f"The dashboard is on {dashboard.url(port)} (Ctrl-C ends it)")
+    os.chdir(ROOT)
+    os.execve(command[0], command, dashboard.environment(stack))  # noqa: S606  # our own command
+    return 1  # never reached: this process is the dashboard now
 
 
 def _airflow_env(_: Console, arguments: argparse.Namespace) -> int:

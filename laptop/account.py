@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from medlaunch.aws.objects import error_code
 from medlaunch.lake import ATHENA_RESULTS, landing_prefix
-from medlaunch.pipelines import PIPELINES
+from medlaunch.pipelines import by_dag
 from medlaunch.settings import Settings
 
 ALERTS_QUEUE = "medlaunch-alerts"
@@ -44,11 +44,7 @@ def create(client: Callable[[str], Any], config: Settings) -> None:
     _topic(client("sns"), client("sqs"), config.alerts_topic_arn, ALERTS_QUEUE)
     if config.success_topic_arn:
         _topic(client("sns"), client("sqs"), config.success_topic_arn, SUCCESSES_QUEUE)
-    queues = {
-        pipeline.dag_id: url
-        for pipeline in PIPELINES.values()
-        if (url := config.uploads_queue(pipeline.dag_id)) is not None
-    }
+    queues = {dag_id: url for dag_id in by_dag() if (url := config.uploads_queue(dag_id)) is not None}
     if queues:
         _notify_of_uploads(s3, client("sqs"), config.bucket, queues)
     _workgroup(client("athena"), config)
@@ -70,7 +66,7 @@ def _notify_of_uploads(s3: Any, sqs: Any, bucket: str, queues: Mapping[str, str]
     notifications = []
     for dag_id, url in queues.items():
         queue = _queue(sqs, url.rsplit("/", 1)[1], sender="s3.amazonaws.com", source=f"arn:aws:s3:::{bucket}")
-        for dataset in PIPELINES[dag_id].datasets:
+        for dataset in (dataset for one in by_dag()[dag_id] for dataset in one.datasets):
             rule = {"Name": "prefix", "Value": landing_prefix(dataset.name)}
             notifications.append(
                 {

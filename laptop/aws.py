@@ -92,33 +92,55 @@ def read_alerts(stack: Stack, *, delete: bool = False, queue: str = ALERTS_QUEUE
 
 
 def select(stack: Stack, statement: str, seconds: float = 60) -> list[dict[str, str | None]]:
-    """Run a SELECT on Athena and return its rows; NULL is None.
+    """The rows of a SELECT by column name, as :func:`table` gives them."""
+    header, body = table(stack, statement, seconds)
+    return [dict(zip(header, row, strict=True)) for row in body]
+
+
+def table(stack: Stack, statement: str, seconds: float = 60) -> tuple[list[str], list[list[str | None]]]:
+    """Run a SELECT on Athena and return the names of its columns, and its rows; NULL is None.
 
     Raises:
-        QueryFailed: naming the query and why it failed.
-        TimeoutError: if it has not ended in time; the query is stopped.
+        QueryFailed, TimeoutError: as :func:`run`.
     """
-    athena = client(stack, "athena")
-    query = athena.start_query_execution(
-        QueryString=statement,
-        QueryExecutionContext={"Database": stack.settings.database},
-        WorkGroup=stack.settings.workgroup,
-    )["QueryExecutionId"]
-    deadline = time.monotonic() + seconds
-    while True:
-        status = athena.get_query_execution(QueryExecutionId=query)["QueryExecution"]["Status"]
-        if status["State"] == "SUCCEEDED":
-            break
-        if status["State"] in ("FAILED", "CANCELLED"):
-            raise QueryFailed(
-                f"Query {query} is {status['State']}: {status.get('StateChangeReason')}\n{statement}"
-            )
-        if time.monotonic() > deadline:
-            athena.stop_query_execution(QueryExecutionId=query)
-            raise TimeoutError(f"Query {query} had not ended after {seconds:.0f} s:\n{statement}")
-        time.sleep(0.05)
+    query = run(stack, statement, seconds)["QueryExecutionId"]
     rows: list[list[str | None]] = []
-    for page in athena.get_paginator("get_query_results").paginate(QueryExecutionId=query):
+    for page in client(stack, "athena").get_paginator("get_query_results").paginate(QueryExecutionId=query):
         rows += [[cell.get("VarCharValue") for cell in row["Data"]] for row in page["ResultSet"]["Rows"]]
     header, *body = rows
-    return [dict(zip((str(name) for name in header), row, strict=True)) for row in body]
+    return [str(name) for name in header], body
+
+
+def run(stack: Stack, statement: str, seconds: float) -> dict[str, Any]:
+    """Run a statement on Athena, and return what GetQueryExecution says of it at its end.
+
+    Raises:
+        QueryFailed: saying why Athena refused it, or naming the query and why it failed.
+        TimeoutError: if it has not ended in time; the query is stopped, as it is by Ctrl-C.
+    """
+    athena = client(stack, "athena")
+    try:
+        query = athena.start_query_execution(
+            QueryString=statement,
+            QueryExecutionContext={"Database": stack.settings.database},
+            WorkGroup=stack.settings.workgroup,
+        )["QueryExecutionId"]
+    except ClientError as error:
+        raise QueryFailed(f"{error.response['Error']['Message']}\n{statement}") from error
+    deadline = time.monotonic() + seconds
+    try:
+        while True:
+            execution: dict[str, Any] = athena.get_query_execution(QueryExecutionId=query)["QueryExecution"]
+            status = execution["Status"]
+            if status["State"] == "SUCCEEDED":
+                return execution
+            if status["State"] in ("FAILED", "CANCELLED"):
+                raise QueryFailed(
+                    f"Query {query} is {status['State']}: {status.get('StateChangeReason')}\n{statement}"
+                )
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"Query {query} had not ended after {seconds:.0f} s:\n{statement}")
+            time.sleep(0.05)
+    except (TimeoutError, KeyboardInterrupt):
+        athena.stop_query_execution(QueryExecutionId=query)
+        raise

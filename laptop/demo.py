@@ -1,4 +1,4 @@
-"""The demonstration: the pipeline on sample data or on your own files, in a lake made for it."""
+"""A demonstration: a pipeline on sample data or on your own files, in a lake made for it."""
 
 from __future__ import annotations
 
@@ -8,58 +8,113 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import IO, Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from laptop import airflow_stack, aws, facility_accreditation, lifecycle, processes, report, uploads
+from laptop import airflow_stack, aws, lifecycle, processes, report, uploads
 from laptop.mirror import mirror
 from laptop.stack import ROOT, Stack
-from medlaunch.lake import PROD, PUBLICATIONS, QUARANTINE, REPORTS, report_key, run_key
-from medlaunch.pipelines import FACILITY_ACCREDITATION
-from sample_data import facilities
+from medlaunch.declaration import Pipeline
+from medlaunch.lake import report_key, run_key
 
-PIPELINE = FACILITY_ACCREDITATION
-DAG_ID, DATASET = PIPELINE.dag_id, PIPELINE.datasets[0]
-SAMPLE_RECORDS = 3_000
 BUILD = ROOT / "build"
 
 _MARKS = {"success": "[green]done[/]", "skipped": "[dim]skipped[/]", "failed": "[red]failed[/]", "up_for_retry": "[yellow]again[/]"}  # fmt: skip
 _START_SECONDS = 60.0
+_QUERY_SECONDS = 600.0
+
+Select = Callable[[str], list[dict[str, str | None]]]
+Say = Callable[[str], None]
 
 
 class DemoFailed(RuntimeError):
     """The demonstration did not come to its end, and why."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """The report of one pipeline of one run, and its key."""
+
+    pipeline: Pipeline
+    key: str
+    content: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """What there is to show at the end: the reports of all runs, queries on Athena, and where copies of objects are.
+
+    ``folder`` holds the copies; more may be written there. ``uploaded`` are the files of all runs.
+    """
+
+    reports: Sequence[Report]
+    uploaded: Sequence[uploads.LocalFile]
+    select: Select
+    table: Callable[[str], tuple[list[str], list[list[str | None]]]]
+    paths: Mapping[str, Path]
+    folder: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Demonstration:
+    """What one demonstration is about.
+
+    Attributes:
+        pipelines: of one DAG.
+        name: of the folder with the results, below the folder ``build``, and of its log.
+        copied: prefixes of the lake that are copied there.
+        sample: writes sample uploads to a folder, and says what it made.
+        sample_conf: params for these.
+        rounds: the files of a folder, which may be the sample, in the order of upload; each list is uploaded and
+            followed by a run.
+        show: what is shown at the end.
+        check: what is wrong with the outcome, if anything; the exit status says so.
+    """
+
+    pipelines: tuple[Pipeline, ...]
+    name: str
+    copied: tuple[str, ...]
+    sample: Callable[[Path], str]
+    sample_conf: Mapping[str, Any]
+    rounds: Callable[[Path, bool], list[list[uploads.LocalFile]]]
+    show: Callable[[Shown], Iterator[RenderableType]]
+    check: Callable[[Shown], str | None]
+
+    @property
+    def dag_id(self) -> str:
+        return self.pipelines[0].dag_id
+
+
 def run(
     console: Console,
+    what: Demonstration,
     *,
     own_uploads: Path | None = None,
-    as_of: str | None = None,
-    expiry_window: str | None = None,
+    conf: Mapping[str, Any],
     build: Path = BUILD,
 ) -> None:
-    """Run the pipeline for real and show what it did; results are copied to ``build/demo``.
+    """Run a DAG for real and show what it did; results are copied to ``build``.
 
     Raises:
         DemoFailed, uploads.CannotUpload: with what is wrong and where to look.
     """
     began = monotonic()
-    conf = {name: value for name, value in (("as_of", as_of), ("expiry_window", expiry_window)) if value}
     if own_uploads is None:
-        conf.setdefault("as_of", facilities.DEFAULT_AS_OF)
+        conf = {**what.sample_conf, **conf}
     else:
-        uploads.find_files(own_uploads, DATASET)  # before anything is started
-    work, log = build / ".demo", build / "demo.log"
+        what.rounds(own_uploads, False)  # before anything is started
+    folder, work, log = build / what.name, build / f".{what.name}", build / f"{what.name}.log"
     with ExitStack() as closing:
-        closing.enter_context(_alone(build))
+        closing.enter_context(_alone(build, what.name))
         shutil.rmtree(work, ignore_errors=True)
         closing.callback(shutil.rmtree, work, ignore_errors=True)
         stack = _private_stack(work)
@@ -67,34 +122,105 @@ def run(
             _say(console, "Starting local AWS and loading Airflow")
             closing.enter_context(_child(_aws_command(stack), stack, airflow_log))
             airflow_stack.prepare(stack)
-            dag = closing.enter_context(_DagRun(stack, airflow_log, log))
-            folder = own_uploads or _sample(console, work / "uploads")
+            dag = closing.enter_context(_DagRun(what.dag_id, stack, airflow_log, log))
+            if own_uploads is None:
+                _say(console, what.sample(work / "uploads"))
+            rounds = what.rounds(own_uploads or work / "uploads", own_uploads is None)
             processes.wait_until(lambda: aws.answers(stack), "local AWS", seconds=_START_SECONDS)
             aws.bootstrap(stack)
-            _upload(console, stack, folder)
-            run_id, state = dag.run(console, conf)
-        lake = aws.client(stack, "s3")
-        bucket, key = stack.settings.bucket, report_key(DAG_ID, run_key(run_id))
-        paths = mirror(
-            lake, bucket, (f"{PROD}/", f"{QUARANTINE}/", f"{REPORTS}/", f"{PUBLICATIONS}/"), build / "demo"
+            runs = []
+            for files in rounds:
+                _upload(console, stack, files)
+                runs.append(dag.run(console, conf))
+                if runs[-1][1] != "success":
+                    break
+        bucket = stack.settings.bucket
+        paths = mirror(aws.client(stack, "s3"), bucket, what.copied, folder)
+        for run_id, state in runs:
+            if state != "success":
+                raise DemoFailed(f"The run {run_id} ended as {state}. Airflow's log: {log}. Copied: {folder}")
+        shown = Shown(
+            reports=[one for run_id, _ in runs for one in _reports(what, run_id, paths, log)],
+            uploaded=[file for files in rounds for file in files],
+            select=partial(aws.select, stack, seconds=_QUERY_SECONDS),
+            table=partial(aws.table, stack, seconds=_QUERY_SECONDS),
+            paths=paths,
+            folder=folder,
         )
-        if state != "success":
-            raise DemoFailed(
-                f"The run {run_id} ended as {state}. Airflow's log: {log}. Copied: {build / 'demo'}"
-            )
-        if key not in paths:
-            raise DemoFailed(
-                f"The run {run_id} succeeded but wrote no report to s3://{bucket}/{key}. See {log}."
-            )
-        found = json.loads(paths[key].read_bytes())
-        _show(console, stack, found, paths, key)
-    _say(
-        console,
-        f"Everything above is in {build / 'demo'}; Airflow's log in {log}. {monotonic() - began:.1f} s.",
-    )
-    if not report.adds_up(found):
-        raise DemoFailed(f"The lines do not add up: {json.dumps(found['lines'])}. See {paths[key]}.")
+        console.print()
+        for part in what.show(shown):
+            console.print(part, soft_wrap=True)
+        console.print()
+        wrong = what.check(shown)
+    _say(console, f"Everything above is in {folder}; Airflow's log in {log}. {monotonic() - began:.1f} s.")
+    if wrong:
+        raise DemoFailed(wrong)
     _say(console, "Every line is accounted for: read = accepted + superseded + rejected.")
+
+
+@contextmanager
+def samples_published(
+    console: Console, demonstrations: Sequence[Demonstration], *, build: Path = BUILD
+) -> Iterator[Stack]:
+    """A lake with the samples of several demonstrations, published by their DAGs, for as long as the block runs.
+
+    Raises:
+        DemoFailed: naming the run that did not succeed, and its log.
+    """
+    name = "demo-dashboard"
+    work, log = build / f".{name}", build / f"{name}.log"
+    with ExitStack() as closing:
+        closing.enter_context(_alone(build, name))
+        shutil.rmtree(work, ignore_errors=True)
+        closing.callback(shutil.rmtree, work, ignore_errors=True)
+        stack = _private_stack(work)
+        airflow_log = closing.enter_context(log.open("wb"))
+        _say(console, "Starting local AWS and loading Airflow")
+        closing.enter_context(_child(_aws_command(stack), stack, airflow_log))
+        airflow_stack.prepare(stack)
+        processes.wait_until(lambda: aws.answers(stack), "local AWS", seconds=_START_SECONDS)
+        aws.bootstrap(stack)
+        for what in demonstrations:
+            with _DagRun(what.dag_id, stack, airflow_log, log) as dag:
+                folder = work / "uploads" / what.name
+                _say(console, what.sample(folder))
+                for files in what.rounds(folder, True):
+                    _upload(console, stack, files)
+                    run_id, state = dag.run(console, what.sample_conf)
+                    if state != "success":
+                        raise DemoFailed(f"The run {run_id} ended as {state}. Airflow's log: {log}.")
+        yield stack
+
+
+def _reports(what: Demonstration, run_id: str, paths: Mapping[str, Path], log: Path) -> list[Report]:
+    """The reports of a run; a pipeline for which nothing was there has none.
+
+    Raises:
+        DemoFailed: if there is none at all.
+    """
+    keys = {report_key(one.name, run_key(run_id)): one for one in what.pipelines}
+    found = [
+        Report(pipeline=pipeline, key=key, content=json.loads(paths[key].read_bytes()))
+        for key, pipeline in keys.items()
+        if key in paths
+    ]
+    if not found:
+        raise DemoFailed(f"The run {run_id} succeeded but wrote no report ({', '.join(keys)}). See {log}.")
+    return found
+
+
+def reports_add_up(shown: Shown) -> str | None:
+    """What is wrong with the lines of the reports, if anything."""
+    for one in shown.reports:
+        if not report.adds_up(one.content):
+            return f"The lines do not add up: {json.dumps(one.content['lines'])}. See {shown.paths[one.key]}."
+    return None
+
+
+def short(paths: Mapping[str, Path]) -> dict[str, Path]:
+    """Paths as people read them: from the current folder on, if they are in it."""
+    here = Path.cwd()
+    return {key: path.relative_to(here) if path.is_relative_to(here) else path for key, path in paths.items()}
 
 
 def _aws_command(stack: Stack) -> list[str]:
@@ -120,12 +246,12 @@ def _private_stack(work: Path) -> Stack:
 
 
 @contextmanager
-def _alone(build: Path) -> Iterator[None]:
-    """One demonstration at a time: they share ``build/demo``."""
+def _alone(build: Path, name: str) -> Iterator[None]:
+    """One demonstration of a name at a time: they share its folder."""
     import fcntl
 
     build.mkdir(parents=True, exist_ok=True)
-    with (build / ".demo.lock").open("w") as lock:
+    with (build / f".{name}.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -164,12 +290,13 @@ def _child(
 class _DagRun:
     """The process that runs the DAG; it loads Airflow while everything else is prepared."""
 
-    def __init__(self, stack: Stack, airflow_log: IO[bytes], log: Path):
+    def __init__(self, dag_id: str, stack: Stack, airflow_log: IO[bytes], log: Path):
         self._closing = ExitStack()
-        self._log = log
+        self._dag_id, self._log = dag_id, log
+        self._is_ready = False
         read, write = os.pipe()
         try:
-            command = [sys.executable, "-m", "laptop.demo_run", DAG_ID, str(write)]
+            command = [sys.executable, "-m", "laptop.demo_run", dag_id, str(write)]
             self._process = self._closing.enter_context(
                 _child(command, stack, airflow_log, pass_fds=(write,))
             )
@@ -183,23 +310,29 @@ class _DagRun:
     def __exit__(self, *details: object) -> None:
         self._closing.close()
 
-    def run(self, console: Console, conf: dict[str, str]) -> tuple[str, str]:
-        """Run the DAG, showing what its tasks do; returns run id and state."""
-        _say(console, f"Running the DAG {DAG_ID} with {json.dumps(conf)}")
-        assert self._process.stdin
+    def run(self, console: Console, conf: Mapping[str, Any]) -> tuple[str, str]:
+        """Run the DAG once more, showing what its tasks do; returns run id and state."""
+        _say(console, f"Running the DAG {self._dag_id} with {json.dumps(conf)}")
+        if self._is_ready:
+            self._start(conf)
         with _TaskProgress(console) as progress:
             for line in self._events:
                 event = json.loads(line)
                 if event["event"] == "ready":
-                    self._process.stdin.write(json.dumps(conf).encode() + b"\n")
-                    self._process.stdin.flush()
+                    self._is_ready = True
+                    self._start(conf)
                 elif event["event"] == "task":
                     progress.show(event)
                 elif event["event"] == "run":
                     return event["run_id"], event["state"]
                 elif event["event"] == "error":
-                    raise DemoFailed(f"The DAG {DAG_ID} could not be run. {event['text']}")
+                    raise DemoFailed(f"The DAG {self._dag_id} could not be run. {event['text']}")
         raise DemoFailed(f"Airflow ended before the run had. Its log: {self._log}")
+
+    def _start(self, conf: Mapping[str, Any]) -> None:
+        assert self._process.stdin
+        self._process.stdin.write(json.dumps(conf).encode() + b"\n")
+        self._process.stdin.flush()
 
 
 class _TaskProgress:
@@ -239,15 +372,7 @@ class _TaskProgress:
             self._console.print(f"       {error}", style="red", markup=False)
 
 
-def _sample(console: Console, folder: Path) -> Path:
-    found = facilities.write_uploads(folder, records=SAMPLE_RECORDS)
-    days = ", ".join(found.snapshots)
-    _say(console, f"Made {len(found.files)} sample files, {found.total('lines'):,} lines: snapshots {days}")
-    return folder
-
-
-def _upload(console: Console, stack: Stack, folder: Path) -> None:
-    files = uploads.find_files(folder, DATASET)
+def _upload(console: Console, stack: Stack, files: Sequence[uploads.LocalFile]) -> None:
     bucket = stack.settings.bucket
     put = uploads.put_with(aws.client(stack, "s3"), bucket)
     size = sum(file.size for file in files) / 1e6
@@ -260,24 +385,6 @@ def _upload(console: Console, stack: Stack, folder: Path) -> None:
         bar = progress.add_task("", total=len(files))
         for _ in uploads.upload(files, put):
             progress.advance(bar)
-
-
-def _show(console: Console, stack: Stack, found: dict[str, Any], paths: dict[str, Path], key: str) -> None:
-    console.print()
-    console.print(report.what_was_read(found))
-    if found["skipped"]:
-        console.print(report.skipped(found))
-    if found["slices"]:
-        for table in facility_accreditation.results(found, lambda sql: aws.select(stack, sql)):
-            console.print(table)
-    else:
-        console.print("There was nothing to publish.")
-    short = {
-        one: path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-        for one, path in paths.items()
-    }
-    console.print(report.where_results_are(found, short, key), soft_wrap=True)
-    console.print()
 
 
 def _say(console: Console, text: str) -> None:

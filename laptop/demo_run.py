@@ -1,14 +1,15 @@
 """The process in which the demonstration runs its DAG: ``python -m laptop.demo_run DAG_ID FD``.
 
-It loads Airflow at once, waits for a line with the run's conf (JSON) on its standard input, runs the DAG with
-``dag.test()``, and writes what happens as JSON lines to the file descriptor
-``FD``. Its standard output is Airflow's log. It ends when its standard input does, that is, with its parent.
+It loads Airflow at once. For each line with a run's conf (JSON) on its standard input it runs the DAG with
+``dag.test()``, and writes what happens as JSON lines to the file descriptor ``FD``. Its standard output is Airflow's log.
+It ends when its standard input does, that is, with its parent.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import queue
 import sys
 import threading
 from pathlib import Path
@@ -58,8 +59,10 @@ def _send_task(task_instance: Any, state: str, **more: str) -> None:
     )
 
 
-def _end_with_standard_input() -> None:
-    sys.stdin.buffer.read()
+def _read_standard_input(confs: queue.SimpleQueue[Any]) -> None:
+    """Hand on each conf; at the end the process ends, whatever it is doing."""
+    for line in sys.stdin:
+        confs.put(json.loads(line))
     os._exit(1)
 
 
@@ -71,16 +74,13 @@ def main() -> int:
         send(event="error", text=errors or f"There is no DAG {dag_id} in {conf.get('core', 'dags_folder')}")
         return 2
     dag = bag.dags[dag_id]
-    order = [task.task_id for task in dag.topological_sort()]
-    send(event="ready", tasks=order)
-    run_conf = json.loads(sys.stdin.readline() or "null")
-    if run_conf is None:
-        return 1
-    threading.Thread(target=_end_with_standard_input, daemon=True).start()
     get_listener_manager().add_listener(Progress())
-    run = dag.test(run_conf=run_conf)
-    send(event="run", state=str(run.state), run_id=run.run_id)
-    return 0
+    confs: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    threading.Thread(target=_read_standard_input, args=(confs,), daemon=True).start()
+    send(event="ready", tasks=[task.task_id for task in dag.topological_sort()])
+    while True:
+        run = dag.test(run_conf=confs.get())
+        send(event="run", state=str(run.state), run_id=run.run_id)
 
 
 if __name__ == "__main__":

@@ -2,16 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from rich.console import Group, RenderableType
 
+from laptop import report as reports
+from laptop import uploads
+from laptop.demo import Demonstration, Select, Shown, reports_add_up, short
 from laptop.report import number, table_of
+from medlaunch.lake import PROD, PUBLICATIONS, QUARANTINE, REPORTS
+from medlaunch.pipelines import FACILITY_ACCREDITATION
+from sample_data import facilities
+
+DATASET = FACILITY_ACCREDITATION.datasets[0]
+SAMPLE_RECORDS = 3_000
 
 _SNAPSHOTS_SHOWN = 4
 
-Select = Callable[[str], list[dict[str, str | None]]]
+
+def _sample(folder: Path) -> str:
+    found = facilities.write_uploads(folder, records=SAMPLE_RECORDS)
+    days = ", ".join(found.snapshots)
+    return f"Made {len(found.files)} sample files, {found.total('lines'):,} lines: snapshots {days}"
+
+
+def _show(shown: Shown) -> Iterator[RenderableType]:
+    (one,) = shown.reports
+    yield reports.what_was_read(one.content)
+    if one.content["skipped"]:
+        yield reports.skipped(one.content)
+    if one.content["slices"]:
+        yield from results(one.content, shown.select)
+    else:
+        yield "There was nothing to publish."
+    yield reports.where_results_are(one.content, short(shown.paths), one.key)
 
 
 def results(report: Mapping[str, Any], select: Select) -> Iterator[RenderableType]:
@@ -65,3 +91,15 @@ def expiring(report: Mapping[str, Any]) -> RenderableType:
 
 def _of(counts: tuple[int, int] | None) -> str:
     return "-" if counts is None else f"{counts[0]:,} of {counts[1]:,}"
+
+
+DEMONSTRATION = Demonstration(
+    pipelines=(FACILITY_ACCREDITATION,),
+    name="demo",
+    copied=(f"{PROD}/", f"{QUARANTINE}/", f"{REPORTS}/", f"{PUBLICATIONS}/"),
+    sample=_sample,
+    sample_conf={"as_of": facilities.DEFAULT_AS_OF},
+    rounds=lambda folder, _: [uploads.find_files(folder, DATASET)],
+    show=_show,
+    check=reports_add_up,
+)

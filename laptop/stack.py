@@ -72,6 +72,9 @@ class Stack:
         return {
             "AIRFLOW_HOME": str(self.airflow_home),
             "AIRFLOW_CONN_AWS_DEFAULT": "aws://",
+            "AIRFLOW_CONN_MEDLAUNCH_PSEUDONYMS": json.dumps(
+                {"conn_type": "generic", "password": keys["pseudonyms"]}
+            ),
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.airflow_home / 'airflow.db'}",
             "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
             "AIRFLOW__CORE__PARALLELISM": "4",
@@ -136,7 +139,7 @@ class Stack:
         file = self.home / "secrets.json"
         if not file.exists():
             self.home.mkdir(parents=True, exist_ok=True)
-            keys = {"api": secrets.token_hex(32), "jwt": secrets.token_hex(32)}
+            keys = {name: secrets.token_hex(32) for name in ("api", "jwt", "pseudonyms")}
             keys["fernet"] = urlsafe_b64encode(secrets.token_bytes(32)).decode()
             file.touch(mode=0o600)
             file.write_text(json.dumps(keys), encoding="utf-8")

@@ -37,9 +37,12 @@ class LocalFile:
     size: int
 
     @property
-    def folder(self) -> str:
-        """The folder it is in, below the dataset's prefix."""
-        return self.key.removeprefix(landing_prefix(self.dataset.name)).split("/", 1)[0]
+    def competes_in(self) -> str:
+        """Within it the order of uploads means something: the folder that is its slice, or else its dataset with its kin."""
+        prefix = landing_prefix(self.dataset.name)
+        if self.dataset.slice_of_folder is None:
+            return landing_prefix(self.dataset.name.split("/", 1)[0])
+        return prefix + self.key.removeprefix(prefix).split("/", 1)[0]
 
     @cached_property
     def is_data(self) -> bool:
@@ -47,16 +50,16 @@ class LocalFile:
         return isinstance(parse_landing_key(self.dataset, self.key, self.size), LandingKey)
 
 
-def find_files(folder: Path, dataset: Dataset) -> list[LocalFile]:
+def find_files(folder: Path, dataset: Dataset, should_hold: str = "<YYYY-MM-DD>/<files>") -> list[LocalFile]:
     """All files below ``folder``, in the order in which they are to be uploaded.
 
-    Each keeps its path as its key, ``<YYYY-MM-DD>/<any file>`` and whatever else is there: the pipeline decides what is data.
+    Each keeps its path below the folder as its key, whatever it is: the pipeline decides what is data.
 
     Raises:
         CannotUpload: if there is no file, or one whose name cannot be a key.
     """
     if not folder.is_dir():
-        raise CannotUpload(f"{folder} is not a folder. It should hold <YYYY-MM-DD>/<files>.")
+        raise CannotUpload(f"{folder} is not a folder. It should hold {should_hold}.")
     files = []
     for parent, _, names in os.walk(folder):
         for name in names:
@@ -65,7 +68,7 @@ def find_files(folder: Path, dataset: Dataset) -> list[LocalFile]:
             key = landing_prefix(dataset.name) + path.relative_to(folder).as_posix()
             files.append(LocalFile(path, dataset, _checked(key, path), status.st_mtime_ns, status.st_size))
     if not files:
-        raise CannotUpload(f"There is no file in {folder}. It should hold <YYYY-MM-DD>/<files>.")
+        raise CannotUpload(f"There is no file in {folder}. It should hold {should_hold}.")
     return in_order(files)
 
 
@@ -113,7 +116,7 @@ def must_wait(file: LocalFile, same_second: Iterable[LocalFile]) -> bool:
     So an older file with a greater key would win over this one. Among files that are not data nothing wins.
     """
     return file.is_data and any(
-        earlier.folder == file.folder
+        earlier.competes_in == file.competes_in
         and earlier.key > file.key
         and earlier.mtime_ns != file.mtime_ns
         and earlier.is_data
@@ -126,8 +129,7 @@ def upload(
 ) -> Iterator[LocalFile]:
     """Upload files one after the other, in the given order; yields each when it is there.
 
-    Where a file has to wait for the next second, those of other folders go before it: order means
-    something within a folder only.
+    Where a file has to wait for the next second, those that do not compete with it go before it.
 
     ``clock`` is S3's clock in seconds, of which S3 keeps whole ones; ``wait_until`` waits for a time of it.
     """
@@ -140,10 +142,10 @@ def upload(
             same_second = []
         held: set[str] = set()
         for file in waiting:
-            if file.folder not in held:
+            if file.competes_in not in held:
                 if not must_wait(file, same_second):
                     break
-                held.add(file.folder)
+                held.add(file.competes_in)
         else:
             wait(second + 1)
             continue

@@ -22,6 +22,7 @@ from airflow.utils.state import DagRunState
 from sqlalchemy import select
 from sqlalchemy.orm import object_session
 
+#: Tasks whose answers become the note; write_report may be in several task groups.
 REPORT_TASKS = ["write_report", "check_freshness"]
 #: Begins the note of a run whose failure makes Airflow pause its DAG.
 PAUSES = "If this run fails, Airflow pauses the DAG"
@@ -69,11 +70,15 @@ def on_dag_run_success(dag_run: Any, msg: str) -> None:  # noqa: ARG001  # the n
     session = object_session(dag_run)
     if session is None or (dag_run.note and not dag_run.note.startswith(PAUSES)):
         return
-    query = XComModel.get_many(
-        run_id=dag_run.run_id, dag_ids=dag_run.dag_id, task_ids=REPORT_TASKS, key="return_value", limit=1
+    query = select(XComModel).where(
+        XComModel.dag_id == dag_run.dag_id,
+        XComModel.run_id == dag_run.run_id,
+        XComModel.key == "return_value",
     )
-    if (found := session.scalars(query).first()) is not None:
-        dag_run.note = XComModel.deserialize_value(found)
+    found = [one for one in session.scalars(query) if one.task_id.rpartition(".")[2] in REPORT_TASKS]
+    if found:
+        notes = (XComModel.deserialize_value(one) for one in sorted(found, key=lambda one: one.task_id))
+        dag_run.note = "\n\n".join(note for note in notes if note)
 
 
 class MedLaunchPlugin(AirflowPlugin):

@@ -497,7 +497,7 @@ def _first_rules(
     return None, Stay(
         id_,
         patient,
-        _reference(one.get("serviceProvider"), "Organization") or "unknown",
+        _organization(one.get("serviceProvider")),
         admit,
         discharge,
         end,
@@ -505,6 +505,12 @@ def _first_rules(
         "EL" in _codes(one.get("priority")),
         bool({"394587001", "394602003", "PSYCH"} & (_codes(one.get("serviceType")) | _codes(types))),
     )
+
+
+def _organization(provider: Any) -> str:
+    """ALL is the name of the total."""
+    found = _reference(provider, "Organization") or "unknown"
+    return "Organization/ALL" if found == "ALL" else found
 
 
 def _find_death(stays: list[Stay], patient: dict[str, Any] | None, zone: str | None) -> None:

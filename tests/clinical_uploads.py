@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import io
 import json
 from pathlib import Path
@@ -11,6 +13,8 @@ from medlaunch.clinical.loading import load
 from medlaunch.declaration import LineCounts
 
 ROOT = Path(__file__).parents[1]
+#: Makes the pseudonyms of tests.
+KEY = b"the key of tests, not of anything else"
 
 
 class Upload:
@@ -43,10 +47,22 @@ class Rejects(Lines):
         return len(lines)
 
 
-def load_bytes(key: str, content: bytes, upload_id: str = "u") -> tuple[LineCounts, Bronze, Rejects]:
-    """Counts, bronze lines and rejects of one upload."""
+def load_bytes(
+    name: str, content: bytes, upload_id: str = "u", *, key: bytes = KEY
+) -> tuple[LineCounts, Bronze, Rejects]:
+    """Counts, bronze lines and rejects of one upload ``name``; ``key`` makes the pseudonyms."""
     bronze, rejects = Bronze(), Rejects()
     counts = load(
-        io.BytesIO(content), Upload(key, upload_id), bronze, rejects, reference=ROOT / "include/reference"
+        io.BytesIO(content),
+        Upload(name, upload_id),
+        bronze,
+        rejects,
+        reference=ROOT / "include/reference",
+        key=key,
     )
     return counts, bronze, rejects
+
+
+def pseudonym(kind: str, id_: str, key: bytes = KEY) -> str:
+    """What stands for a resource in published tables."""
+    return hmac.new(key, f"{kind}/{id_}".encode(), hashlib.sha256).hexdigest()[:32]

@@ -62,7 +62,7 @@ def group(*loads: LoadedUpload) -> LoadedGroup:
 
 def batch(run: Run, groups: int = 1) -> Batch:
     return Batch(
-        pipeline=run.dag_id,
+        pipeline=run.name,
         run_id=run.run_id,
         run=lake.run_key(run.run_id),
         params=PARAMS,

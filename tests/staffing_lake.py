@@ -27,8 +27,11 @@ ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "include/reference"
 DAG = "nurse_staffing"
 LOADERS = {"pbj": pbj.load, "provider_info": provider_info.load}
-SILVER = ("pbj_daily", "provider_info")
-GOLD = ("daily_staffing_fact", "quarterly_provider_fact", "facility_dim")
+#: The results of each track, in the order in which they are computed and merged.
+RESULTS = {
+    "pbj": ("silver_pbj_daily", "gold_daily_staffing_fact", "gold_pbj_facility"),
+    "provider_info": ("silver_provider_info", "gold_quarterly_provider_fact"),
+}
 #: The time of uploads, in seconds from here.
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -92,6 +95,7 @@ class StaffingLake:
         self.bucket = f"test-{uuid.uuid4().hex[:12]}"
         self.database = f"db_{uuid.uuid4().hex[:8]}"
         self.runs = 0
+        self.published: dict[str, set[str]] = {track: set() for track in RESULTS}
         s3.create_bucket(Bucket=self.bucket)
         self.query(f"CREATE DATABASE {self.database}")
         for stage in statements.stages([f"{DAG}/tables", f"{DAG}/views"]):
@@ -137,52 +141,59 @@ class StaffingLake:
         """Load uploads and publish the quarters that they have a part in, as the DAG does, with some of its checks."""
         self.runs += 1
         run = f"manual__{self.runs}"
-        prefix = lake.staging_prefix(DAG, run)
         counts: dict[str, LineCounts] = {}
-        rows: list[dict[str, Any]] = []
-        slices: set[str] = set()
+        rows: dict[str, list[dict[str, Any]]] = {track: [] for track in LOADERS}
         for upload in uploads:
             counted, bronze, _ = load(upload)
             counts[upload.key] = counted
             for name, lines in bronze.slices.items():
                 self.s3.put_object(
                     Bucket=self.bucket,
-                    Key=f"bronze/{upload.dataset}/quarter={name}/{upload.upload_id}-00000.jsonl",
+                    Key=lake.bronze_key(upload.dataset, "quarter", name, upload.upload_id, 0, run),
                     Body=bytes(lines),
                 )
-                slices.add(name)
-                rows.append(
+                rows[upload.dataset].append(
                     {
                         "slice": name,
                         "dataset": upload.dataset,
                         "upload_id": upload.upload_id,
-                        "upload_order": len(rows),
+                        "upload_order": len(rows[upload.dataset]),
                         "uploaded_at": f"{upload.uploaded_at:%Y-%m-%d %H:%M:%S}",
                         "source_key": upload.key,
                     }
                 )
+        results: dict[str, list[dict[str, str]]] = {name: [] for name in checks}
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(lambda track: self._publish(track, run, rows[track], results), LOADERS))
+        return Run(counts, results)
+
+    def _publish(
+        self, track: str, run: str, rows: list[dict[str, Any]], results: dict[str, list[dict[str, str]]]
+    ) -> None:
+        """What a track does with bronze; rows of its checks are added to ``results``."""
+        if not rows:
+            return
+        prefix = lake.staging_prefix(f"{DAG}.{track}", run)
         self.s3.put_object(
             Bucket=self.bucket,
             Key=f"{prefix}uploads/uploads.jsonl",
             Body=b"".join(msgspec.json.encode(row) + b"\n" for row in rows),
         )
-        values = {"run": run, "slices": sorted(slices)}
-        for stage in (SILVER, GOLD):
-            with ThreadPoolExecutor(3) as pool:
-                list(pool.map(lambda name: self._extract(name, prefix, values), stage))
-        results = {name: self.execute(f"{DAG}/check/{name}.sql", **values) for name in checks}
-        for layer, names in (("silver", SILVER), ("gold", GOLD)):
-            with ThreadPoolExecutor(3) as pool:
-                list(
-                    pool.map(
-                        lambda one, to=layer: self.execute(f"{DAG}/merge/{to}_{one}.sql", **values), names
-                    )
-                )
-        return Run(counts, results)
-
-    def _extract(self, name: str, prefix: str, values: dict[str, Any]) -> None:
-        target = lake.s3_uri(self.bucket, f"{prefix}{name}/")
-        self.execute(f"{DAG}/extract/{name}.sql", target=target, **values)
+        slices = sorted({row["slice"] for row in rows})
+        values = {
+            "run": run,
+            "slices": slices,
+            "slices_and_before": sorted({*slices, *self.published[track]}),
+        }
+        for name in RESULTS[track]:
+            target = lake.s3_uri(self.bucket, f"{prefix}{name}/")
+            self.execute(f"{DAG}/extract/{name}.sql", target=target, **values)
+        known = {Path(name).stem for name in statements.statements(f"{DAG}/check/{track}")}
+        for name in results.keys() & known:
+            results[name] += self.execute(f"{DAG}/check/{track}/{name}.sql", **values)
+        for name in RESULTS[track]:
+            self.execute(f"{DAG}/merge/{name}.sql", **values)
+        self.published[track].update(slices)
 
     def snapshots(self, table: str) -> int:
         """How often a table was changed."""
@@ -190,9 +201,10 @@ class StaffingLake:
 
     def clear(self) -> None:
         """Empty the tables: what is in bronze belongs to runs that no later one names."""
-        tables = [*(f"silver_{name}" for name in SILVER), *(f"gold_{name}" for name in GOLD)]
+        tables = [table for tables in RESULTS.values() for table in tables]
         with ThreadPoolExecutor(3) as pool:
             list(pool.map(lambda table: self.query(f"DELETE FROM {table}"), tables))
+        self.published = {track: set() for track in RESULTS}
 
 
 def plain(rows: list[dict[str, Any]], like: list[dict[str, Any]]) -> list[dict[str, str]]:

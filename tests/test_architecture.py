@@ -36,7 +36,9 @@ ALLOWED = {
     "infra": {"infra", "medlaunch"},
     "sample_data": {"sample_data"},
     "laptop": {"laptop", "medlaunch", "local_aws", "sample_data"},
+    "dashboard": {"dashboard"},
     "deploy": {"deploy", "medlaunch"},
+    "examples": set(),
     "benchmarks": {"benchmarks", "medlaunch", "local_aws", "sample_data", "laptop", "tests"},
 }
 
@@ -189,7 +191,7 @@ def test_no_test_imports_another() -> None:
 def test_dag_files_do_not_know_where_they_run() -> None:
     for file in (ROOT / "dags").glob("*.py"):
         text = file.read_text(encoding="utf-8")
-        for word in ("os.environ", "getenv", "Variable", "localhost", "127.0.0.1", "import boto3"):
+        for word in ("os.environ", "getenv", "Variable.get", "localhost", "127.0.0.1", "import boto3"):
             assert word not in text, f"{file.name} contains {word}"
 
 

@@ -76,7 +76,8 @@ def images() -> list[str]:
     text = (HERE / "Dockerfile").read_text(encoding="utf-8")
     compose = (ROOT / "docker-compose.yaml").read_text(encoding="utf-8")
     found = re.findall(r"^FROM (\S+)", text, re.MULTILINE)
-    return [*found, *re.findall(r"^ +image: (?!medlaunch/)(\S+)$", compose, re.MULTILINE)]
+    found += re.findall(r"^ +image: (?!medlaunch/)(\S+)$", compose, re.MULTILINE)
+    return list(dict.fromkeys(found))
 
 
 def ensure_images() -> list[str]:

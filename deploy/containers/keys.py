@@ -6,6 +6,7 @@ removes them with everything else. Runs in Airflow's image with the standard lib
 
 from __future__ import annotations
 
+import json
 import secrets
 import sys
 from base64 import urlsafe_b64encode
@@ -21,6 +22,10 @@ def write(folder: Path) -> list[str]:
         "fernet_key": urlsafe_b64encode(secrets.token_bytes(32)).decode(),
         "api_secret_key": secrets.token_hex(32),
         "jwt_secret": secrets.token_hex(32),
+        # What Airflow's LocalFilesystemBackend reads: the key of pseudonyms.
+        "connections.json": json.dumps(
+            {"medlaunch_pseudonyms": {"conn_type": "generic", "password": secrets.token_hex(32)}}
+        ),
     }
     present = [name for name in content if (folder / name).exists()]
     if len(present) == len(content):

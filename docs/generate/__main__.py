@@ -48,6 +48,7 @@ def pages() -> dict[str, str]:
     """All generated pages: path below the repository's root -> text."""
     from docs.generate.configuration import configuration
     from docs.generate.dags import dags
+    from docs.generate.schemas import schemas
     from docs.generate.tables import tables
 
     found = load_dags()
@@ -55,6 +56,7 @@ def pages() -> dict[str, str]:
         "docs/configuration.md": configuration(),
         "docs/reference/dags.md": dags(found),
         "docs/reference/tables.md": tables(found),
+        **schemas(),
     }
 
 

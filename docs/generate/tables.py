@@ -1,11 +1,12 @@
 """``docs/reference/tables.md``: the data dictionary, from the statements of ``include/sql``.
 
 What a column means is written once, in the ``COMMENT`` of its table. A column of a view takes the words of
-the column that it comes from.
+the column that it comes from; where it is computed, those of ``views/columns.csv`` beside the views.
 """
 
 from __future__ import annotations
 
+import csv
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -22,6 +23,7 @@ from sqlglot.optimizer.qualify import qualify
 from docs.generate.markdown import code, page, table
 from medlaunch import lake
 from medlaunch.athena import statements
+from medlaunch.pipelines import by_dag
 
 _DIALECT = "athena"
 _UNLOAD = re.compile(r"^UNLOAD\s*\((.+)\)\s*TO\s", re.DOTALL | re.MULTILINE)
@@ -71,6 +73,10 @@ class Relation:
         return self.statement.kind == "VIEW"
 
     @property
+    def is_iceberg(self) -> bool:
+        return self.properties.get("table_type") == "ICEBERG"
+
+    @property
     def properties(self) -> Mapping[str, str]:
         return {
             one.name: one.args["value"].name
@@ -111,6 +117,12 @@ def tables(dags: Mapping[str, DAG]) -> str:
     return page("Tables and views", *blocks)
 
 
+def published() -> list[Relation]:
+    """The published tables of all pipelines, by their names."""
+    found = (one for dag_id in by_dag() for one in _created(dag_id))
+    return sorted((one for one in found if not one.is_view and _is_published(one)), key=lambda one: one.name)
+
+
 def _created(folder: str) -> Iterator[Relation]:
     for kind in ("tables", "views"):
         for file in statements.statements(f"{folder}/{kind}"):
@@ -127,14 +139,23 @@ def _parse(file: str) -> Relation:
         return Relation(name, file, statement, [], about)
     partitions = statement.find(exp.PartitionedByProperty)
     columns = [_column(one) for one in statement.this.expressions]
-    columns += [_column(one, "partition") for one in (partitions.this.expressions if partitions else ())]
+    by = partitions.this.expressions if partitions else ()
+    columns += [_column(one, "partition") for one in by if isinstance(one, exp.ColumnDef)]
+    # An Iceberg table is partitioned by columns that it has.
+    of_iceberg = {one.name for one in by if not isinstance(one, exp.ColumnDef)}
+    for column in columns:
+        if column.name in of_iceberg:
+            column.note = "partition"
     wordless = [one.name for one in columns if not one.comment]
     if wordless:
         raise ValueError(f"include/sql/{file}: no COMMENT on {', '.join(wordless)}")
+    # The DDL of an Iceberg table has no COMMENT of its own; there the comment of the file says what the table is.
     comment = statement.find(exp.SchemaCommentProperty)
-    if comment is None:
+    if comment is not None:
+        about = f"{comment.name}. {about}"
+    relation = Relation(name, file, statement, columns, about)
+    if comment is None and not (relation.is_iceberg and about):
         raise ValueError(f"include/sql/{file}: the table has no COMMENT")
-    relation = Relation(name, file, statement, columns, f"{comment.name}. {about}")
     for column in relation.columns:
         if relation.properties.get(f"projection.{column.name}.type") == "injected":
             column.note = "partition, injected"
@@ -148,15 +169,11 @@ def _rendered(file: str) -> str:
         s3=lambda key: lake.s3_uri("<bucket>", key),
         database=statements.Identifier("medlaunch"),
         slices=["2026-11-01"],
+        slices_and_before=["2026-11-01"],
         as_of="2026-11-20",
         states=[("MI", "Michigan")],
     )
-    return statements.render(file, {name: stand_ins[name] for name in _values(file)})
-
-
-def _values(file: str) -> set[str]:
-    text = (statements.settings().include_dir / "sql" / file).read_text(encoding="utf-8")
-    return set(re.findall(r"\{\{\s*([a-z_][a-z0-9_]*)", text))
+    return statements.render(file, {name: stand_ins[name] for name in statements.values_of(file)})
 
 
 def _column(definition: exp.ColumnDef, note: str = "") -> Column:
@@ -168,6 +185,15 @@ def _type(kind: exp.DataType | None) -> str:
     if kind is None:
         raise ValueError("A column without a type")
     return kind.sql("hive", comments=False).lower()
+
+
+def _computed(folder: str) -> dict[str, tuple[str, str]]:
+    """Column, or ``view.column`` -> type (empty: as derived) and meaning, of what the views of a pipeline compute."""
+    path = statements.settings().include_dir / "sql" / folder / "views/columns.csv"
+    if not path.exists():
+        return {}
+    with path.open(encoding="utf-8", newline="") as file:
+        return {row["column"]: (row["type"], row["meaning"]) for row in csv.DictReader(file)}
 
 
 def _describe_views(created: dict[str, Relation]) -> None:
@@ -185,7 +211,7 @@ def _describe_views(created: dict[str, Relation]) -> None:
                 f"Views that read what nothing creates, or each other: {', '.join(sorted(views))}"
             )
         for view in ready:
-            query = view.statement.expression
+            query, computed = view.statement.expression, _computed(view.file.split("/")[0])
             typed = annotate_types(
                 qualify(query.copy(), schema=schema, dialect=_DIALECT), schema=schema, dialect=_DIALECT
             )
@@ -197,7 +223,14 @@ def _describe_views(created: dict[str, Relation]) -> None:
                     for column in created[node.expression.name].columns
                     if column.name == node.name.rsplit(".", 1)[-1].strip('"')
                 }
-                view.columns.append(Column(select.alias, _type(select.type), "; ".join(sorted(words))))
+                type_, meaning = computed.get(f"{view.name}.{select.alias}") or computed.get(
+                    select.alias, ("", "; ".join(sorted(words)))
+                )
+                view.columns.append(Column(select.alias, type_ or _type(select.type), meaning))
+            if computed and (wordless := [one.name for one in view.columns if not one.comment]):
+                raise ValueError(
+                    f"include/sql/{view.file}: columns.csv has no words for {', '.join(wordless)}"
+                )
             schema[view.name] = {column.name: column.type for column in view.columns}
             del views[view.name]
 
@@ -211,8 +244,9 @@ def _sources(query: Any) -> set[str]:
 def _readers(folder: str) -> dict[str, list[str]]:
     """Table or view -> the statements that read it."""
     found: dict[str, list[str]] = defaultdict(list)
-    for kind in ("extract", "check", "views"):
-        for file in statements.statements(f"{folder}/{kind}"):
+    checks = {one.checks_folder for one in by_dag().get(folder, ())}
+    for kind in (f"{folder}/extract", *sorted(checks), f"{folder}/views"):
+        for file in statements.statements(kind):
             text = _rendered(file)
             # sqlglot does not know UNLOAD; the query in it is what reads.
             if unload := _UNLOAD.search(text):
@@ -242,9 +276,9 @@ def _location(relation: Relation) -> str:
 
 def _writer(relation: Relation, dag: DAG) -> str:
     """The task that writes the rows of a table."""
-    for prefix, task_id in _WRITTEN_BY_PYTHON.items():
+    for prefix, name in _WRITTEN_BY_PYTHON.items():
         if f"<bucket>/{prefix}/" in _location(relation):
-            return dag.get_task(task_id).task_id
+            return ", ".join(_tasks_named(dag, name, _location(relation)))
     for task in dag.topological_sort():
         if relation.name in {getattr(asset, "name", None) for asset in getattr(task, "outlets", ())}:
             return task.task_id
@@ -256,7 +290,20 @@ def _writer(relation: Relation, dag: DAG) -> str:
     )
 
 
+def _tasks_named(dag: DAG, name: str, location: str) -> list[str]:
+    """The tasks of this name: of the pipeline whose uploads are at the location, or of each one."""
+    pipelines = by_dag().get(dag.dag_id, ())
+    own = [
+        one
+        for one in pipelines
+        if any(f"/{lake.BRONZE}/{dataset.name}/" in location for dataset in one.datasets)
+    ]
+    return [dag.get_task(one.task_id(name)).task_id for one in own or pipelines]
+
+
 def _format(relation: Relation) -> str:
+    if relation.is_iceberg:
+        return "Iceberg"
     serde = relation.statement.find(exp.RowFormatSerdeProperty)
     if serde is not None:
         name = serde.this.name.rsplit(".", 1)[-1]

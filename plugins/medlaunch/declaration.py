@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from importlib import import_module
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, TypeAlias
+from typing import Any, BinaryIO, Protocol, TypeAlias, cast
 
 import msgspec
 
@@ -113,6 +116,7 @@ class Dataset:
         name: the prefix below ``landing/``; may hold a slash (``fhir/encounters``).
         extensions: endings of data files, lower case, without ``.gz``, which each may have too.
         loader: ``module:function``, a :class:`Loader`; imported by the task that loads.
+        pseudonyms: the loader takes ``key``, the secret with which it makes pseudonyms, so that no statement needs it.
         slice_of_folder: reads the first folder of a key as the slice; ValueError says that it is none. None: any
             folder will do, or no folder, and the loader finds the slice in the lines.
     """
@@ -120,7 +124,15 @@ class Dataset:
     name: str
     extensions: tuple[str, ...]
     loader: str
+    pseudonyms: bool = False
     slice_of_folder: Callable[[str], str] | None = None
+
+    def import_loader(self, key: bytes | None = None) -> Loader:
+        """The function that ``loader`` names, with the key of its pseudonyms, if it makes any; its module is imported here
+        and nowhere else."""
+        module, _, name = self.loader.partition(":")
+        function = getattr(import_module(module), name)
+        return cast(Loader, partial(function, key=key) if self.pseudonyms else function)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,8 +151,8 @@ class PartitionedResult:
 class IcebergResult:
     """Rows by key in an Iceberg table; publishing the slices of a run is one MERGE.
 
-    The MERGE reads the run's staged rows, and leaves each slice of the run with exactly these: it also deletes
-    what the slice no longer has. Its guards let a second MERGE of the same rows commit nothing.
+    The MERGE reads the run's staged rows. Whether it also deletes rows of a slice that are not staged, or keeps a row
+    that is newer than the staged one, is its own to say. Its guards let a second MERGE of the same rows commit nothing.
 
     Attributes:
         name: of the result, whose staged files are below ``staging/<dag_id>/run=<run>/<name>/``.
@@ -199,6 +211,18 @@ class SliceCounts(Protocol):
     def previous_accepted(self) -> int: ...
 
 
+class Findings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a pipeline found worth a look, beside what must hold.
+
+    Attributes:
+        warnings: one sentence each; they go into the run's report and stop nothing.
+        measures: counts that only the statements of a run know, for its report.
+    """
+
+    warnings: list[str] = []
+    measures: dict[str, int] = {}
+
+
 @dataclass(frozen=True, kw_only=True)
 class CheckContext:
     """What a pipeline's own checks look at, after the generic ones.
@@ -206,12 +230,14 @@ class CheckContext:
     Attributes:
         params: of the run, validated.
         slices: what was reconciled of each slice.
+        uploads: what the loader counted in each upload of the run, by its key.
         rows: what the statements of ``include/sql/<dag_id>/check/`` returned, by their file's name without ``.sql``.
         document: reads a document of the run, by its name and type.
     """
 
     params: Mapping[str, str]
     slices: Sequence[SliceCounts]
+    uploads: Mapping[str, LineCounts]
     rows: Mapping[str, Sequence[Row]]
     document: Callable[[str, type[Any]], Any]
 
@@ -220,23 +246,31 @@ class CheckContext:
 class Pipeline:
     """One pipeline.
 
+    A DAG may run several side by side, its *tracks*: each claims, checks, publishes and is rolled back by itself, so that
+    one that fails does not hold up another. They share the folder of SQL, title, tags, params and queue.
+
     Attributes:
         dag_id: its DAG, and its folder in ``include/sql``.
-        title: its name for people.
+        track: which of several of its DAG; also the id of its task group, and the folder of its checks in ``check/``.
+        title: the name of its DAG for people.
         datasets: the uploads it takes.
         slice_column: the partition column of its tables; its values are the slices.
         slice_name: one slice, for people: ``snapshot``, ``quarter``.
-        record_name: one accepted line, and several, for people: ``("facility", "facilities")``.
+        record_name: one row of the first result, and several, for people: ``("facility", "facilities")``.
         results: what it publishes of each slice.
         tags: of its DAG, beside ``medlaunch``.
         read_params: validates the params of a run; returns them as text, for the statements and the documents.
             ValueError fails the run at once.
         checks: yields what does not match; the run then fails before it publishes.
+        findings: what is worth a look, but stops nothing.
         summarise: what the results of a run say, in one sentence for its note; empty if nothing needs saying.
         recompute: a slice is computed from all uploads it is made of; False: a run merges only its own uploads.
+        refresh: results depend on the day or the params too: a run without uploads computes what is published anew.
+        stale_after: how long nothing may be published, where that is longer than ``MEDLAUNCH_STALE_AFTER_SECONDS``.
     """
 
     dag_id: str
+    track: str = ""
     title: str
     datasets: tuple[Dataset, ...]
     slice_column: str
@@ -246,8 +280,25 @@ class Pipeline:
     read_params: Callable[[Mapping[str, Any]], dict[str, str]]
     checks: Callable[[CheckContext], Iterator[Mismatch]]
     summarise: Callable[[Mapping[str, str], Sequence[SliceCounts]], str]
+    findings: Callable[[CheckContext], Findings] = lambda _: Findings()
     tags: tuple[str, ...] = ()
     recompute: bool = True
+    refresh: bool = False
+    stale_after: timedelta = timedelta(0)
+
+    @property
+    def name(self) -> str:
+        """Names the pipeline in keys, tables and params: ``facility_accreditation``, ``nurse_staffing.pbj``."""
+        return f"{self.dag_id}.{self.track}" if self.track else self.dag_id
+
+    @property
+    def checks_folder(self) -> str:
+        """Below ``include/sql``: the statements that are counted and compared before the pipeline publishes."""
+        return f"{self.dag_id}/check" + (f"/{self.track}" if self.track else "")
+
+    def task_id(self, name: str) -> str:
+        """The id of a task of the pipeline, which is in the track's task group if there are several."""
+        return f"{self.track}.{name}" if self.track else name
 
     @property
     def tables(self) -> tuple[str, ...]:

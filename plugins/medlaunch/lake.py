@@ -1,20 +1,22 @@
 """The S3 layout: which prefix holds what, and how keys are built and parsed.
 
 One bucket per environment; the first part of a key says what may be done there. A slice is the unit of publication:
-one value of a pipeline's slice column (``2026-11-01``, ``2024Q2``, ``all``)::
+one value of a pipeline's slice column (``2026-11-01``, ``2024Q2``, ``all``). ``<name>`` is that of a pipeline or tool::
 
     landing/<dataset>/<folder>/<file>                    uploads; a key here is work to do
     archive/<dataset>/<folder>/<file>                    the upload as it came, after it was processed
-    bronze/<dataset>/<slice column>=<s>/<upload>-<n>.jsonl  canonical lines of one version of one upload
-    staging/<dag_id>/run=<run>/...                       private to one run
+    bronze/<dataset>/<slice column>=<s>/<upload>-<n>.jsonl  canonical lines of one version of one upload; below run=<run>/
+                                                         if only the run that loaded it reads it
+    staging/<name>/run=<run>/...                         private to one run
     prod/<result>/<slice column>=<s>/version=<v>/...     what readers see
-    prod/manifests/<dag_id>/<s>.json                     what is published of a slice, written last
-    prod/publications/<dag_id>/<s>.<v>.json              the manifest of each version that ever was
+    prod/manifests/<name>/<s>.json                       what is published of a slice, written last
+    prod/publications/<name>/<s>.<v>.json                the manifest of each version that ever was
     quarantine/<dataset>/<folder>/<file>_rejects.jsonl   rejected lines, each with its reason
     quarantine/<dataset>/skipped/<rest of the key>       objects that are not data, or cannot be read
-    reports/<dag_id>/run=<run>.json                      what became of every line of a run; what a tool did
-    publications/<dag_id>/<s>.<publication>.json         one record of each publication and rollback
-    freshness/<dag_id>.json                              whether an alert was sent that nothing was published
+    reports/<name>/run=<run>.json                        what became of every line of a run; what a tool did
+    publications/<name>/<s>.<publication>.json           one record of each publication and rollback
+    freshness/<name>.json                                whether an alert was sent that nothing was published
+    fetched/<source>/<id>.json                           what was fetched last of one file of a source
     athena-results/                                      the workgroup's scratch
 """
 
@@ -39,7 +41,10 @@ QUARANTINE = "quarantine"
 REPORTS = "reports"
 PUBLICATIONS = "publications"
 FRESHNESS = "freshness"
+FETCHED = "fetched"
 ATHENA_RESULTS = "athena-results"
+#: Results of readers' queries, apart from those of the pipelines.
+READERS_RESULTS = f"{ATHENA_RESULTS}/readers"
 
 REJECTS_SUFFIX = "_rejects.jsonl"
 
@@ -185,8 +190,10 @@ def partition(column: str, slice_: str) -> str:
     return f"{column}={slice_}/"
 
 
-def bronze_key(dataset: str, column: str, slice_: str, upload: str, part: int) -> str:
-    return f"{BRONZE}/{dataset}/{partition(column, slice_)}{upload}-{part:05d}.jsonl"
+def bronze_key(dataset: str, column: str, slice_: str, upload: str, part: int, run: str | None = None) -> str:
+    """``run`` if only that run reads it, so that its statements read nothing of earlier runs."""
+    folder = partition(column, slice_) + (partition("run", run) if run else "")
+    return f"{BRONZE}/{dataset}/{folder}{upload}-{part:05d}.jsonl"
 
 
 def run_key(run_id: str) -> str:
@@ -197,8 +204,8 @@ def run_key(run_id: str) -> str:
     return f"{_UNSAFE.sub('-', run_id)[:100]}-{digest}"
 
 
-def staging_prefix(dag_id: str, run: str) -> str:
-    return f"{STAGING}/{dag_id}/run={run}/"
+def staging_prefix(name: str, run: str) -> str:
+    return f"{STAGING}/{name}/run={run}/"
 
 
 def versions_prefix(result: str, column: str, slice_: str) -> str:
@@ -209,40 +216,57 @@ def version_prefix(result: str, column: str, slice_: str, version: str) -> str:
     return f"{versions_prefix(result, column, slice_)}version={version}/"
 
 
-def manifests_prefix(dag_id: str) -> str:
-    return f"{PROD}/manifests/{dag_id}/"
+def manifests_prefix(name: str) -> str:
+    return f"{PROD}/manifests/{name}/"
 
 
-def manifest_key(dag_id: str, slice_: str) -> str:
-    return f"{manifests_prefix(dag_id)}{slice_}.json"
+def manifest_key(name: str, slice_: str) -> str:
+    return f"{manifests_prefix(name)}{slice_}.json"
 
 
-def version_manifests_prefix(dag_id: str) -> str:
-    return f"{PROD}/publications/{dag_id}/"
+def version_manifests_prefix(name: str) -> str:
+    return f"{PROD}/publications/{name}/"
 
 
-def version_manifest_key(dag_id: str, slice_: str, version: str) -> str:
-    return f"{version_manifests_prefix(dag_id)}{slice_}.{version}.json"
+def version_manifest_key(name: str, slice_: str, version: str) -> str:
+    return f"{version_manifests_prefix(name)}{slice_}.{version}.json"
 
 
-def publication_prefix(dag_id: str) -> str:
-    return f"{PUBLICATIONS}/{dag_id}/"
+def publication_prefix(name: str) -> str:
+    return f"{PUBLICATIONS}/{name}/"
 
 
-def publication_key(dag_id: str, slice_: str, publication: str) -> str:
-    return f"{publication_prefix(dag_id)}{slice_}.{publication}.json"
+def publication_key(name: str, slice_: str, publication: str) -> str:
+    return f"{publication_prefix(name)}{slice_}.{publication}.json"
 
 
-def reports_prefix(dag_id: str) -> str:
-    return f"{REPORTS}/{dag_id}/"
+def reports_prefix(name: str) -> str:
+    return f"{REPORTS}/{name}/"
 
 
-def report_key(dag_id: str, run: str) -> str:
-    return f"{reports_prefix(dag_id)}run={run}.json"
+def report_key(name: str, run: str) -> str:
+    return f"{reports_prefix(name)}run={run}.json"
 
 
-def freshness_key(dag_id: str) -> str:
-    return f"{FRESHNESS}/{dag_id}.json"
+def freshness_key(name: str) -> str:
+    return f"{FRESHNESS}/{name}.json"
+
+
+def fetched_prefix(source: str) -> str:
+    return f"{FETCHED}/{source}/"
+
+
+def fetched_key(source: str, file: str) -> str:
+    return f"{fetched_prefix(source)}{file}.json"
+
+
+def parts_root(name: str) -> str:
+    """What has come of files that are being fetched; runs share it, so that one goes on where another stopped."""
+    return f"{STAGING}/{name}/parts/"
+
+
+def parts_prefix(name: str, source: str, file: str) -> str:
+    return f"{parts_root(name)}{source}/{file}/"
 
 
 def s3_uri(bucket: str, key: str) -> str:

@@ -39,6 +39,17 @@ class Settings(BaseModel):
         "medlaunch", description="Athena workgroup; it owns the result location and the scan limit."
     )
     aws_conn_id: str = Field("aws_default", min_length=1, description="Airflow connection to AWS.")
+    pseudonym_conn_id: str = Field(
+        "medlaunch_pseudonyms",
+        min_length=1,
+        description="Airflow connection whose password is the secret key of pseudonyms, 32 characters or more.",
+    )
+    minimum_cell: int = Field(
+        11,
+        ge=1,
+        le=1000,
+        description="Smallest count that views for the public show; smaller ones, but 0, are suppressed. 1: none is.",
+    )
     alerts_topic_arn: Annotated[
         str, Field(pattern=r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_.-]+$")
     ] = Field(
@@ -119,13 +130,38 @@ class Settings(BaseModel):
         description="A run fails before it publishes if a published slice would lose more than this share of "
         "its records, unless its param expect_shrink says that it is meant. 1: never.",
     )
+    max_change_share: float = Field(
+        0.2,
+        gt=0,
+        description="A run fails before it publishes if a figure of a slice differs from that of the slice before by "
+        "more than this share, unless its param expect_change says that it is meant.",
+    )
     stale_after_seconds: float = Field(
         7 * 24 * 3600,
         ge=0,
-        description="One alert is sent when no upload has been published for this many seconds. 0: never.",
+        description="One alert is sent when no upload has been published for this many seconds, or for as long as the "
+        "pipeline says of itself, if that is longer. 0: never.",
     )
     freshness_cron: str = Field(
         "17 * * * *", description="When it is checked whether something was published lately."
+    )
+    fetch_cron: str = Field(
+        "23 11 * * 2",
+        description="When the DAG fetch_cms_files looks for new files; weekly, as CMS publishes monthly and quarterly.",
+    )
+    fetch_user_agent: str = Field(
+        "medlaunch/0.1 (+https://github.com/medlaunch/medlaunch)",
+        min_length=1,
+        pattern=r"^[ -~]+$",
+        description="How fetch_cms_files introduces itself to servers; add an address for complaints.",
+    )
+    fetch_interval_seconds: float = Field(
+        1, ge=0, le=3600, description="Seconds between two requests to a server that files are fetched from."
+    )
+    fetch_proxy: str | None = Field(
+        None,
+        pattern=r"^http://[^@\s]+$",
+        description="HTTP proxy through which fetch_cms_files asks catalogues and their files; nothing else uses it. Unset: none.",
     )
     replay_batch_files: int = Field(
         1_000,

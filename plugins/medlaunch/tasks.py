@@ -6,12 +6,13 @@ import: each one runs in a process of its own, and importing is most of its time
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import TriggerRule, get_current_context, task
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from medlaunch import lake
 from medlaunch.aws.documents import Run, current_run
@@ -28,16 +29,18 @@ if TYPE_CHECKING:
 #: Writes exports that need counted rows, once every check holds.
 Exports = Callable[[Run, "Sequence[SlicePlan]", Mapping[str, Sequence[Row]]], None]
 
+log = logging.getLogger(__name__)
+
 _KEYS_LISTED = 20
 
 
-def wait_for_uploads(pipeline: Pipeline) -> Any:
-    """A sensor that waits until anything is in one of the pipeline's landing prefixes."""
+def wait_for_uploads(*pipelines: Pipeline) -> Any:
+    """A sensor that waits until anything is in one of the landing prefixes of the DAG's pipelines."""
     from medlaunch.aws.clients import client_options
     from medlaunch.aws.sensors import AnyS3KeySensor
 
     config = settings()
-    keys = [f"{lake.landing_prefix(dataset.name)}*" for dataset in pipeline.datasets]
+    keys = [f"{lake.landing_prefix(dataset.name)}*" for one in pipelines for dataset in one.datasets]
     return AnyS3KeySensor(
         task_id="wait_for_uploads",
         bucket_name=config.bucket,
@@ -53,6 +56,11 @@ def wait_for_uploads(pipeline: Pipeline) -> Any:
     )
 
 
+def _after_waiting(pipeline: Pipeline) -> TriggerRule:
+    """A pipeline that refreshes goes on when the wait for uploads has ended without any."""
+    return TriggerRule.NONE_FAILED if pipeline.refresh else TriggerRule.ALL_SUCCESS
+
+
 def prepare_tables(pipeline: Pipeline) -> AthenaStatementsOperator:
     """Create the database, tables and views that do not exist yet."""
     from medlaunch.athena.operators import AthenaStatementsOperator
@@ -65,6 +73,8 @@ def prepare_tables(pipeline: Pipeline) -> AthenaStatementsOperator:
             ["common/views", f"{pipeline.dag_id}/views"],
         ],
         creates_database=True,
+        values={"minimum_cell": settings().minimum_cell},
+        trigger_rule=_after_waiting(pipeline),
         doc_md="Creates the database, tables and views that do not exist yet.",
     )
 
@@ -72,7 +82,7 @@ def prepare_tables(pipeline: Pipeline) -> AthenaStatementsOperator:
 def claim_uploads(pipeline: Pipeline) -> Any:
     """The task that claims uploads; gives the numbers of the groups to load."""
 
-    @task(task_id="claim_uploads")
+    @task(task_id="claim_uploads", trigger_rule=_after_waiting(pipeline))
     def claim(params: dict[str, Any]) -> list[int]:
         """List all that is in landing, tell data from what is not, and write down what the run claims.
 
@@ -86,7 +96,7 @@ def claim_uploads(pipeline: Pipeline) -> Any:
         except ValueError as error:
             raise AirflowFailException(f"The run's params cannot be used: {error}") from error
         batch = uploads.claim(
-            current_run(),
+            current_run(pipeline),
             pipeline,
             read,
             max_files=config.max_files_per_run,
@@ -112,15 +122,20 @@ Rejected lines go to quarantine with their reason. An upload that changed meanwh
 one that cannot be read at all is skipped.""",
     )
     def load(group: int) -> None:
+        from medlaunch.ingest.keys import KeyMissing
         from medlaunch.ingest.loading import load_group
         from medlaunch.ingest.uploads import Upload, group_name, loaded_name
 
-        run = current_run()
+        run = current_run(pipeline)
         uploads = run.get(group_name(group), list[Upload])
         size = sum(upload.size for upload in uploads)
         label: dict[str, Any] = {"group_label": f"{len(uploads)} files, {size / 1e6:,.1f} MB"}
         get_current_context().update(label)  # type: ignore[typeddict-item]
-        run.put(loaded_name(group), load_group(run, pipeline, uploads, settings().reference_dir))
+        try:
+            loaded = load_group(run, pipeline, uploads, settings().reference_dir)
+        except KeyMissing as error:
+            raise AirflowFailException(str(error)) from error
+        run.put(loaded_name(group), loaded)
 
     return load.expand(group=groups)
 
@@ -128,20 +143,24 @@ one that cannot be read at all is skipped.""",
 def plan_slices(pipeline: Pipeline) -> Any:
     """The task that plans; what it returns is what the statements of the run need to know."""
 
-    @task.short_circuit(task_id="plan_slices", ignore_downstream_trigger_rules=False)
+    @task.short_circuit(
+        task_id="plan_slices", ignore_downstream_trigger_rules=False, trigger_rule=_after_waiting(pipeline)
+    )
     def plan() -> dict[str, Any]:
         """Decide which slices are computed, and from which uploads: this run's and the published ones.
 
         Returns the params of the run and the slices. Without any row to publish the rest is skipped; only
-        the report is written and landing is cleared.
+        the report is written and landing is cleared. Without any upload a pipeline that refreshes computes what is
+        published anew.
         """
         from medlaunch.ingest.uploads import BATCH, Batch, read_loaded
         from medlaunch.publish import plan as planning
 
-        run = current_run()
+        run = current_run(pipeline)
         batch = run.get(BATCH, Batch)
         plans = planning.plan(run, pipeline, read_loaded(run, batch))
-        return {**batch.params, "slices": [one.slice for one in plans]} if plans else {}
+        slices = [one.slice for one in plans]
+        return {**batch.params, **planning.values(run, pipeline, slices)} if plans else {}
 
     return plan()
 
@@ -156,8 +175,9 @@ def extract(
         task_id=result,
         sql=f"{pipeline.dag_id}/extract/{result}.sql",
         values=values,
-        values_from="plan_slices",
+        values_from=pipeline.task_id("plan_slices"),
         writes=result,
+        pipeline=pipeline.name,
         doc_md=doc_md,
     )
 
@@ -168,8 +188,8 @@ def check_results(pipeline: Pipeline, exports: Exports | None = None) -> AthenaS
 
     return AthenaStatementsOperator(
         task_id="check_results",
-        folders=[[f"{pipeline.dag_id}/check"]],
-        values_from="plan_slices",
+        folders=[[pipeline.checks_folder]],
+        values_from=pipeline.task_id("plan_slices"),
         check=partial(_check, pipeline, exports),
         doc_md="Counts with Athena the lines it read and the rows it wrote, in the files that are about to be published, "
         "and compares them with the loader's counts and with what is published. Nothing is published unless every "
@@ -178,16 +198,27 @@ def check_results(pipeline: Pipeline, exports: Exports | None = None) -> AthenaS
 
 
 def _check(pipeline: Pipeline, exports: Exports | None, rows: Mapping[str, Sequence[Row]]) -> None:
+    from msgspec.structs import replace
+
     from medlaunch.ingest.uploads import BATCH, Batch
     from medlaunch.operate import task_metrics
     from medlaunch.publish import reconcile
     from medlaunch.publish.plan import PLANS, SlicePlan
 
-    run = current_run()
+    run = current_run(pipeline)
     plans = run.get(PLANS, list[SlicePlan])
     reconciliation, mismatches = reconcile.reconcile(plans, rows["count_lines"], rows["count_results"])
     looked_at = CheckContext(
-        params=run.get(BATCH, Batch).params, slices=reconciliation.slices, rows=rows, document=run.get
+        params=run.get(BATCH, Batch).params,
+        slices=reconciliation.slices,
+        uploads={
+            one.upload.key: one.counts
+            for plan in plans
+            for one in plan.inputs
+            if one.upload.upload_id in plan.batch_uploads
+        },
+        rows=rows,
+        document=run.get,
     )
     try:
         reconcile.require_none([*mismatches, *pipeline.checks(looked_at)])
@@ -195,10 +226,14 @@ def _check(pipeline: Pipeline, exports: Exports | None, rows: Mapping[str, Seque
         raise AirflowFailException(str(error)) from error
     if exports is not None:
         exports(run, plans, rows)
-    run.put(reconcile.RECONCILIATION, reconciliation)
+    findings = pipeline.findings(looked_at)
+    for warning in findings.warnings:
+        log.warning("%s", warning)
+    run.put(reconcile.RECONCILIATION, replace(reconciliation, findings=findings))
     lines = reconciliation.batch
     task_metrics.record(
         slices=len(plans),
+        warnings=len(findings.warnings),
         lines=lines.read,
         accepted=lines.accepted,
         superseded=lines.superseded,
@@ -208,9 +243,8 @@ def _check(pipeline: Pipeline, exports: Exports | None, rows: Mapping[str, Seque
 
 def publish_results(pipeline: Pipeline) -> Any:
     """The task that publishes; its outlets are the pipeline's tables."""
-    tables = schedules.assets(pipeline)
 
-    @task(task_id="publish_results", outlets=list(tables.values()))
+    @task(task_id="publish_results", outlets=list(schedules.assets(pipeline).values()))
     def publish(outlet_events: Any) -> None:
         """Copy the results to prod on the server side, then switch each slice to its new files."""
         from medlaunch.athena.queries import QueryFailed
@@ -220,7 +254,7 @@ def publish_results(pipeline: Pipeline) -> Any:
         from medlaunch.publish.plan import PLANS, SlicePlan
         from medlaunch.publish.reconcile import RECONCILIATION, Reconciliation
 
-        run = current_run()
+        run = current_run(pipeline)
         try:
             manifests = publishing.publish(
                 run,
@@ -235,13 +269,7 @@ def publish_results(pipeline: Pipeline) -> Any:
             if error.permanent:
                 raise AirflowFailException(str(error)) from error
             raise
-        for result in pipeline.results:
-            if result.table:
-                outlet_events[tables[result.table]].extra = {
-                    "rows": sum(one.results[result.name].rows for one in manifests),
-                    "slices": [one.slice for one in manifests],
-                    "run": run.key,
-                }
+        schedules.describe_events(outlet_events, pipeline, manifests, run.key)
 
     return publish()
 
@@ -251,16 +279,23 @@ def write_report(pipeline: Pipeline) -> Any:
 
     @task(task_id="write_report", trigger_rule=TriggerRule.NONE_FAILED)
     def write(ti: Any) -> str:
-        """Write what became of every file and line to reports/; returns a summary, which becomes the run's note."""
+        """Write what became of every file and line to reports/; returns a summary, which becomes the run's note.
+
+        Skipped if there was nothing in landing, unless the pipeline computes anew then.
+        """
+        from medlaunch.ingest.uploads import BATCH, Batch
         from medlaunch.operate import alerts, report, task_metrics
 
-        run, context = current_run(), get_current_context()
+        run, context = current_run(pipeline), get_current_context()
+        batch = run.get(BATCH, Batch)
+        if not batch.uploads and not batch.skipped and not pipeline.refresh:
+            raise AirflowSkipException(f"Nothing was in landing for {pipeline.name}")
         written = report.write(run, pipeline, _queries(context), task_metrics.times(context))
         ti.xcom_push(
             alerts.REPORT,
             {
                 "outcome": written.report.outcome,
-                "key": lake.report_key(run.dag_id, run.key),
+                "key": lake.report_key(run.name, run.key),
                 "skipped_count": len(written.skipped_data),
                 "skipped": [
                     {"key": one.key, "reason": one.reason} for one in written.skipped_data[:_KEYS_LISTED]
@@ -295,7 +330,7 @@ def archive_uploads(pipeline: Pipeline) -> Any:
         from medlaunch.ingest.archive import archive as move_out
         from medlaunch.ingest.uploads import BATCH, Batch, read_loaded
 
-        run = current_run()
+        run = current_run(pipeline)
         batch = run.get(BATCH, Batch)
         move_out(run, pipeline, batch, read_loaded(run, batch))
 

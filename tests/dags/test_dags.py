@@ -16,7 +16,10 @@ ROOT = Path(__file__).parents[2]
 # File -> its DAGs. A new file is added here, or the count fails.
 DAG_FILES = {
     "check_freshness.py": {"check_freshness"},
+    "fetch_cms_files.py": {"fetch_cms_files"},
+    "clinical_quality.py": {"clinical_quality"},
     "facility_accreditation.py": {"facility_accreditation"},
+    "nurse_staffing.py": {"nurse_staffing"},
     "replay_uploads.py": {"replay_uploads"},
     "rollback_publication.py": {"rollback_publication"},
 }

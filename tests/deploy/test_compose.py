@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import stat
@@ -15,6 +16,7 @@ import yaml
 from cryptography.fernet import Fernet
 
 from deploy.containers import engine, keys
+from medlaunch.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "docker-compose.yaml"
@@ -104,15 +106,16 @@ def test_images_are_pinned_and_are_mwaas_airflow() -> None:
 def test_what_the_images_are_made_of_can_be_read_by_their_users() -> None:
     """Whatever the umask of the clone was: COPY keeps the modes of files."""
     copies = re.findall(r"^COPY (.*)$", (engine.HERE / "Dockerfile").read_text(), re.MULTILINE)
-    assert len(copies) == 4
+    assert len(copies) == 6
     assert all(re.match(r"--chmod=0(644|755) ", one) for one in copies)
 
 
 def test_no_secret_stands_in_the_file() -> None:
     for name, service in SERVICES.items():
         for variable in service.get("environment", {}):
+            # Where Airflow looks for secrets is none.
             if re.search(r"PASSWORD|SECRET|FERNET|SQL_ALCHEMY|_KEY", variable) and not variable.startswith(
-                "AWS_"
+                ("AWS_", "AIRFLOW__SECRETS__")
             ):
                 assert variable.endswith(("_FILE", "_CMD")), f"{name}: {variable}"
         environment = service.get("environment", {})
@@ -151,7 +154,7 @@ def test_all_state_is_in_volumes_that_down_removes() -> None:
 
 
 def test_keys_are_made_once_and_fit(tmp_path: Path) -> None:
-    assert len(keys.write(tmp_path)) == 5
+    assert len(keys.write(tmp_path)) == 6
     made = {file.name: file.read_text() for file in tmp_path.iterdir()}
     assert set(made) == {
         "postgres_password",
@@ -159,8 +162,11 @@ def test_keys_are_made_once_and_fit(tmp_path: Path) -> None:
         "fernet_key",
         "api_secret_key",
         "jwt_secret",
+        "connections.json",
     }
     Fernet(made["fernet_key"])
+    connections = json.loads(made["connections.json"])
+    assert len(connections[Settings.model_fields["pseudonym_conn_id"].default]["password"]) >= 32
     assert f":{made['postgres_password']}@postgres/" in made["sql_alchemy_conn"]
     assert all(stat.S_IMODE(file.stat().st_mode) == 0o444 for file in tmp_path.iterdir())
     assert keys.write(tmp_path) == []

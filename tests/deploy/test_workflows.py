@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from typing import Any
 import pytest
 import yaml
 from awscli.clidriver import create_clidriver
+
+from local_aws.iam.policies import Access, decide
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".github"
@@ -163,6 +166,34 @@ def test_the_documented_roles_are_those_that_the_workflows_assume(
         f"cloudformation:{one}"
         for one in ("CreateChangeSet", "DescribeChangeSet", "DeleteChangeSet", "DescribeStacks")
     }
+    deploys = iam.get_role_policy(RoleName=trusted["dev"], PolicyName=trusted["dev"])
+    makes_no_administrator(json.dumps(deploys["PolicyDocument"]), f"arn:aws:iam::{account}")
+
+
+def makes_no_administrator(document: str, iam: str) -> None:
+    """The deployment role manages the environment's own roles, with the boundary, and neither the boundary nor itself."""
+    own, others, itself = (
+        f"{iam}:role/medlaunch-{one}" for one in ("dev-worker", "prod-worker", "deploy-dev")
+    )
+    boundary = f"{iam}:policy/medlaunch-boundary-dev-us-east-1"
+    bounded = (("iam:PermissionsBoundary", boundary),)
+
+    def may(action: str, resource: str, *context: tuple[str, str]) -> bool:
+        return bool(decide([document], Access(f"iam:{action}", resource, context))[0])
+
+    for action in ("CreateRole", "PutRolePolicy", "AttachRolePolicy", "PutRolePermissionsBoundary"):
+        assert may(action, own, *bounded)
+        assert not may(action, own), f"{action} without a boundary"
+        assert not may(action, own, ("iam:PermissionsBoundary", f"{iam}:policy/medlaunch-dev-mine"))
+        assert not may(action, others, *bounded)
+        assert not may(action, itself, *bounded)
+    assert not may("DeleteRolePermissionsBoundary", own, *bounded)
+    assert may("PassRole", own, ("iam:PassedToService", "airflow.amazonaws.com"))
+    assert not may("PassRole", own, ("iam:PassedToService", "ec2.amazonaws.com"))
+    for action in ("CreatePolicyVersion", "SetDefaultPolicyVersion", "DeletePolicy"):
+        assert may(action, f"{iam}:policy/medlaunch-dev-worker-1")
+        assert not may(action, boundary)
+    assert not may("CreateUser", f"{iam}:user/medlaunch-dev-me", *bounded)
 
 
 @every_workflow

@@ -153,6 +153,8 @@ REPORT = "build/test-results.xml"
 PASSING = f"""
 lint:
 \t@echo linted
+test-dashboard:
+\t@echo pages
 test:
 \t@test -z "$$(cat)" && test "$$CI" = true && mkdir -p build && \\
 \t  echo '<testsuites><testsuite tests="2" skipped="1"/></testsuites>' > {REPORT}
@@ -200,6 +202,7 @@ def test_ci_passes_and_says_what_it_did(clone: Path) -> None:
         (PASSING.replace('tests="2"', 'tests="0"').replace('skipped="1"', 'skipped="0"'), "no test ran"),
         (PASSING.replace('skipped="1"', 'skipped="2"'), "no test ran"),
         ("lint:\n\t@true\ntest:\n\t@true\n", "no test ran"),
+        (PASSING.replace("@echo pages", "@false"), "make test-dashboard"),
         (PASSING + "\ttouch left_behind\n", "changed the tree"),
         (PASSING + "\techo '# more' >> page.md\n", "changed the tree"),
     ],

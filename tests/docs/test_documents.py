@@ -17,12 +17,14 @@ from medlaunch.settings import PREFIX, Settings
 ROOT = Path(__file__).parents[2]
 FOLDERS = (
     "dags",
+    "dashboard",
     "plugins",
     "include",
     "docs",
     "packages",
     "laptop",
     "deploy",
+    "examples",
     "infra",
     "sample_data",
     "benchmarks",

@@ -65,12 +65,13 @@ class Running:
 
 @pytest.fixture(scope="package")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """One stack for all tests of this folder: its DAGs are the repository's and those in ``dags/`` here."""
+    """One stack for all tests of this folder: its DAGs are the repository's, the examples and those in ``dags/`` here."""
     home = tmp_path_factory.mktemp("stack")
     dags = home / "dags"
     dags.mkdir()
-    for file in [*(ROOT / "dags").glob("*.py"), *(HERE / "dags").glob("*.py")]:
-        shutil.copy(file, dags)
+    for folder in (ROOT / "dags", ROOT / "examples/dags", HERE / "dags"):
+        for file in folder.glob("*.py"):
+            shutil.copy(file, dags)
     aws_port = lifecycle.free_port()
     with refusing_sns(f"http://127.0.0.1:{aws_port}", SNS_REFUSALS) as (sns_url, refused):
         stack = Stack(

@@ -118,7 +118,8 @@ def test_each_run_that_published_sends_a_message_to_the_topic_of_successes(
     first = found[two_uploads[0]]
     assert (first["severity"], first["what"]) == ("info", "published")
     assert "3 lines in 1 file: 2 accepted" in first["text"]
-    assert first["report"].startswith(f"s3://{watched.running.bucket}/reports/{DAG}/run=")
+    (report,) = first["reports"]
+    assert report.startswith(f"s3://{watched.running.bucket}/reports/{DAG}/run=")
 
 
 def test_published_tables_are_assets_with_their_row_counts(

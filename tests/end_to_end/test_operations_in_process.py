@@ -58,7 +58,7 @@ def test_a_rollback_is_recorded_lasts_and_composes_with_the_next_upload(pipeline
     told = pipeline.report(ROLLBACK, slice=DAY)
     assert told["dry_run"] is True
     assert told["summary"] == "Dry run: would roll back 1 snapshot"
-    assert told["lines"] == [
+    assert told["messages"] == [
         f"Would roll back facility_accreditation {DAY}: {second[DAY]['version']} (3 facilities) -> "
         f"{first[DAY]['version']} (2 facilities), without {bad_keys[1]}"
     ]
@@ -117,7 +117,7 @@ def test_a_replay_keeps_the_order_whatever_comes_and_goes_meanwhile(pipeline: Pi
     pipeline.next_second()
     told = pipeline.report(REPLAY, slice_from=DAY, slice_to=DAY)
     assert told["summary"].startswith("Dry run: would restore 2 uploads of 1 snapshot (0.0 MB)")
-    assert told["lines"][0].endswith(": z old.jsonl, a new.jsonl")
+    assert told["messages"][0].endswith(": z old.jsonl, a new.jsonl")
     assert pipeline.keys("landing/") == []
 
     done = pipeline.report(REPLAY, slice_from="2026-01-01", slice_to="2026-12-31", dry_run=False, reason="r")

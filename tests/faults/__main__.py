@@ -1,4 +1,4 @@
-"""The fault matrix: ``python -m tests.faults [-k PATTERN] [--jobs N] [--list]``.
+"""The fault matrix: ``python -m tests.faults [-k PATTERN] [--jobs N] [--missing] [--list]``.
 
 One line a cell and a total. ``build/faults.json`` has the last result of each cell, and the table in
 ``docs/reliability.md`` is made of it.
@@ -19,8 +19,9 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 from tests.faults import report
-from tests.faults.cells import Cell, matrix
+from tests.faults.cells import Cell
 from tests.faults.harness import Harness
+from tests.faults.matrix import matrix
 from tests.faults.stage import Failed, References, Stage
 
 
@@ -112,9 +113,15 @@ def main() -> int:
         "-k", default="", metavar="TEXT", help="only cells whose group or name has this in it"
     )
     parser.add_argument("--jobs", type=int, default=2, help="how many cells at once (default: 2)")
+    parser.add_argument(
+        "--missing", action="store_true", help="only cells without a passed result in build/faults.json"
+    )
     parser.add_argument("--list", action="store_true", help="name the cells and do nothing")
     options = parser.parse_args()
     cells = [cell for cell in matrix() if re.search(options.k, f"{cell.group}: {cell.name}")]
+    if options.missing:
+        passed = {name for name, result in report.results().items() if result["passed"]}
+        cells = [cell for cell in cells if cell.name not in passed]
     if options.list or not cells:
         for cell in cells:
             print(f"{cell.group}: {cell.name}")

@@ -11,7 +11,7 @@ import json
 import re
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -35,7 +35,6 @@ from tests.faults.proxy import (
     stall,
     truncate,
 )
-from tests.faults.stack import stacks
 from tests.faults.stage import (
     CORRECTED,
     DAY,
@@ -87,15 +86,6 @@ class Cell:
         return f"{self.step} / {self.fault} / {self.recovery}"
 
 
-def matrix() -> list[Cell]:
-    """All cells."""
-    return [
-        Cell(group.__name__, step, fault, recovery, play)
-        for group in (killed, s3, athena, alerts, worker, data, uploads, parallel, unversioned, stacks)
-        for step, fault, recovery, play in group()
-    ]
-
-
 Row = tuple[str, str, str, Callable[[Stage], None]]
 
 
@@ -140,7 +130,7 @@ def killed() -> Iterator[Row]:
     )  # fmt: skip
 
 
-def _kill_rule(stage: Stage, step: str, moment: str) -> Rule:
+def kill_rule(stage: Stage, step: str, moment: str) -> Rule:
     writes = stage.writes(step)
     if moment == "before":
         # A step that only reads dies at its first request.
@@ -156,7 +146,11 @@ def _kill_rule(stage: Stage, step: str, moment: str) -> Rule:
 
 
 def _kill(stage: Stage, step: str, moment: str, retried: bool = True) -> None:
-    rule = _kill_rule(stage, step, moment)
+    kill(stage, kill_rule(stage, step, moment), retried)
+
+
+def kill(stage: Stage, rule: Rule, retried: bool) -> None:
+    """A try dies where the rule says, and is tried again, or the next run takes over."""
     lake = stage.lake()
     outcome = lake.run([rule], settings=None if retried else NO_RETRY)
     rules_fired([rule])
@@ -240,10 +234,10 @@ def s3() -> Iterator[Row]:
             step,
             "S3: 503 SlowDown for a whole try",
             "retry",
-            partial(_outage, step=step, action=refuse(503, "SlowDown")),
+            partial(outage, step=step, action=refuse(503, "SlowDown")),
         )
     for step in ("load_bronze", "publish_results", "archive_uploads"):
-        yield step, "S3: connection reset for a whole try", "retry", partial(_outage, step=step, action=reset)
+        yield step, "S3: connection reset for a whole try", "retry", partial(outage, step=step, action=reset)
         yield step, "S3: 500 InternalError for three tries", "next run", partial(_long_outage, step=step)
     bodies = {
         "load_bronze": "landing/",
@@ -303,13 +297,13 @@ def s3() -> Iterator[Row]:
         "load_bronze",
         "S3: the clocks differ (RequestTimeTooSkewed) for a try",
         "retry",
-        partial(_outage, step="load_bronze", action=refuse(403, "RequestTimeTooSkewed")),
+        partial(outage, step="load_bronze", action=refuse(403, "RequestTimeTooSkewed")),
     )
     yield (
         "load_bronze",
         "S3: credentials have expired for a try",
         "retry",
-        partial(_outage, step="load_bronze", action=refuse(400, "ExpiredToken")),
+        partial(outage, step="load_bronze", action=refuse(400, "ExpiredToken")),
     )
 
 
@@ -327,7 +321,7 @@ def _now_and_then(stage: Stage, action: Action) -> None:
     stage.recover(lake, [outcome])
 
 
-def _outage(stage: Stage, step: str, action: Action) -> None:
+def outage(stage: Stage, step: str, action: Action) -> None:
     lake = stage.lake()
     rule = Rule(action, task=step, service="s3", nth=2, times=None, attempt=1)
     outcome = lake.run([rule])
@@ -422,7 +416,7 @@ _METRICS = "extract.facility_metrics"
 
 def athena() -> Iterator[Row]:
     for step in ("prepare_tables", _METRICS, "check_results"):
-        yield step, "Athena: FAILED, can be tried again", "retry", partial(_query_fails, step=step)
+        yield step, "Athena: FAILED, can be tried again", "retry", partial(query_fails, step=step)
         yield step, "Athena: FAILED for good", "next run", partial(_query_is_wrong, step=step)
         yield step, "Athena: CANCELLED", "retry", partial(_query_is_cancelled, step=step)
         yield (
@@ -448,12 +442,16 @@ def athena() -> Iterator[Row]:
     yield "publish_results", "Glue: AccessDeniedException", "next run", _glue_denies
 
 
-def _query_fails(stage: Stage, step: str) -> None:
-    """Athena says of the first try's query that it failed for a reason of its own."""
+def query_fails(stage: Stage, step: str, of: str = "") -> None:
+    """Athena says of the first try's query (of those, with ``of`` in their text) that it failed for its own reason."""
     lake = stage.lake()
 
     def fail(connection: Connection) -> None:
         query_id = connection.exchange.json()["QueryExecutionId"]
+        query = lake.athena.get_query_execution(QueryExecutionId=query_id)["QueryExecution"]["Query"]
+        if of not in query:
+            connection.forward()
+            return
         lake.athena.stop_query_execution(QueryExecutionId=query_id)
 
         def failed(body: dict[str, Any]) -> None:
@@ -983,13 +981,13 @@ def parallel() -> Iterator[Row]:
             step,
             f"another run takes the same uploads, and one more, {when}",
             "next run",
-            partial(_overtaken, rule=rule),
+            partial(overtaken, rule=rule),
         )
     yield "every step", "two runs side by side", "next run", _side_by_side
 
 
-def _overtaken(stage: Stage, rule: Callable[..., Rule]) -> None:
-    """A run is held; another one, which has seen an upload more, runs from its begin to its end."""
+def overtaken(stage: Stage, rule: Callable[..., Rule], more: Mapping[str, bytes] = REJECTED) -> None:
+    """A run is held; another one, which has seen more uploads, runs from its begin to its end."""
     lake = stage.lake()
     gate = Gate()
     made = rule(gate.hold)
@@ -997,12 +995,12 @@ def _overtaken(stage: Stage, rule: Callable[..., Rule]) -> None:
     settings = {"MEDLAUNCH_AWS_READ_TIMEOUT_SECONDS": "900"}
     with lake.running([made], settings=settings) as slow:
         require(gate.reached.wait(_TIMEOUT_SECONDS), "The first run never comes to where it is held")
-        lake.upload_all(REJECTED)
+        lake.upload_all(more)
         quick = lake.run()
         gate.opened.set()
     require(quick.state == "success", "The run that overtakes fails", quick)
     require(slow.outcome.state in ("success", "failed"), "The slow run does not end", slow.outcome)
-    stage.recover(lake, [slow.outcome, quick], UPLOADS, REJECTED, reports=False)
+    stage.recover(lake, [slow.outcome, quick], stage.story.uploads, more, reports=False)
 
 
 def _side_by_side(stage: Stage) -> None:

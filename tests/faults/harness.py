@@ -27,7 +27,6 @@ from laptop.airflow_stack import migrated_database
 from tests.faults.proxy import Exchange, Proxy, Rule
 
 ROOT = Path(__file__).resolve().parents[2]
-AS_OF = "2026-11-20"
 _CONFIG = Config(retries={"mode": "standard", "max_attempts": 3}, read_timeout=120, proxies={})
 
 
@@ -152,12 +151,13 @@ class Harness:
                 self._pids.put(event["pid"])
 
     def start(
-        self, proxy: Proxy, environment: Mapping[str, str], conf: Mapping[str, Any]
+        self, proxy: Proxy, environment: Mapping[str, str], dag_id: str, conf: Mapping[str, Any]
     ) -> tuple[int, Path]:
         """Start a run; returns the process id of its scheduler and its folder."""
         home = self.home / "runs" / uuid.uuid4().hex[:8]
         order = {
             "home": str(home),
+            "dag_id": dag_id,
             "environment": dict(environment),
             "conf": dict(conf),
             "control": proxy.control,
@@ -180,9 +180,12 @@ class Harness:
 
 
 class Lake:
-    """A bucket, a database, a workgroup and a topic of their own, and the pipeline over them."""
+    """A bucket, a database, a workgroup and a topic of their own, and a DAG over them, run with ``conf``."""
 
-    def __init__(self, harness: Harness, *, versioning: bool = True):
+    def __init__(
+        self, harness: Harness, dag_id: str, landing: str, conf: Mapping[str, Any], *, versioning: bool = True
+    ):
+        self.dag_id, self._landing, self._conf = dag_id, landing, dict(conf)
         name = uuid.uuid4().hex[:10]
         self.harness = harness
         self.bucket, self.database, self.workgroup = f"lake-{name}", f"db_{name}", f"wg-{name}"
@@ -223,7 +226,7 @@ class Lake:
     # --- what a user does
 
     def upload(self, key: str, body: bytes) -> str:
-        key = f"landing/facilities/{key}"
+        key = f"{self._landing}{key}"
         self.s3.put_object(Bucket=self.bucket, Key=key, Body=body)
         return key
 
@@ -244,7 +247,7 @@ class Lake:
         """Start a run, and see that it ends with the ``with`` block."""
         with Proxy(self.harness.url, rules, on_event) as proxy:
             environment = self.environment(proxy.url) | dict(settings or {})
-            pid, home = self.harness.start(proxy, environment, {"as_of": AS_OF, **(conf or {})})
+            pid, home = self.harness.start(proxy, environment, self.dag_id, {**self._conf, **(conf or {})})
             one = Running(self, proxy, pid, home, time.monotonic())
             try:
                 yield one

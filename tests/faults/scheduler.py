@@ -6,7 +6,7 @@ dependency rules, its handling of a try whose process is gone), only the loop ar
 
 The process loads Airflow once and reads orders from its standard input, one JSON object a line::
 
-    {"home": folder of the run, "environment": {...}, "conf": {...}, "control": URL}
+    {"home": folder of the run, "dag_id": ..., "environment": {...}, "conf": {...}, "control": URL}
 
 Each order is carried out by a fork, the *scheduler* of that run, which forks again for each try. Before a
 try begins it says so at ``control`` (task, map index, try, process id), and waits for the answer. What became
@@ -34,7 +34,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-DAG_ID = "facility_accreditation"
 ROOT = Path(__file__).resolve().parents[2]
 _TICK_SECONDS = 0.01
 
@@ -98,7 +97,7 @@ class Scheduler:
 
     def __init__(self, order: dict[str, Any]):
         self.home = Path(order["home"])
-        self.conf, self.control = order["conf"], order["control"]
+        self.dag_id, self.conf, self.control = order["dag_id"], order["conf"], order["control"]
         self.run_id = ""
         self.tries: list[dict[str, Any]] = []
 
@@ -129,7 +128,7 @@ class Scheduler:
         if bag.import_errors:
             raise RuntimeError(f"DAG files that cannot be read: {bag.import_errors}")
         sync_bag_to_db(bag, bundle.name, bundle.version)
-        dag = bag.dags[DAG_ID]
+        dag = bag.dags[self.dag_id]
         scheduled = DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dag))
         now = timezone.utcnow()
         run_id = DagRun.generate_run_id(run_type=DagRunType.MANUAL, logical_date=now, run_after=now)

@@ -18,9 +18,9 @@ from laptop.airflow_stack import Airflow
 from laptop.stack import Stack
 from tests.faults import state
 from tests.faults.proxy import Connection, Proxy, Rule
-from tests.faults.stage import UPLOADS, Stage, require
+from tests.faults.stage import ACCREDITATION, UPLOADS, Stage, require
 
-DAG = state.DAG_ID
+DAG = ACCREDITATION.dag_id
 _SECONDS = 900
 #: The runs of a schedule look at accreditations as of today.
 _TODAY = {"as_of": None}
@@ -46,6 +46,8 @@ def stacks() -> Iterator[tuple[str, str, str, Callable[[Stage], None]]]:
 
 class _Readable:
     """The lake of a stack, as far as its state is read."""
+
+    dag_id = DAG
 
     def __init__(self, stack: Stack):
         self.bucket, self.database = stack.settings.bucket, stack.settings.database

@@ -40,6 +40,19 @@ REJECTED = {
 }
 
 
+@dataclass(frozen=True)
+class Story:
+    """A DAG, its params, and uploads below ``landing`` for it."""
+
+    dag_id: str
+    landing: str
+    conf: Mapping[str, Any]
+    uploads: Mapping[str, bytes]
+
+
+ACCREDITATION = Story("facility_accreditation", "landing/facilities/", {"as_of": "2026-11-20"}, UPLOADS)
+
+
 class Failed(AssertionError):
     """A cell shows something that must not be."""
 
@@ -84,24 +97,36 @@ class References:
 
 
 class Stage:
-    """A harness and the undisturbed results."""
+    """A harness, a story, and its undisturbed results."""
 
-    def __init__(self, harness: Harness, references: References):
+    def __init__(self, harness: Harness, references: References, story: Story = ACCREDITATION):
         self.harness = harness
         self._references = references
+        self.story = story
 
-    def lake(self, uploads: Mapping[str, bytes] = UPLOADS, *, versioning: bool = True) -> Lake:
-        lake = Lake(self.harness, versioning=versioning)
-        lake.upload_all(uploads)
+    def of(self, story: Story) -> Stage:
+        """The same harness with another story."""
+        return Stage(self.harness, self._references, story)
+
+    def lake(self, uploads: Mapping[str, bytes] | None = None, *, versioning: bool = True) -> Lake:
+        story = self.story
+        lake = Lake(self.harness, story.dag_id, story.landing, story.conf, versioning=versioning)
+        lake.upload_all(story.uploads if uploads is None else uploads)
         return lake
 
     def undisturbed(self, *batches: Mapping[str, bytes], conf: Mapping[str, Any] | None = None) -> Reference:
-        """What comes of batches of uploads (by default of :data:`UPLOADS`), each followed by a run."""
-        story = batches or (UPLOADS,)
-        name = json.dumps([conf, *({key: hash(body) for key, body in batch.items()} for batch in story)])
+        """What comes of batches of uploads (by default the story's), each followed by a run."""
+        story = batches or (self.story.uploads,)
+        name = json.dumps(
+            [
+                self.story.dag_id,
+                conf,
+                *({key: hash(body) for key, body in batch.items()} for batch in story),
+            ]
+        )
 
         def make() -> Reference:
-            lake = Lake(self.harness)
+            lake = self.lake({})
             for batch in story:
                 lake.upload_all(batch)
                 outcome = lake.run(conf=conf)

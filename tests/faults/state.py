@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,8 +19,6 @@ import pyarrow.parquet as pq
 
 from medlaunch import lake as lake_keys
 from tests.faults.harness import Lake
-
-DAG_ID = "facility_accreditation"
 
 
 @dataclass
@@ -71,6 +71,7 @@ def read(lake: Lake, run_ids: Iterable[str | None] = ()) -> State:
 class _Reader:
     def __init__(self, lake: Lake):
         self._lake = lake
+        self._dag_id = lake.dag_id
         self._state = State()
         self._names: dict[str, str] = {}
 
@@ -79,8 +80,11 @@ class _Reader:
         parts = self._state.parts
         for part in ("landing", "archive"):
             parts[part] = {key: _digest(self._get(key)) for key in listed if key.startswith(f"{part}/")}
+        # Of a DAG with several pipelines, each has manifests of its own: <dag>.<track>.
         manifests = {
-            key: json.loads(self._get(key)) for key in listed if key.startswith(f"prod/manifests/{DAG_ID}/")
+            key: json.loads(self._get(key))
+            for key in listed
+            if key.startswith((f"prod/manifests/{self._dag_id}/", f"prod/manifests/{self._dag_id}."))
         }
         for manifest in manifests.values():
             for one in manifest["inputs"]:
@@ -92,10 +96,15 @@ class _Reader:
         }
         parts["bronze"] = self._bronze(listed)
         parts["prod"] = {}
-        for manifest in manifests.values():
-            self._published(manifest)
+        for key, manifest in manifests.items():
+            self._published(key.removeprefix("prod/manifests/").removesuffix(".json"), manifest)
+        self._iceberg(list(manifests.values()))
         self._leftovers(listed, list(manifests.values()))
-        self._state.reports = [self._report(key) for one in run_ids if (key := _report_key(one)) in listed]
+        self._state.reports = [
+            self._report(key)
+            for one in run_ids
+            if (key := lake_keys.report_key(self._dag_id, lake_keys.run_key(one))) in listed
+        ]
         return self._state
 
     def _list(self) -> list[str]:
@@ -118,19 +127,21 @@ class _Reader:
         return self._names.get(value, value) if isinstance(value, str) else value
 
     def _bronze(self, listed: list[str]) -> dict[str, Any]:
-        """The lines of those uploads that the published snapshots are made of."""
+        """The lines of those uploads that the published slices are made of, whichever run loaded them."""
         found = {}
         for key in listed:
             if key.startswith("bronze/"):
-                folder, _, name = key.rpartition("/")
+                folder, _, name = re.sub(r"/run=[^/]+/", "/", key).rpartition("/")
                 upload_id, _, part = name.partition("-")
                 if upload_id in self._names:
                     found[f"{folder}/{self._names[upload_id]}-{part}"] = self._lines(key)
         return found
 
-    def _published(self, manifest: dict[str, Any]) -> None:
-        prod, snapshot = self._state.parts["prod"], manifest["slice"]
+    def _published(self, slice_: str, manifest: dict[str, Any]) -> None:
+        prod = self._state.parts["prod"]
         for result, one in manifest["results"].items():
+            if one.get("iceberg_snapshot"):
+                continue
             rows: Any = [] if one["prefix"].endswith("/") else None
             for number, file in enumerate(one["files"]):
                 content = self._get(file["key"])
@@ -140,13 +151,13 @@ class _Reader:
                     table = pq.read_table(io.BytesIO(content))
                     rows += table.to_pylist()
                 else:
-                    prod[f"{snapshot}/{result}/{file['key'].rsplit('/', 1)[-1]}.{number}"] = content.decode()
+                    prod[f"{slice_}/{result}/{file['key'].rsplit('/', 1)[-1]}.{number}"] = content.decode()
             if all(file["key"].endswith(".parquet") for file in one["files"]):
-                prod[f"{snapshot}/{result}"] = sorted(
+                prod[f"{slice_}/{result}"] = sorted(
                     (json.loads(json.dumps(self._named(row), default=str)) for row in rows),
                     key=lambda row: json.dumps(row, sort_keys=True),
                 )
-        prod[f"{snapshot}/manifest"] = {
+        prod[f"{slice_}/manifest"] = {
             "lines": manifest["lines"],
             "rows": {name: one["rows"] for name, one in manifest["results"].items()},
             "inputs": [
@@ -163,11 +174,63 @@ class _Reader:
         }
         self._pointers(manifest)
 
+    def _iceberg(self, manifests: list[dict[str, Any]]) -> None:
+        """Each slice of a table shows what its manifest's snapshot of the table held, and no other slice has rows."""
+        slices: dict[str, set[str]] = {}
+        for manifest in manifests:
+            for table, one in manifest["results"].items():
+                if not (snapshot := one.get("iceberg_snapshot")):
+                    continue
+                slices.setdefault(table, set()).add(manifest["slice"])
+                of = f"quarter = '{manifest['slice']}'"
+                now = self._rows(f"SELECT * FROM {table} WHERE {of}")
+                then = self._rows(f"SELECT * FROM {table} FOR VERSION AS OF {snapshot} WHERE {of}")
+                self._state.parts["prod"][f"{manifest['slice']}/{table}"] = now
+                if now != then:
+                    self._state.wrong.append(
+                        f"{table} does not show {of} as its manifest says: {_difference(now, then)}"
+                    )
+        for table, known in slices.items():
+            there = {row["quarter"] for row in self._rows(f"SELECT DISTINCT quarter FROM {table}")}
+            if there - known:
+                self._state.wrong.append(f"{table} has rows of {there - known}, which nothing published")
+
+    def _rows(self, sql: str) -> list[dict[str, Any]]:
+        """Rows of a query, in an order of their own, without what each run gives anew."""
+        lake = self._lake
+        query = lake.athena.start_query_execution(
+            QueryString=sql,
+            QueryExecutionContext={"Database": lake.database},
+            WorkGroup=lake.workgroup,
+        )["QueryExecutionId"]
+        while True:
+            status = lake.athena.get_query_execution(QueryExecutionId=query)["QueryExecution"]["Status"]
+            if status["State"] not in ("QUEUED", "RUNNING"):
+                break
+            time.sleep(0.02)
+        if status["State"] != "SUCCEEDED":
+            raise AssertionError(f"{sql}: {status.get('StateChangeReason')}")
+        pages = lake.athena.get_paginator("get_query_results").paginate(QueryExecutionId=query)
+        header, *rows = [
+            [cell.get("VarCharValue") for cell in row["Data"]]
+            for page in pages
+            for row in page["ResultSet"]["Rows"]
+        ]
+        found = [
+            {
+                name: self._named(value)
+                for name, value in zip(header, row, strict=True)
+                if name not in ("run_id", "uploaded_at")
+            }
+            for row in rows
+        ]
+        return sorted(found, key=lambda one: json.dumps(one, sort_keys=True))
+
     def _pointers(self, manifest: dict[str, Any]) -> None:
         """The tables point at the version that the manifest names, each once."""
         for table in self._lake.glue.get_tables(DatabaseName=self._lake.database)["TableList"]:
             one = manifest["results"].get(table["Name"])
-            if one is None:
+            if one is None or one.get("iceberg_snapshot"):
                 continue
             partitions = self._lake.glue.get_partitions(
                 DatabaseName=self._lake.database, TableName=table["Name"]
@@ -186,8 +249,15 @@ class _Reader:
         current = {
             file["key"] for one in manifests for result in one["results"].values() for file in result["files"]
         }
+        # Iceberg's own files are its own affair: VACUUM and the removal of orphans.
+        own = tuple(
+            f"prod/{name}/"
+            for one in manifests
+            for name, result in one["results"].items()
+            if result.get("iceberg_snapshot")
+        )
         for key in listed:
-            if not key.startswith("prod/") or key.startswith(("prod/manifests/", "prod/publications/")):
+            if not key.startswith("prod/") or key.startswith(("prod/manifests/", "prod/publications/", *own)):
                 continue
             tags = self._lake.s3.get_object_tagging(Bucket=self._lake.bucket, Key=key)["TagSet"]
             marked = {"Key": "medlaunch-state", "Value": "superseded"} in tags
@@ -206,10 +276,6 @@ class _Reader:
                 for one in report["slices"]
             ],
         }
-
-
-def _report_key(run_id: str) -> str:
-    return lake_keys.report_key(DAG_ID, lake_keys.run_key(run_id))
 
 
 def _digest(content: bytes) -> str:

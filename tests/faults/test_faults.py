@@ -10,8 +10,9 @@ import pytest
 
 from tests.faults import report
 from tests.faults.__main__ import play
-from tests.faults.cells import STEPS, matrix
+from tests.faults.cells import STEPS
 from tests.faults.harness import Harness
+from tests.faults.matrix import matrix
 from tests.faults.stage import References, Stage
 
 

@@ -12,14 +12,16 @@ from typing import Any
 import pytest
 
 from deploy import environment as deployment
+from deploy.preflight import ACTIONS
+from local_aws.iam.policies import Access, decide
 from medlaunch import lake, permissions
 from medlaunch.permissions import EnvironmentArns
-from medlaunch.pipelines import PIPELINES
+from medlaunch.pipelines import PIPELINES, by_dag
 from medlaunch.publish import partitions
 from medlaunch.settings import Settings
 from tests.infra.templates import ACCOUNT, FOLDER, REGION, ROOT, of_type, template, text
 
-STACKS = ("lake", "access", "mwaa")
+STACKS = ("boundary", "lake", "access", "mwaa", "readers")
 
 pytestmark = [pytest.mark.slow, pytest.mark.parametrize("name", ["dev", "prod"])]
 
@@ -406,6 +408,53 @@ def listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
+def test_every_role_is_bounded_and_the_boundary_allows_all_it_needs(name: str) -> None:
+    boundary = the(template(name, "boundary"), "AWS::IAM::ManagedPolicy")
+    arn = f"arn:aws:iam::{ACCOUNT}:policy/{text(boundary['ManagedPolicyName'])}"
+    document = as_deployed(boundary["PolicyDocument"])
+    roles = [role for stack in STACKS for role in of_type(template(name, stack), "AWS::IAM::Role").values()]
+    assert roles
+    assert {text(one["Properties"]["PermissionsBoundary"]) for one in roles} == {arn}
+    needed = [
+        (action, as_deployed(resource), statement.get("Condition", {}))
+        for stack in STACKS[1:]
+        for policy in of_type(template(name, stack), "AWS::IAM::ManagedPolicy").values()
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+        for action in listed(statement["Action"])
+        for resource in listed(statement["Resource"])
+    ]
+    assert len(needed) > 100
+    for action, resource, conditions in needed:
+        context = tuple(
+            (key, text(listed(values)[0])) for keys in conditions.values() for key, values in keys.items()
+        )
+        allowing, why = decide([json.dumps(document)], Access(action, resource, context))
+        assert allowing, f"{action} on {resource}: {why}"
+    for action, resource in (
+        ("iam:CreateRole", f"arn:aws:iam::{ACCOUNT}:role/medlaunch-{name}-more"),
+        ("iam:CreatePolicyVersion", arn),
+        ("sts:AssumeRole", f"arn:aws:iam::{ACCOUNT}:role/administrator"),
+        ("s3:GetObject", "arn:aws:s3:::another-teams-bucket/key"),
+        ("glue:GetTable", f"arn:aws:glue:{REGION}:{ACCOUNT}:table/another_team/orders"),
+        ("kms:Decrypt", f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1"),  # not through a service
+        ("kms:PutKeyPolicy", f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1"),
+    ):
+        assert not decide([json.dumps(document)], Access(action, resource))[0], action
+
+
+def as_deployed(value: Any) -> Any:
+    """A part of a template with its texts as :func:`text` gives them, keys and other ARNs made up."""
+    if isinstance(value, list):
+        return [as_deployed(one) for one in value]
+    if isinstance(value, dict) and not (len(value) == 1 and next(iter(value)) in ("Ref", *_FUNCTIONS)):
+        return {key: as_deployed(one) for key, one in value.items()}
+    found = text(value)
+    return f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1" if re.fullmatch(r"<[^>]*Key[^>]*>", found) else found
+
+
+_FUNCTIONS = ("Fn::Join", "Fn::GetAtt", "Fn::ImportValue")
+
+
 # --- who is told, and what comes out
 
 
@@ -430,7 +479,7 @@ def test_alarms_and_budget_reach_the_topic_of_alarms(name: str) -> None:
         if one["Properties"]["TopicName"].endswith("-alerts")
     )
     of_queues: dict[str, tuple[str, str, str, int, int]] = {}
-    for dag_id in PIPELINES:
+    for dag_id in by_dag():
         pascal = "".join(word.capitalize() for word in dag_id.split("_"))
         uploads = queues[f"medlaunch-{name}-uploads-{dag_id}"]
         dead = queues[f"medlaunch-{name}-uploads-{dag_id}-dead-letters"]
@@ -558,6 +607,40 @@ def test_mwaas_network_has_no_way_to_the_internet(name: str) -> None:
     )
 
 
+def test_an_environment_that_fetches_files_has_one_way_out_and_none_in(name: str, tmp_path: Path) -> None:
+    program = (
+        "import sys; from dataclasses import replace; from aws_cdk import App; from infra import app\n"
+        f"app.ENVIRONMENTS[{name!r}] = replace(app.ENVIRONMENTS[{name!r}], internet=True)\n"
+        "one = App(outdir=sys.argv[1], context=app.FLAGS)\n"
+        f"app.build(one, [{name!r}])\n"
+        "app.synthesise(one)\n"
+    )
+    run = in_infra(program, tmp_path)
+    assert run.returncode == 0, run.stdout + run.stderr
+    file = tmp_path / f"medlaunch-{name}-mwaa.template.json"
+    found = json.loads(file.read_text(encoding="utf-8"))
+    assert file.stat().st_size < 51_200
+    assert len(of_type(found, "AWS::EC2::NatGateway")) == 1
+    assert not any(
+        one["Properties"]["MapPublicIpOnLaunch"] for one in of_type(found, "AWS::EC2::Subnet").values()
+    )
+    nat = {
+        one["Properties"]["RouteTableId"]["Ref"]
+        for one in of_type(found, "AWS::EC2::Route").values()
+        if "NatGatewayId" in one["Properties"]
+    }
+    tables = {
+        one["Properties"]["SubnetId"]["Ref"]: one["Properties"]["RouteTableId"]["Ref"]
+        for one in of_type(found, "AWS::EC2::SubnetRouteTableAssociation").values()
+    }
+    airflow = the(found, "AWS::MWAA::Environment")["NetworkConfiguration"]["SubnetIds"]
+    assert {tables[one["Ref"]] for one in airflow} == nat
+    assert all(
+        "SourceSecurityGroupId" in one["Properties"]
+        for one in of_type(found, "AWS::EC2::SecurityGroupIngress").values()
+    )
+
+
 def test_failed_runs_and_a_silent_scheduler_raise_an_alarm(name: str) -> None:
     alarms = of_type(template(name, "mwaa"), "AWS::CloudWatch::Alarm").values()
     failed = {
@@ -631,21 +714,22 @@ def test_what_cdk_nag_finds_stops_the_synthesis(name: str, tmp_path: Any) -> Non
     assert run.returncode != 0
     assert "AwsSolutions-S1" in run.stdout + run.stderr
     assert "/Bare" in run.stdout + run.stderr
-    metadata = [
-        json.loads((FOLDER / f"medlaunch-{name}-{stack}.metadata.json").read_text(encoding="utf-8"))
-        for stack in STACKS
-    ]
     acknowledged = [
-        pair
-        for entry in walk(metadata)
+        (stack, *pair)
+        for stack in STACKS
+        for entry in walk(
+            json.loads((FOLDER / f"medlaunch-{name}-{stack}.metadata.json").read_text(encoding="utf-8"))
+        )
         if entry["type"] == "aws:cdk:acknowledged-rules"
         for pair in entry["data"].items()
         # What CDK says of its own subnets and flow logs.
         if pair[0] not in {f"CloudFormation-Validate::{rule}" for rule in ("W3010", "F3002", "F3003")}
     ]
     assert acknowledged
-    for rule, reason in acknowledged:
-        assert rule.startswith("AwsSolutions::AwsSolutions-IAM5[Resource::")
+    for stack, rule, reason in acknowledged:
+        # The boundary grants nothing, so it may name whole services.
+        kinds = "Resource|Action" if stack == "boundary" else "Resource"
+        assert re.match(rf"AwsSolutions::AwsSolutions-IAM5\[({kinds})::", rule)
         assert rule.endswith("*]")
         assert len(reason) > 20
 
@@ -660,3 +744,29 @@ def walk(value: Any) -> Any:
     elif isinstance(value, list):
         for one in value:
             yield from walk(one)
+
+
+# --- preflight
+
+
+def test_preflight_knows_the_permissions_for_every_type_of_resource(name: str) -> None:
+    kinds = {one["Type"] for stack in STACKS for one in template(name, stack)["Resources"].values()}
+    assert kinds <= ACTIONS.keys(), kinds - ACTIONS.keys()
+
+
+def test_the_zones_of_the_network_are_parameters_with_the_regions_first_two_as_default(name: str) -> None:
+    found = template(name, "mwaa")
+    zones = [one["Properties"]["AvailabilityZone"] for one in of_type(found, "AWS::EC2::Subnet").values()]
+    assert zones[:2] == [
+        {"Fn::If": [f"HasZone{n + 1}", {"Ref": f"Zone{n + 1}"}, {"Fn::Select": [n, {"Fn::GetAZs": ""}]}]}
+        for n in range(2)
+    ]
+    for parameter in ("Zone1", "Zone2"):
+        assert found["Parameters"][parameter]["Default"] == ""
+        allowed = found["Parameters"][parameter]["AllowedPattern"]
+        assert all(
+            re.fullmatch(allowed, one) for one in ("", "us-east-1a", "us-gov-west-1b", "us-west-2-lax-1a")
+        )
+        assert not any(
+            re.fullmatch(allowed, one) for one in ("us-east-1", "use1-az1", "us-east-1a, us-east-1b")
+        )

@@ -125,7 +125,7 @@ def test_a_rollback_takes_the_rows_of_a_slice_back(meters: Pipeline) -> None:
     meters.report(DAG)
 
     dry = meters.report(ROLLBACK, pipeline=DAG, slice="2026-01")
-    assert dry["lines"][0].endswith(f"(2 readings), without {bad}")
+    assert dry["messages"][0].endswith(f"(2 readings), without {bad}")
     meters.report(ROLLBACK, pipeline=DAG, slice="2026-01", dry_run=False, reason="a mistake")
     assert readings(meters) == before | {("2026-02", "M1"): 12}
     assert totals(meters) == {"2026-01": 30, "2026-02": 12}
@@ -219,7 +219,7 @@ def test_permissions_are_derived_and_cover_the_merge() -> None:
         "{bucket}/landing/meters/readings/*",
         "{bucket}/landing/meters/by-hand/*",
     )
-    assert "{tables}meter_readings" in found["MergeIntoTables"].resources
+    assert "{bucket}/prod/meter_readings/*" in found["WriteIcebergTables"].resources
     assert "publish_results" in found["RunQueries"].steps
     assert "{uploads_queues}water_meters" in found["ConsumeUploadEvents"].resources
     assert "facilit" not in permissions.table(tuple(found.values()))

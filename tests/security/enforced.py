@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -22,19 +22,27 @@ from unittest.mock import patch
 import httpx
 
 from medlaunch import lake, permissions
+from medlaunch.aws.objects import ObjectChanged
+from medlaunch.ingest.fetch_parts import StagedParts
+from medlaunch.ingest.fetch_run import VARIABLE
 from medlaunch.permissions import EnvironmentArns, Statement
+from medlaunch.pipelines import by_dag
+from medlaunch.pipelines.cms_files import FETCHED_DATASETS
+from tests.file_server import Resource, serve_files
 from tests.pipeline import DAG_ID, ROOT, Pipeline
+from tests.staffing_uploads import PBJ_HEADER, PROVIDER_HEADER, as_csv, pbj_row, provider_row
 
 REGION, ACCOUNT = "us-east-1", "123456789012"
 DAY = "2026-11-01"
 ROLLBACK, REPLAY, FRESHNESS = "rollback_publication", "replay_uploads", "check_freshness"
+FETCH = "fetch_cms_files"
 
 
 class EnforcedPipeline(Pipeline):
     """A pipeline whose tasks run as a role of their own, in a lake that is encrypted with a key of its own."""
 
     def __init__(self, aws: Any, url: str):
-        super().__init__(aws, url)
+        super().__init__(aws, url, settings={"AIRFLOW_CONN_MEDLAUNCH_PSEUDONYMS": _KEY})
         self.aws = aws
         name = uuid.uuid4().hex[:10]
         key = aws("kms").create_key()["KeyMetadata"]["Arn"]
@@ -56,9 +64,12 @@ class EnforcedPipeline(Pipeline):
             "TopicArn"
         ]
         self.success_topic = aws("sns").create_topic(Name=f"successes-{name}")["TopicArn"]
-        self.queue = aws("sqs").create_queue(
-            QueueName=f"uploads-{name}-{DAG_ID}", Attributes={"KmsMasterKeyId": key}
-        )["QueueUrl"]
+        self.queues = {
+            dag_id: aws("sqs").create_queue(
+                QueueName=f"uploads-{name}-{dag_id}", Attributes={"KmsMasterKeyId": key}
+            )["QueueUrl"]
+            for dag_id in by_dag()
+        }
         aws("glue").put_data_catalog_encryption_settings(
             DataCatalogEncryptionSettings={
                 "EncryptionAtRest": {"CatalogEncryptionMode": "SSE-KMS", "SseAwsKmsKeyId": key},
@@ -184,44 +195,210 @@ def second_run(pipeline: EnforcedPipeline) -> Any:
     return pipeline.run()
 
 
-def _query_task(pipeline: EnforcedPipeline) -> Any:
+# --- nurse staffing: two data sets, each with its own tasks
+
+STAFFING = "nurse_staffing"
+QUARTERS = {"pbj": "2024Q2", "provider_info": "2024Q2"}
+
+
+def _pbj(*names: str) -> bytes:
+    """A record for each name; a name that begins with a sign is that of a record with an invalid CCN."""
+    rows = [
+        pbj_row("" if name.startswith("!") else f"{15009 + number:06}", "2024-04-01", rn="20")
+        for number, name in enumerate(names)
+    ]
+    return as_csv(PBJ_HEADER, [[row[0], name, *row[2:]] for row, name in zip(rows, names, strict=True)])
+
+
+def _provider_info(*names: str) -> bytes:
+    rows = [
+        provider_row("" if name.startswith("!") else f"{15009 + number:06}", "2024-05-01")
+        for number, name in enumerate(names)
+    ]
+    return as_csv(PROVIDER_HEADER, [[row[0], name, *row[2:]] for row, name in zip(rows, names, strict=True)])
+
+
+_MAKE = {"pbj": _pbj, "provider_info": _provider_info}
+
+
+@lru_cache(maxsize=2)
+def _unreadable_staffing(dataset: str) -> bytes:
+    """As :func:`unreadable_upload`."""
+    name = "x" * 2_500
+    packed = gzip.compress(_MAKE[dataset](*([name] * 4_500), *([f"!{name}"] * 4_500)), 1)
+    return packed[: len(packed) - 100]
+
+
+def first_staffing_run(pipeline: EnforcedPipeline) -> Any:
+    """Uploads of both data sets, with something to reject, one that is not data, one that breaks off."""
+    for dataset, make in _MAKE.items():
+        for file, body in {
+            "a.csv": make("Home", "!Home"),
+            ".keep": b"",
+            "broken.csv.gz": _unreadable_staffing(dataset),
+        }.items():
+            pipeline.s3.put_object(
+                Bucket=pipeline.bucket, Key=f"landing/{dataset}/{file}", Body=body, Tagging="source=cms"
+            )
+    return pipeline.run(STAFFING)
+
+
+def second_staffing_run(pipeline: EnforcedPipeline) -> Any:
+    """The same files again, with nothing to reject."""
+    pipeline.next_second()
+    for dataset, make in _MAKE.items():
+        pipeline.s3.put_object(
+            Bucket=pipeline.bucket, Key=f"landing/{dataset}/a.csv", Body=make("Home", "Another")
+        )
+    return pipeline.run(STAFFING)
+
+
+def _staffing_rolled_back(track: str, pipeline: EnforcedPipeline) -> Any:
+    return pipeline.run(
+        ROLLBACK,
+        pipeline=f"{STAFFING}.{track}",
+        slice=QUARTERS[track],
+        reason="a test",
+        dry_run=False,
+    )
+
+
+def _staffing_replayed(track: str, pipeline: EnforcedPipeline) -> Any:
+    quarter = QUARTERS[track]
+    return pipeline.run(
+        REPLAY, dataset=track, slice_from=quarter, slice_to=quarter, reason="a test", dry_run=False
+    )
+
+
+# --- clinical quality: one pipeline with four datasets
+
+CLINICAL = "clinical_quality"
+_KEY = json.dumps({"conn_type": "generic", "password": "the key of tests, not of anything else"})
+
+
+def _resource(kind: str, number: int, text: str = "a", *, bad: bool = False) -> dict[str, Any]:
+    """A resource that is as long as ``text`` in bronze too; a bad one is rejected."""
+    day = f"2026-01-{number % 28 + 1:02}"
+    own: dict[str, dict[str, Any]] = {
+        "Patient": {"identifier": [{"value": text}]},
+        "Encounter": {
+            "status": "finished",
+            "class": {"code": "IMP"},
+            "type": [{"coding": [{"code": text}]}],
+            "subject": {"reference": "Patient/1"},
+            "serviceProvider": {"reference": "Organization/1"},
+            "period": {"start": day, "end": "2026-02-20"},
+        },
+        "Condition": {
+            "verificationStatus": {"coding": [{"system": _VERIFICATION, "code": "confirmed"}]},
+            "code": {"coding": [{"system": "http://snomed.info/sct", "code": "233604007"}, {"code": text}]},
+            "subject": {"reference": "Patient/1"},
+            "encounter": {"reference": "Encounter/1"},
+            "onsetDateTime": "2026-02-01",
+        },
+    }
+    meta = {"meta": {"lastUpdated": "yesterday"}} if bad else {}
+    return {"resourceType": kind, "id": f"{number}", **own[kind], **meta}
+
+
+_VERIFICATION = "http://terminology.hl7.org/CodeSystem/condition-ver-status"
+_FHIR = {"patients": "Patient", "encounters": "Encounter", "conditions": "Condition", "bundles": "Patient"}
+
+
+@lru_cache(maxsize=4)
+def _unreadable_fhir(folder: str) -> bytes:
+    """As :func:`unreadable_upload`."""
+    text = "x" * 20_000
+    lines = [_resource(_FHIR[folder], 100 + number, text, bad=number >= 500) for number in range(1000)]
+    packed = gzip.compress(_lines(*lines), 1)
+    return packed[: len(packed) - 100]
+
+
+def first_clinical_run(pipeline: EnforcedPipeline) -> Any:
+    """Uploads to each folder, with something to reject, one that is not data, one that breaks off."""
+    for folder, kind in _FHIR.items():
+        for file, body in {
+            "a.ndjson": _lines(_resource(kind, 1), _resource(kind, 2, bad=True)),
+            ".keep": b"",
+            "broken.ndjson.gz": _unreadable_fhir(folder),
+        }.items():
+            pipeline.s3.put_object(
+                Bucket=pipeline.bucket,
+                Key=f"landing/fhir/{folder}/{file}",
+                Body=body,
+                Tagging="source=clinic",
+            )
+    return pipeline.run(CLINICAL)
+
+
+def second_clinical_run(pipeline: EnforcedPipeline) -> Any:
+    """The same files again, with nothing to reject and a resource more."""
+    pipeline.next_second()
+    for folder, kind in _FHIR.items():
+        body = _lines(_resource(kind, 1), _resource(kind, 2))
+        pipeline.s3.put_object(Bucket=pipeline.bucket, Key=f"landing/fhir/{folder}/a.ndjson", Body=body)
+    return pipeline.run(CLINICAL)
+
+
+def _clinical_rolled_back(pipeline: EnforcedPipeline) -> Any:
+    return pipeline.run(ROLLBACK, pipeline=CLINICAL, slice="all", reason="a test", dry_run=False)
+
+
+def _clinical_replayed(folder: str, pipeline: EnforcedPipeline) -> Any:
+    return pipeline.run(
+        REPLAY, dataset=f"fhir/{folder}", slice_from="all", slice_to="all", reason="a test", dry_run=False
+    )
+
+
+# --- every pipeline
+
+#: DAG -> of each of its pipelines, a task that runs a statement and writes a result.
+QUERY_TASKS = {
+    DAG_ID: ("extract.facility_metrics",),
+    CLINICAL: ("extract.gold_stays",),
+    STAFFING: ("pbj.extract.silver_pbj_daily", "provider_info.extract.silver_provider_info"),
+}
+
+
+def _query_tasks(dag_id: str) -> list[Any]:
     from airflow.dag_processing.dagbag import DagBag
 
-    return DagBag(ROOT / "dags").dags[DAG_ID].get_task("extract.facility_metrics")
+    dag = DagBag(ROOT / "dags").dags[dag_id]
+    return [dag.get_task(one) for one in QUERY_TASKS[dag_id]]
 
 
-def retried_query(pipeline: EnforcedPipeline) -> None:
+def retried_query(dag_id: str, pipeline: EnforcedPipeline) -> None:
     """A query is tried again, and its target is not empty: the first try was killed while it wrote."""
     pipeline.athena.start_query_execution(QueryString="SELECT 1", WorkGroup=pipeline.workgroup)
-    target = f"{lake.staging_prefix(DAG_ID, 'retried')}facility_metrics/"
-    pipeline.s3.put_object(Bucket=pipeline.bucket, Key=f"{target}half-written", Body=b"half")
     with pipeline.environment():
-        operator = _query_task(pipeline)
-        operator.target = target
-        operator.query = (
-            f"UNLOAD (SELECT 1 AS one) TO 's3://{pipeline.bucket}/{target}' WITH (format = 'JSON')"
-        )
-        operator.execute({"ti": SimpleNamespace(xcom_push=lambda *_: None, try_number=2)})
-    assert f"{target}half-written" not in pipeline.keys(target)
+        for operator in _query_tasks(dag_id):
+            target = f"{lake.staging_prefix(operator.pipeline, 'retried')}{operator.writes}/"
+            pipeline.s3.put_object(Bucket=pipeline.bucket, Key=f"{target}half-written", Body=b"half")
+            operator.target = target
+            operator.query = (
+                f"UNLOAD (SELECT 1 AS one) TO 's3://{pipeline.bucket}/{target}' WITH (format = 'JSON')"
+            )
+            operator.execute({"ti": SimpleNamespace(xcom_push=lambda *_: None, try_number=2)})
+            assert f"{target}half-written" not in pipeline.keys(target)
 
 
-def stopped_query(pipeline: EnforcedPipeline) -> None:
+def stopped_query(dag_id: str, pipeline: EnforcedPipeline) -> None:
     """A task is killed while its query runs."""
     with pipeline.environment():
-        operator = _query_task(pipeline)
+        operator = _query_tasks(dag_id)[0]
         operator.query_execution_id = operator.hook.run_query("SELECT 1", {}, {}, None, pipeline.workgroup)
         operator.on_kill()
 
 
-def waking_event(pipeline: EnforcedPipeline) -> None:
+def waking_event(dag_id: str, pipeline: EnforcedPipeline) -> None:
     """An event in the uploads queue, as the triggerer's watcher takes it."""
     from airflow.providers.amazon.aws.triggers.sqs import SqsSensorTrigger
 
-    pipeline.aws("sqs").send_message(QueueUrl=pipeline.queue, MessageBody="{}")
+    pipeline.aws("sqs").send_message(QueueUrl=pipeline.queues[dag_id], MessageBody="{}")
 
     async def first_event() -> None:
         trigger = SqsSensorTrigger(
-            sqs_queue=pipeline.queue, waiter_delay=1, max_messages=1, wait_time_seconds=0
+            sqs_queue=pipeline.queues[dag_id], waiter_delay=1, max_messages=1, wait_time_seconds=0
         )
         async for _ in trigger.run():
             return
@@ -230,11 +407,11 @@ def waking_event(pipeline: EnforcedPipeline) -> None:
         asyncio.run(asyncio.wait_for(first_event(), 20))
 
 
-def success_published(pipeline: EnforcedPipeline) -> None:
+def success_published(dag_id: str, pipeline: EnforcedPipeline) -> None:
     """A run has succeeded, and the topic of successes gets a message."""
     from medlaunch.operate import alerts
 
-    message = {"summary": "published", "pipeline": DAG_ID, "environment": "test", "severity": "info"}
+    message = {"summary": "published", "pipeline": dag_id, "environment": "test", "severity": "info"}
     with pipeline.environment():
         alerts.publish(message, topic_arn=pipeline.success_topic)
 
@@ -257,6 +434,60 @@ def replayed(pipeline: EnforcedPipeline) -> Any:
     )
 
 
+@contextmanager
+def _offering(*bodies: bytes) -> Iterator[str]:
+    """A server with a file of each of these bodies for each dataset that files are fetched for; yields the sources."""
+    with serve_files() as server:
+        server.files = {f"/{number}.csv": Resource.of(body) for number, body in enumerate(bodies)}
+        entries = [{"downloadURL": path} for path in server.files]
+        document = {"dataset": [{"title": "Files", "distribution": entries}]}
+        server.files["/data.json"] = Resource.of(json.dumps(document).encode())
+        yield json.dumps(
+            [
+                {
+                    "kind": "catalogue",
+                    "name": f"agency-{number}",
+                    "url": f"{server.url}/data.json",
+                    "wanted": [{"title": "Files", "dataset": dataset, "extensions": [".csv"]}],
+                }
+                for number, dataset in enumerate(FETCHED_DATASETS)
+            ]
+        )
+
+
+def fetched(pipeline: EnforcedPipeline) -> Any:
+    """Files are fetched for each dataset; one of them comes in more than one part."""
+    with _offering(b"fetched", b"x" * (17 * 1024**2)) as sources:
+        values = {f"AIRFLOW_VAR_{VARIABLE.upper()}": sources, "MEDLAUNCH_FETCH_INTERVAL_SECONDS": "0"}
+        with patch.dict(os.environ, values):
+            return pipeline.run(FETCH)
+
+
+def assembly_broken_off(pipeline: EnforcedPipeline) -> None:
+    """While a file is put together in landing, another process writes parts of it."""
+    from medlaunch.aws.clients import s3_client
+
+    for dataset in FETCHED_DATASETS:
+        with pipeline.environment():
+            prefix = lake.parts_prefix(FETCH, "agency", dataset)
+            parts = StagedParts(s3_client("aws_default"), pipeline.bucket, prefix)
+            parts.restart("1")
+            parts.append(b"x" * (9 * 1024**2))
+            with suppress(ObjectChanged):
+                parts.assemble(lake.landing_key(dataset, "broken.csv"), "0" * 64)
+            parts.restart(None)
+
+
+def rollback_query_stopped(pipeline: EnforcedPipeline) -> None:
+    """A rollback is killed while its query runs."""
+    from medlaunch.aws.clients import athena_client
+
+    with pipeline.environment():
+        athena = athena_client("aws_default")
+        started = athena.start_query_execution(QueryString="SELECT 1", WorkGroup=pipeline.workgroup)
+        athena.stop_query_execution(QueryExecutionId=started["QueryExecutionId"])
+
+
 @dataclass(frozen=True)
 class Stage:
     """Something that happens in a pipeline's life, with the permissions of a DAG.
@@ -273,6 +504,20 @@ class Stage:
     is_run: bool = True
 
 
+def _parts(dag_id: str, title: str = "") -> dict[str, Stage]:
+    """What happens beside the runs of a DAG."""
+    parts = {
+        "retried query": retried_query,
+        "stopped query": stopped_query,
+        "waking event": waking_event,
+        "success published": success_published,
+    }
+    return {
+        f"{title}{name}": Stage(dag_id, partial(happens, dag_id), is_run=False)
+        for name, happens in parts.items()
+    }
+
+
 #: In the order in which they can happen.
 STAGES = {
     "first run": Stage(DAG_ID, first_run),
@@ -283,13 +528,48 @@ STAGES = {
         ("first run",),
         missing=("RemoveProcessedUploads", "s3:DeleteObjectVersion"),
     ),
-    "retried query": Stage(DAG_ID, retried_query, is_run=False),
-    "stopped query": Stage(DAG_ID, stopped_query, is_run=False),
-    "waking event": Stage(DAG_ID, waking_event, is_run=False),
-    "success published": Stage(DAG_ID, success_published, is_run=False),
-    "stale": Stage(FRESHNESS, found_stale, ("first run",)),
+    **_parts(DAG_ID),
+    "first staffing run": Stage(STAFFING, first_staffing_run),
+    **{
+        f"replay of {track}": Stage(REPLAY, partial(_staffing_replayed, track), ("first staffing run",))
+        for track in QUARTERS
+    },
+    "second staffing run": Stage(
+        STAFFING,
+        second_staffing_run,
+        ("first staffing run",),
+        missing=("RemoveProcessedUploads", "s3:DeleteObjectVersion"),
+    ),
+    **_parts(STAFFING, "staffing: "),
+    "first clinical run": Stage(CLINICAL, first_clinical_run),
+    **{
+        f"replay of {folder}": Stage(REPLAY, partial(_clinical_replayed, folder), ("first clinical run",))
+        for folder in _FHIR
+    },
+    "second clinical run": Stage(
+        CLINICAL,
+        second_clinical_run,
+        ("first clinical run",),
+        missing=("RemoveProcessedUploads", "s3:DeleteObjectVersion"),
+    ),
+    **_parts(CLINICAL, "clinical: "),
+    "fetch": Stage(FETCH, fetched, missing=("WriteReports", "s3:PutObject")),
+    "assembly broken off": Stage(FETCH, assembly_broken_off, is_run=False),
+    "stale": Stage(FRESHNESS, found_stale, ("first run", "first staffing run", "first clinical run")),
     "rollback": Stage(
         ROLLBACK, rolled_back, ("first run", "second run"), missing=("WriteReports", "s3:PutObject")
+    ),
+    "rollback: stopped query": Stage(ROLLBACK, rollback_query_stopped, is_run=False),
+    **{
+        f"rollback of {track}": Stage(
+            ROLLBACK,
+            partial(_staffing_rolled_back, track),
+            ("first staffing run", "second staffing run"),
+        )
+        for track in QUARTERS
+    },
+    "rollback of clinical quality": Stage(
+        ROLLBACK, _clinical_rolled_back, ("first clinical run", "second clinical run")
     ),
 }
 

@@ -52,15 +52,23 @@ def test_the_dags_run_with_exactly_the_declared_permissions(lived: Any) -> None:
     } == {name: {stage.missing[1]} if stage.missing else set() for name, stage in STAGES.items()}
 
 
+#: What only the first pipeline of an account or a lake asks for: those after it find the databases.
+ASKED_ONCE = ("CreateDefaultDatabase: ", "PrepareDatabase: glue:CreateDatabase ")
+
+
 @pytest.mark.parametrize("dag_id", permissions.dag_ids())
 def test_no_declared_permission_is_idle_or_covered_by_another(dag_id: str, lived: Any) -> None:
     """Each action on each resource was asked for, and no other statement allows it: it would be missed."""
     pipeline, used = lived
     asked = [
-        (use["action"], use["resource"], use["allowed_by"] or [stage.missing and stage.missing[0]])
+        (
+            stage.dag_id,
+            use["action"],
+            use["resource"],
+            use["allowed_by"] or [stage.missing and stage.missing[0]],
+        )
         for name, stage in STAGES.items()
         for use in used[name]
-        if stage.dag_id == dag_id
     ]
     idle = [
         f"{one.sid}: {action} on {resource}"
@@ -68,11 +76,13 @@ def test_no_declared_permission_is_idle_or_covered_by_another(dag_id: str, lived
         for action in one.actions
         for resource in one.document(pipeline.place)["Resource"]
         if not any(
-            (asked_action, by) == (action, [one.sid]) and fnmatch.fnmatchcase(asked_resource, resource)
-            for asked_action, asked_resource, by in asked
+            (asked_action, by) == (action, [one.sid])
+            and fnmatch.fnmatchcase(asked_resource, resource)
+            and (asking == dag_id or f"{one.sid}: {action} ".startswith(ASKED_ONCE))
+            for asking, asked_action, asked_resource, by in asked
         )
     ]
-    assert idle == []
+    assert idle == [], "\n".join(idle)
 
 
 @pytest.mark.parametrize("dag_id", sorted(file.stem for file in Path(ROOT / "dags").glob("*.py")))

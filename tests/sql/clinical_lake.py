@@ -43,12 +43,20 @@ class ClinicalLake:
 
     def unload(self, name: str, run: str, **values: Any) -> None:
         prefix = f"{lake.staging_prefix(DAG, run)}{Path(name).stem}/"
+        for one in self.s3.list_objects_v2(Bucket=self.bucket, Prefix=prefix).get("Contents", ()):
+            self.s3.delete_object(Bucket=self.bucket, Key=one["Key"])
         self.run(name, run=run, target=lake.s3_uri(self.bucket, prefix), **values)
 
     def merge(self, uploads: list[tuple[str, str, bytes]]) -> str:
         """Load uploads, (uploaded_at, key, content), and merge them into silver; returns the run."""
-        self._runs += 1
-        run = f"run{self._runs}"
+        run = self.stage(uploads)
+        for kind in KINDS:
+            self.run(f"merge/silver_{kind}.sql", run=run, slices=SLICES)
+        return run
+
+    def stage(self, uploads: list[tuple[str, str, bytes]]) -> str:
+        """Load uploads, and stage what is new in them; returns the run."""
+        run = self.new_run()
         listed = []
         for number, (uploaded_at, key, content) in enumerate(uploads):
             upload_id = f"{run}-{number}"
@@ -57,7 +65,7 @@ class ClinicalLake:
             self.counts.update(counts.rejected_by_reason)
             folder = key.split("fhir/", 1)[1].split("/", 1)[0]
             if bronze.data:
-                self._put(f"bronze/fhir/{folder}/slice=all/{upload_id}-00000.jsonl", bronze.data)
+                self._put(f"bronze/fhir/{folder}/slice=all/run={run}/{upload_id}-00000.jsonl", bronze.data)
             listed.append(
                 {
                     "slice": "all",
@@ -72,8 +80,11 @@ class ClinicalLake:
         self._put(f"{lake.staging_prefix(DAG, run)}uploads/uploads.jsonl", body)
         for kind in KINDS:
             self.unload(f"extract/silver_{kind}.sql", run, slices=SLICES)
-            self.run(f"merge/silver_{kind}.sql", run=run, slices=SLICES)
         return run
+
+    def new_run(self) -> str:
+        self._runs += 1
+        return f"run{self._runs}"
 
     def compute(
         self,
@@ -84,19 +95,17 @@ class ClinicalLake:
         zone: str = "",
     ) -> str:
         """Compute the gold tables of a run, into staging; returns the run."""
-        if run is None:
-            self._runs += 1
-            run = f"run{self._runs}"
+        run = run or self.new_run()
         dates = {"dates_from": "instant" if zone else "written", "facility_timezone": zone or "UTC"}
         self.unload(
-            "gold/gold_stays.sql",
+            "extract/gold_stays.sql",
             run,
-            stay_classes=stay_classes or STAY_CLASSES,
+            stay_classes=",".join(stay_classes or STAY_CLASSES),
             data_end=data_end,
             **dates,
         )
-        self.unload("gold/gold_infection_events.sql", run, **dates)
-        self.unload("gold/gold_clinical_measures.sql", run)
+        self.unload("extract/gold_infection_events.sql", run, **dates)
+        self.unload("extract/gold_clinical_measures.sql", run)
         return run
 
     def publish(self, run: str) -> None:

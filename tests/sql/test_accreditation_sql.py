@@ -58,6 +58,7 @@ def test_a_statement_parses_in_the_athena_dialect(name: str) -> None:
             "database": statements.Identifier("medlaunch"),
             "run": RUN,
             "slices": DAYS,
+            "slices_and_before": DAYS,
             "as_of": "2026-11-20",
             "window_end": "2026-12-24",
             "target": "s3://bucket/x/",

@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FILES = {path.relative_to(ROOT).as_posix(): path for path in (ROOT / "include/sql").rglob("*.sql")}
+FILES = {
+    path.relative_to(ROOT).as_posix(): path
+    for ending in ("sql", "jinja")
+    for path in (ROOT / "include/sql").rglob(f"*.{ending}")
+}
 DOCUMENTS = {path.relative_to(ROOT).as_posix(): path for path in (ROOT / "docs").rglob("*.md")}
 # A column of a table: its name, and that it is an array of structs.
 _ARRAY_OF_STRUCTS = re.compile(r"^\s*`?(\w+)`?\s*:?\s+array<\s*struct<", re.IGNORECASE | re.MULTILINE)

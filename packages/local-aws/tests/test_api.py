@@ -860,7 +860,8 @@ def test_body_size_costs_no_memory(start: Callable[..., Process], tmp_path: Path
     athena = Athena(server.client("athena"), "lake", "default")
     athena(f"CREATE EXTERNAL TABLE t (id bigint, text string) {OPENX} LOCATION 's3://lake/t/'")
     assert athena("SELECT count(*), sum(id) FROM t").data == [["360000", str(360000 * 12345)]]
-    athena("UNLOAD (SELECT * FROM t) TO 's3://lake/out/' WITH (format = 'JSON', compression = 'NONE')")
+    plain = "format = 'JSON', external_location = 's3://lake/out/', write_compression = 'NONE'"
+    athena(f"CREATE TABLE plain WITH ({plain}) AS SELECT * FROM t")
     unloaded = s3.list_objects_v2(Bucket="lake", Prefix="out/")["Contents"]
     assert sum(o["Size"] for o in unloaded) > 0.9 * size
     assert resident() < 900, resident()

@@ -45,6 +45,8 @@ from medlaunch.declaration import LineCounts
 from medlaunch.formats.content import UnreadableUpload
 from medlaunch.lake import parse_date
 from medlaunch.pipelines import FACILITY_ACCREDITATION
+from medlaunch.progress import Progress, Watched
+from medlaunch.settings import settings
 
 CSV_NAME = "expiring_soon.csv"
 NDJSON_NAME = "expiring_facilities.ndjson"
@@ -234,47 +236,6 @@ class S3Output:
         self._client.delete_object(Bucket=self._bucket, Key=self._prefix + name)
 
 
-# --- progress --------------------------------------------------------------------------------------
-
-
-class Progress:
-    """Tells on stderr how far the work is: in place on a terminal, else now and then on a line."""
-
-    def __init__(self, total: int, quiet: bool):
-        self._total, self._done = total, 0
-        self._quiet = quiet
-        self._terminal = sys.stderr.isatty()
-        self._next = 0.0
-
-    def read(self, size: int) -> None:
-        self._done += size
-        self.say(f"Reading {self._done / 1e6:,.0f} of {self._total / 1e6:,.0f} MB", often=True)
-
-    def say(self, text: str, often: bool = False) -> None:
-        now = time.monotonic()
-        if self._quiet or (often and now < self._next):
-            return
-        self._next = now + (0.1 if self._terminal else 5)
-        sys.stderr.write(f"\r\x1b[K{text}" if self._terminal else f"{text}\n")
-        sys.stderr.flush()
-
-    def clear(self) -> None:
-        if self._terminal and not self._quiet:
-            sys.stderr.write("\r\x1b[K")
-
-
-class _Watched:
-    """A stream that reports what is read from it."""
-
-    def __init__(self, stream: BinaryIO, progress: Progress):
-        self._stream, self._progress = stream, progress
-
-    def read(self, size: int = -1) -> bytes:
-        data = self._stream.read(size)
-        self._progress.read(len(data))
-        return data
-
-
 class _OneSlice:
     """Bronze of one slice, in one file."""
 
@@ -351,7 +312,7 @@ def run_snapshot(
             before = bronze.tell(), rejects.tell()
             try:
                 with source.open() as stream:
-                    watched = cast(BinaryIO, _Watched(stream, progress))
+                    watched = cast(BinaryIO, Watched(stream, progress))
                     loaded.append(
                         load(
                             watched,
@@ -497,7 +458,7 @@ def run(arguments: argparse.Namespace) -> Summary:
     started = time.monotonic()
     as_of = arguments.as_of or datetime.now(UTC).date()
     end = window_end(as_of, arguments.expiry_window)
-    reference = arguments.reference or _default_reference()
+    reference = arguments.reference or settings().reference_dir
     sources, skipped = find_sources(arguments.input, arguments.snapshot_date)
     output = (S3Output if arguments.output.startswith("s3://") else LocalOutput)(arguments.output)
     progress = Progress(sum(source.size for source in sources), arguments.quiet)
@@ -523,12 +484,6 @@ def run(arguments: argparse.Namespace) -> Summary:
         skipped=skipped,
         seconds=round(time.monotonic() - started, 3),
     )
-
-
-def _default_reference() -> Path:
-    from medlaunch.settings import settings
-
-    return settings().include_dir / "reference"
 
 
 def main(argv: list[str] | None = None) -> int:

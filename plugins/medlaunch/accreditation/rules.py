@@ -12,7 +12,7 @@ import re
 from collections.abc import Collection
 from datetime import date
 from enum import StrEnum
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 from msgspec import Raw
@@ -123,30 +123,43 @@ def is_utf8(raw: bytes) -> bool:
 # --- the fast way ----------------------------------------------------------------------------------
 
 
+def _says(description: str, **schema: Any) -> msgspec.Meta:
+    """What the JSON Schema of uploads says of a field beside its type; decoding does not look at it."""
+    return msgspec.Meta(description=description, extra_json_schema=schema or None)
+
+
 class CleanLocation(msgspec.Struct, gc=False, kw_only=True):
+    """Where a facility is."""
+
     address: str | None = None
     city: str | None = None
-    state: str
-    zip: str | None = None
+    state: Annotated[str, _says("Two-letter code of a state, DC or a territory.")]
+    zip: Annotated[str, _says("Postal code, with its leading zeros.")] | None = None
 
 
 class CleanAccreditation(msgspec.Struct, gc=False, kw_only=True):
+    """An accreditation of a facility."""
+
     accreditation_body: str | None = None
     accreditation_id: str | None = None
-    valid_until: date
+    valid_until: Annotated[date, _says("Last day on which it is valid.")]
 
 
 class CleanFacility(msgspec.Struct, gc=False, kw_only=True):
-    """The shape of a record with nothing wrong, as far as types can tell."""
+    """A facility record with nothing wrong. Other fields may be there; they are ignored."""
 
-    facility_id: str
-    facility_name: str
-    employee_count: Annotated[int, msgspec.Meta(ge=0, le=MAX_EMPLOYEES)]
+    facility_id: Annotated[str, _says("FAC and digits.", pattern=f"^{_FACILITY_ID.pattern}$")]
+    facility_name: Annotated[str, _says("Not blank.", pattern=r"\S")]
+    employee_count: Annotated[
+        int, msgspec.Meta(ge=0, le=MAX_EMPLOYEES, description="Digits, without a fraction: 10, not 10.0.")
+    ]
     location: CleanLocation
     services: list[str] = []
     labs: list[Lab] = []
     accreditations: list[CleanAccreditation] = []
-    snapshot_date: str | None = None
+    snapshot_date: (
+        Annotated[str, _says("The date of the folder; another one is counted, not rejected.")] | None
+    ) = None
 
 
 #: Raises ValueError or RecursionError for what is not of that shape.

@@ -84,6 +84,7 @@ class AthenaSqlOperator(AthenaOperator):
         writes: name of the result that the statement writes. It goes to a place that is private to the
             run, and that is emptied before each attempt: UNLOAD wants an empty place, and a retry meets
             a half-written one.
+        pipeline: name of the pipeline in whose staging that is.
 
     The query stops with its task: it does not defer, so that a timeout or a kill also stops the query,
     which a deferred one would not.
@@ -103,6 +104,7 @@ class AthenaSqlOperator(AthenaOperator):
         values: Mapping[str, Any] | None = None,
         values_from: str | None = None,
         writes: str | None = None,
+        pipeline: str | None = None,
         **kwargs: Any,
     ) -> None:
         config = settings()
@@ -124,13 +126,14 @@ class AthenaSqlOperator(AthenaOperator):
         self.values = dict(values or {})
         self.values_from = values_from
         self.writes = writes
+        self.pipeline = pipeline or self.dag_id
         self.target: str | None = None
 
     def render_template_fields(self, context: Context, jinja_env: Any = None) -> None:
         super().render_template_fields(context, jinja_env)
         values = self._values(context)
         if self.writes:
-            self.target = f"{lake.staging_prefix(self.dag_id, values['run'])}{self.writes}/"
+            self.target = f"{lake.staging_prefix(self.pipeline, values['run'])}{self.writes}/"
             values["target"] = lake.s3_uri(settings().bucket, self.target)
         self.query = render(self.sql, values)
 

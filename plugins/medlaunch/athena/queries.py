@@ -134,20 +134,21 @@ class Queries:
                     "QueryExecution"
                 ]
                 state = execution["Status"]["State"]
-                if state == "SUCCEEDED":
-                    return execution
-                if state in ("FAILED", "CANCELLED"):
-                    reason = execution["Status"].get("StateChangeReason", "no reason given")
-                    raise QueryFailed(
-                        f"Query {query_id} ended as {state}: {reason}", permanent=is_permanent(execution)
-                    )
+                if state in ("SUCCEEDED", "FAILED", "CANCELLED"):
+                    break
                 if time.monotonic() > deadline:
                     raise QueryFailed(f"Query {query_id} was stopped after {self._timeout_seconds:.0f} s")
                 time.sleep(self._poll_seconds)
         except BaseException:
-            # Of a query that has ended, stopping changes nothing (API reference, StopQueryExecution).
+            # Of a query that has ended meanwhile, stopping changes nothing (API reference, StopQueryExecution).
             athena.stop_query_execution(QueryExecutionId=query_id)
             raise
+        if state != "SUCCEEDED":
+            reason = execution["Status"].get("StateChangeReason", "no reason given")
+            raise QueryFailed(
+                f"Query {query_id} ended as {state}: {reason}", permanent=is_permanent(execution)
+            )
+        return execution
 
     def rows(self, text: str) -> list[dict[str, str]]:
         """The rows of a SELECT, as :func:`read_rows` gives them."""

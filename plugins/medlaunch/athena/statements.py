@@ -14,6 +14,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import jinja2
+import jinja2.meta
+import jinja2.nodes
 
 from medlaunch.settings import settings
 
@@ -66,13 +68,20 @@ def literal(value: Any) -> str:
 
 @lru_cache(maxsize=4)
 def _environment(folder: Path) -> jinja2.Environment:
-    return jinja2.Environment(
+    def columns_of(file: str) -> list[Identifier]:
+        """The names of the columns of a file ``<dag_id>/columns/<name>.columns``, one a line, in their order."""
+        lines = (folder / file).read_text(encoding="utf-8").splitlines()
+        return [Identifier(line.split(" ", 1)[0]) for line in lines]
+
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folder),
         undefined=jinja2.StrictUndefined,
         finalize=literal,
         autoescape=False,  # noqa: S701  # SQL, not HTML: finalize writes every value as a literal
         keep_trailing_newline=False,
     )
+    environment.globals |= {"columns_of": columns_of, "name": Identifier}
+    return environment
 
 
 def render(statement: str, values: Mapping[str, Any]) -> str:
@@ -84,6 +93,28 @@ def render(statement: str, values: Mapping[str, Any]) -> str:
     """
     template = _environment(settings().include_dir / "sql").get_template(statement)
     return template.render(values).strip()
+
+
+def values_of(statement: str) -> set[str]:
+    """The names of the values that a statement needs, with those of the files that it includes."""
+    environment = _environment(settings().include_dir / "sql")
+    assert environment.loader is not None
+    loader = environment.loader
+
+    def needed(file: str, given: set[str]) -> set[str]:
+        tree = environment.parse(loader.get_source(environment, file)[0])
+        assigned = {
+            name.name
+            for one in tree.find_all(jinja2.nodes.Assign)
+            for name in one.find_all(jinja2.nodes.Name)
+            if name.ctx == "store"
+        }
+        found = jinja2.meta.find_undeclared_variables(tree) - given - assigned
+        for included in jinja2.meta.find_referenced_templates(tree):
+            found |= needed(included or "", given | assigned)
+        return found
+
+    return needed(statement, set(environment.globals))
 
 
 def statements(folder: str) -> Sequence[str]:

@@ -16,16 +16,18 @@ from medlaunch.aws.objects import get_json, put_json
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+    from medlaunch.declaration import Pipeline
+
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run of the pipeline ``dag_id`` in the lake ``bucket``."""
+    """A run of the pipeline or tool ``name`` in the lake ``bucket``."""
 
     s3: S3Client
     bucket: str
-    dag_id: str
+    name: str
     run_id: str
     environment: str
 
@@ -36,7 +38,7 @@ class Run:
 
     def path(self, name: str) -> str:
         """The key of something of this run in staging."""
-        return f"{lake.staging_prefix(self.dag_id, self.key)}{name}"
+        return f"{lake.staging_prefix(self.name, self.key)}{name}"
 
     def put(self, name: str, value: object) -> None:
         """Write a document of the run."""
@@ -51,8 +53,11 @@ class Run:
         return get_json(self.s3, self.bucket, self.path(name), kind)
 
 
-def current_run() -> Run:
-    """The run whose task is executing now, with the client of the environment's Airflow connection."""
+def current_run(pipeline: Pipeline | None = None) -> Run:
+    """The run of a pipeline, or of the tool whose DAG this is, whose task is executing now.
+
+    With the client of the environment's Airflow connection.
+    """
     from airflow.sdk import get_current_context
 
     from medlaunch.aws.clients import s3_client
@@ -62,7 +67,7 @@ def current_run() -> Run:
     return Run(
         s3=s3_client(config.aws_conn_id),
         bucket=config.bucket,
-        dag_id=context["dag"].dag_id,
+        name=pipeline.name if pipeline else context["dag"].dag_id,
         run_id=context["run_id"],
         environment=config.environment,
     )

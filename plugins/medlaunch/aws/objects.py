@@ -192,12 +192,20 @@ def open_object(client: S3Client, bucket: str, key: str, etag: str | None = None
 class ObjectWriter(io.RawIOBase):
     """Write an object as a stream in constant memory (multipart beyond 8 MiB).
 
-    The object appears when the ``with`` block ends; if it ends by an exception, nothing appears.
+    The object appears when the ``with`` block ends; if it ends by an exception, nothing appears. ``metadata`` is its
+    user metadata, in ASCII.
     """
 
-    def __init__(self, client: S3Client, bucket: str, key: str, content_type: str = "application/x-ndjson"):
+    def __init__(
+        self,
+        client: S3Client,
+        bucket: str,
+        key: str,
+        content_type: str = "application/x-ndjson",
+        metadata: Mapping[str, str] | None = None,
+    ):
         self._client, self._bucket, self._key = client, bucket, key
-        self._content_type = content_type
+        self._content_type, self._metadata = content_type, dict(metadata or {})
         self._buffer = bytearray()
         self._upload: str | None = None
         self._parts: list[CompletedPartTypeDef] = []
@@ -217,7 +225,10 @@ class ObjectWriter(io.RawIOBase):
     def _send(self, data: bytes) -> None:
         if self._upload is None:
             started = self._client.create_multipart_upload(
-                Bucket=self._bucket, Key=self._key, ContentType=self._content_type
+                Bucket=self._bucket,
+                Key=self._key,
+                ContentType=self._content_type,
+                Metadata=self._metadata,
             )
             self._upload = started["UploadId"]
         number = len(self._parts) + 1
@@ -230,7 +241,11 @@ class ObjectWriter(io.RawIOBase):
         """Make the object appear; nothing can be written afterwards."""
         if self._upload is None:
             self._client.put_object(
-                Bucket=self._bucket, Key=self._key, Body=bytes(self._buffer), ContentType=self._content_type
+                Bucket=self._bucket,
+                Key=self._key,
+                Body=bytes(self._buffer),
+                ContentType=self._content_type,
+                Metadata=self._metadata,
             )
         else:
             if self._buffer:

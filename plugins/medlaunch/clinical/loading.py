@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 import msgspec
 
+from medlaunch.clinical.pseudonyms import Pseudonyms
 from medlaunch.clinical.resources import (
     RESOURCE_TYPES,
     Condition,
@@ -56,6 +57,8 @@ class _Line(msgspec.Struct, gc=False, omit_defaults=True):
     upload_id: str
     line_number: int
     record_number: int
+    pseudonym: str | None = None
+    key_id: str | None = None
     patient: PatientRow | None = None
     encounter: EncounterRow | None = None
     condition: ConditionRow | None = None
@@ -81,9 +84,12 @@ def load(
     rejects: LineWriter,
     *,
     reference: Path,
+    key: bytes,
     limits: Limits = LIMITS,
 ) -> LineCounts:
     """Read an upload of ``landing/fhir/<folder>/`` once; a :class:`~medlaunch.declaration.Loader`.
+
+    ``key`` makes the pseudonyms, so that no later step needs it.
 
     Each value gives one line of bronze, rejected ones too. Measures count Bundles, their ignored entries, the valid
     versions of each type, and those of them that are entered in error.
@@ -93,7 +99,8 @@ def load(
         ValueError: if the key is in none of :data:`FOLDERS`.
     """
     wanted = _type_of_folder(upload.key)
-    rows = RowReader(reference)
+    pseudonyms = Pseudonyms(key)
+    rows = RowReader(reference, pseudonyms)
     content = open_content(stream, limits)
     values = FhirValues(content, decode_resource, RESOURCE_TYPES, limits)
     source_key, upload_id = upload.key, upload.upload_id
@@ -141,6 +148,8 @@ def load(
                 upload_id,
                 line_number,
                 number,
+                pseudonyms.of(kind, version.id),
+                pseudonyms.key_id,
             )
             if isinstance(resource, Encounter):
                 line.encounter = encounter = rows.encounter(resource)

@@ -32,6 +32,7 @@ from medlaunch.clinical.elements import (
     read_date_time,
     read_reference,
 )
+from medlaunch.clinical.pseudonyms import Pseudonyms
 
 VOID = "entered-in-error"
 
@@ -196,6 +197,7 @@ class EncounterRow(msgspec.Struct, gc=False, omit_defaults=True):
     end_instant: str | None = None
     disposition: str = ""
     disposition_codings: list[str] = []
+    patient_pseudonym: str | None = None
 
 
 class ConditionRow(msgspec.Struct, gc=False, omit_defaults=True):
@@ -211,6 +213,8 @@ class ConditionRow(msgspec.Struct, gc=False, omit_defaults=True):
     onset_date: str | None = None
     onset_instant: str | None = None
     recorded_date: str | None = None
+    patient_pseudonym: str | None = None
+    encounter_pseudonym: str | None = None
 
 
 Row: TypeAlias = PatientRow | EncounterRow | ConditionRow
@@ -229,13 +233,14 @@ class Version(msgspec.Struct, gc=False):
 
 
 class RowReader:
-    """Reads resources into rows, with reference tables of a folder.
+    """Reads resources into rows, with reference tables of a folder and the pseudonyms of a key.
 
     What an element means depends on nothing but its text, so texts that were met are remembered.
     """
 
-    def __init__(self, reference: Path):
+    def __init__(self, reference: Path, pseudonyms: Pseudonyms):
         tables = CodeTables(reference)
+        self._pseudonyms = pseudonyms
         self._patient_ref = _Meanings(lambda raw: _reference(raw, "Patient"))
         self._encounter_ref = _Meanings(lambda raw: _reference(raw, "Encounter"))
         self._organization_ref = _Meanings(lambda raw: _reference(raw, "Organization"))
@@ -290,6 +295,7 @@ class RowReader:
         status = self._text[bytes(encounter.status)]
         type_codes, inpatient = self._type[bytes(encounter.type)]
         disposition, codings = self._discharge[bytes(encounter.hospitalization or encounter.admission)]
+        patient = self._patient_ref[bytes(encounter.subject)]
         return EncounterRow(
             status,
             status == VOID,
@@ -297,7 +303,7 @@ class RowReader:
             type_codes,
             self._codes[bytes(encounter.service_type)],
             self._codes[bytes(encounter.priority)],
-            self._patient_ref[bytes(encounter.subject)],
+            patient,
             self._organization_ref[bytes(encounter.service_provider)],
             self._encounter_ref[bytes(encounter.part_of)],
             start_written,
@@ -308,6 +314,7 @@ class RowReader:
             end_instant,
             disposition,
             codings,
+            self._pseudonyms.of_patient(patient),
         )
 
     def condition(self, condition: Condition) -> ConditionRow:
@@ -320,17 +327,21 @@ class RowReader:
                 onset_written = start
         codings, infection_type = self._code[bytes(condition.code)]
         verification = self._verification[bytes(condition.verification_status)]
+        patient = self._patient_ref[bytes(condition.subject)]
+        encounter = self._encounter_ref[bytes(condition.encounter or condition.context)]
         return ConditionRow(
             verification == VOID,
             codings,
             infection_type,
             verification,
-            self._patient_ref[bytes(condition.subject)],
-            self._encounter_ref[bytes(condition.encounter or condition.context)],
+            patient,
+            encounter,
             onset_written,
             onset_date,
             onset_instant,
             read_date_time(_text(condition.recorded_date))[0],
+            self._pseudonyms.of_patient(patient),
+            self._pseudonyms.of_encounter(encounter),
         )
 
 

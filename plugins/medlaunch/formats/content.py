@@ -333,7 +333,7 @@ class _Member(_Source):
         except _DAMAGED as error:
             raise UnreadableUpload(
                 Unreadable.CORRUPT_ARCHIVE,
-                f"{self._member.filename!r} of the zip archive is damaged ({error})",
+                f"{self._member.filename!r} of the zip archive cannot be read ({error})",
             ) from error
         self._count(len(chunk))
         buffer[: len(chunk)] = chunk

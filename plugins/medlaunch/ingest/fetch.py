@@ -11,8 +11,8 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from datetime import date
+from typing import Any, TypeAlias
 from urllib.parse import unquote, urljoin, urlsplit
 
 import msgspec
@@ -28,12 +28,12 @@ class CatalogueError(ValueError):
     """A document that is no catalogue, or an address that a source must not name."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Wanted:
+class Wanted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Files of a catalogue that are wanted.
 
     Attributes:
         title: of the dataset in the catalogue, without regard to case and white space.
+        identifier: of that dataset, where several have the title.
         dataset: where its files go below ``landing/``.
         extensions: endings of names, lower case; other distributions (pages, APIs, dictionaries) are not wanted.
     """
@@ -41,31 +41,73 @@ class Wanted:
     title: str
     dataset: str
     extensions: tuple[str, ...]
+    identifier: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """Where files come from.
+class Catalogue(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="catalogue"
+):
+    """A source of files over HTTP.
 
     Attributes:
         name: a folder below ``landing/<dataset>/``.
-        catalogue: its address.
+        url: of the catalogue.
         wanted: what to take of it.
         hosts: other hosts than the catalogue's that its files may be on. A catalogue is data: it must not be able to
             send a worker to any address.
     """
 
     name: str
-    catalogue: str
+    url: str
     wanted: tuple[Wanted, ...]
     hosts: tuple[str, ...] = ()
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        return tuple(one.dataset for one in self.wanted)
+
+    def only(self, dataset: str) -> Catalogue:
+        """The same source with the files of one dataset."""
+        return msgspec.structs.replace(
+            self, wanted=tuple(one for one in self.wanted if one.dataset == dataset)
+        )
+
+
+class DriveFolder(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="drive"
+):
+    """A shared folder of Google Drive.
+
+    Attributes:
+        name: a folder below ``landing/<dataset>/``.
+        folder_id: of the folder in Drive, the last part of its link.
+        dataset: where its files go below ``landing/``.
+        extensions: endings of names, lower case; other files are not wanted, nor are Google's own documents.
+        conn_id: the Airflow connection with the API key as its password.
+    """
+
+    name: str
+    folder_id: str
+    dataset: str
+    extensions: tuple[str, ...]
+    conn_id: str
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        return (self.dataset,)
+
+    def only(self, dataset: str) -> DriveFolder:  # noqa: ARG002  # a folder has one dataset
+        return self
+
+
+Source: TypeAlias = Catalogue | DriveFolder
 
 
 class RemoteFile(msgspec.Struct, frozen=True, kw_only=True):
     """A file that a source offers.
 
-    ``version`` changes when the source says that the file did, None if it says nothing; ``size`` in bytes; ``sha256``
-    and ``md5`` in hex, if the source publishes them.
+    ``version`` changes when the source says that the file did, None if it says nothing; ``modified`` is the day on which
+    it did; ``size`` in bytes; ``sha256`` and ``md5`` in hex, if the source publishes them.
     """
 
     source: str
@@ -73,6 +115,7 @@ class RemoteFile(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     url: str
     version: str | None = None
+    modified: date | None = None
     size: int | None = None
     sha256: str | None = None
     md5: str | None = None
@@ -99,26 +142,33 @@ class Fetched(msgspec.Struct, frozen=True, kw_only=True):
     last_modified: str | None = None
 
 
-def read_catalogue(document: bytes, source: Source) -> list[RemoteFile]:
+def read_catalogue(document: bytes, source: Catalogue) -> list[RemoteFile]:
     """The wanted files of a ``data.json``, each address once, in its order.
 
     Raises:
         CatalogueError: if it is none, lacks a wanted dataset, or names an address that the source must not name.
     """
     try:
-        catalogue = msgspec.json.decode(document)
-        datasets = {_words(one["title"]): one for one in catalogue["dataset"]}
+        datasets = [(_words(one["title"]), one) for one in msgspec.json.decode(document)["dataset"]]
     except (msgspec.DecodeError, UnicodeDecodeError, TypeError, KeyError, AttributeError) as error:
         raise CatalogueError(
-            f"{source.catalogue} is no DCAT-US catalogue: it must be JSON with dataset[].title ({error!r})"
+            f"{source.url} is no DCAT-US catalogue: it must be JSON with dataset[].title ({error!r})"
         ) from error
     files: dict[str, RemoteFile] = {}
     for wanted in source.wanted:
-        found = datasets.get(_words(wanted.title))
-        if found is None:
-            raise CatalogueError(f"{source.catalogue} has no dataset with the title {wanted.title!r}")
-        for distribution in found.get("distribution") or ():
-            file = _file(source, wanted, found, distribution)
+        found = [
+            one
+            for title, one in datasets
+            if title == _words(wanted.title) and wanted.identifier in (None, one.get("identifier"))
+        ]
+        if len(found) != 1:
+            raise CatalogueError(
+                f"{source.url} has {len(found) or 'no'} datasets with the title {wanted.title!r}"
+                + (f" and the identifier {wanted.identifier!r}" if wanted.identifier else "")
+                + ", not one: compare the source with the catalogue"
+            )
+        for distribution in found[0].get("distribution") or ():
+            file = _file(source, wanted, found[0], distribution)
             if file is not None:
                 files.setdefault(file.url, file)
     return with_names_of_their_own(list(files.values()))
@@ -134,12 +184,12 @@ def _words(title: str) -> str:
 
 
 def _file(
-    source: Source, wanted: Wanted, dataset: Mapping[str, Any], distribution: Mapping[str, Any]
+    source: Catalogue, wanted: Wanted, dataset: Mapping[str, Any], distribution: Mapping[str, Any]
 ) -> RemoteFile | None:
     address = distribution.get("downloadURL")
     if not isinstance(address, str) or not address.strip():
         return None
-    url = urljoin(source.catalogue, address.strip())
+    url = urljoin(source.url, address.strip())
     name = safe_name(unquote(urlsplit(url).path).rsplit("/", 1)[-1])
     if not name.lower().endswith(wanted.extensions):
         return None
@@ -151,16 +201,25 @@ def _file(
         name=name,
         url=url,
         version=modified if isinstance(modified, str) else None,
+        modified=day_of(modified),
     )
 
 
-def check_address(url: str, source: Source) -> None:
+def day_of(text: Any) -> date | None:
+    """The day of a date or time of ISO 8601; None for anything else."""
+    try:
+        return date.fromisoformat(text[:10])
+    except (TypeError, ValueError):
+        return None
+
+
+def check_address(url: str, source: Catalogue) -> None:
     """An address that a worker may go to: of the catalogue's scheme, on one of the source's hosts.
 
     Raises:
         CatalogueError: if it is any other.
     """
-    catalogue, one = urlsplit(source.catalogue), urlsplit(url)
+    catalogue, one = urlsplit(source.url), urlsplit(url)
     if one.scheme not in ("https", catalogue.scheme) or one.username or one.password:
         raise CatalogueError(f"{source.name} names {url[:200]!r}, which is not https")
     if one.netloc not in (catalogue.netloc, *source.hosts):
@@ -178,14 +237,19 @@ def with_names_of_their_own(files: Sequence[RemoteFile]) -> list[RemoteFile]:
     ]
 
 
-def to_fetch(offered: Iterable[RemoteFile], known: Mapping[str, Fetched]) -> list[RemoteFile]:
-    """The files to ask for: new ones, and those that may have changed since they were fetched.
+def to_fetch(
+    offered: Iterable[RemoteFile], known: Mapping[str, Fetched], since: date | None = None
+) -> list[RemoteFile]:
+    """The files to ask for, oldest first: new ones, and those that may have changed since they were fetched.
 
     ``known`` by address. Of a file whose source does not say when it changed, the server is asked each time; it
-    answers that nothing changed without sending the file.
+    answers that nothing changed without sending the file. ``since`` leaves out what changed before that day.
     """
-    return [
+    files = [
         file
         for file in offered
         if (fetched := known.get(file.url)) is None or file.version is None or file.version != fetched.version
+        if since is None or file.modified is None or file.modified >= since
     ]
+    # In the order in which the source published them: later uploads win.
+    return sorted(files, key=lambda file: (file.modified or date.min, file.name, file.url))

@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from medlaunch.ingest.fetch import Fetched, RemoteFile, safe_name, with_names_of_their_own
+from medlaunch.ingest.fetch import (
+    DriveFolder,
+    Fetched,
+    RemoteFile,
+    day_of,
+    safe_name,
+    with_names_of_their_own,
+)
 from medlaunch.ingest.fetch_http import ContentDiffers, FetchFailed, FetchRefused
 
 if TYPE_CHECKING:
@@ -27,33 +34,16 @@ _SCHEME = "drive:"
 _RESTARTS = 3
 
 
-@dataclass(frozen=True, kw_only=True)
-class DriveFolder:
-    """A shared folder.
-
-    Attributes:
-        name: a folder below ``landing/<dataset>/``.
-        folder_id: of the folder in Drive, the last part of its link.
-        dataset: where its files go below ``landing/``.
-        extensions: endings of names, lower case; other files are not wanted, nor are Google's own documents.
-    """
-
-    name: str
-    folder_id: str
-    dataset: str
-    extensions: tuple[str, ...]
-
-
 def drive_service(api_key: str, endpoint: str | None = None) -> Any:
     """The client of the Drive API, version 3; ``endpoint`` for another server than Google's.
 
     Raises:
-        FetchFailed: if the library is not installed.
+        FetchRefused: if the library is not installed.
     """
     try:
         from googleapiclient.discovery import build
     except ImportError as error:
-        raise FetchFailed(
+        raise FetchRefused(
             "Google Drive needs the library google-api-python-client: add it to the environment's requirements.txt"
         ) from error
     options = {"api_endpoint": endpoint} if endpoint else None
@@ -134,12 +124,15 @@ class DriveFetcher:
             name=safe_name(entry["name"]),
             url=f"{_SCHEME}{entry['id']}",
             version=entry["md5Checksum"],
+            modified=day_of(entry.get("modifiedTime")),
             size=int(entry["size"]),
             md5=entry["md5Checksum"],
         )
 
-    def fetch(self, file: RemoteFile, parts: Parts) -> Fetched:
+    def fetch(self, file: RemoteFile, parts: Parts, known: Fetched | None = None) -> Fetched:  # noqa: ARG002
         """Fetch a file into ``parts``, from where these end; a file that is replaced meanwhile begins again.
+
+        Drive says of each file which content it has, so what is ``known`` is not asked for.
 
         Raises:
             FetchFailed: if it does not come; what came is kept.

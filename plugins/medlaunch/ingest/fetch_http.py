@@ -22,7 +22,14 @@ from typing import Protocol
 
 import httpx
 
-from medlaunch.ingest.fetch import CATALOGUE_BYTES, Fetched, RemoteFile, Source, check_address
+from medlaunch.ingest.fetch import (
+    CATALOGUE_BYTES,
+    Catalogue,
+    Fetched,
+    RemoteFile,
+    check_address,
+    read_catalogue,
+)
 
 log = logging.getLogger(__name__)
 
@@ -43,11 +50,19 @@ _RESTARTS = 5
 
 
 class FetchFailed(Exception):
-    """A file did not come; a later run asks for it again."""
+    """A file did not come; a later try or run asks for it again. ``retry_after``: not before so many seconds."""
+
+    permanent = False
+
+    def __init__(self, message: str, retry_after: float | None = None):
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class FetchRefused(FetchFailed):
     """The server says that there is nothing to wait for: a status from 400 on that is not transient."""
+
+    permanent = True
 
 
 class ContentDiffers(FetchFailed):
@@ -83,7 +98,7 @@ class Politeness:
         user_agent: says who asks, and where to complain.
         interval: seconds from the end of an answer to the next request.
         attempts: how often a file is asked for without getting any further.
-        patience: seconds; a server that wants more is asked in a later run.
+        patience: seconds; a server that wants more is asked in a later try.
         max_bytes: of one file.
     """
 
@@ -99,11 +114,20 @@ class HttpFetcher:
     """Asks the servers of one source, one request at a time."""
 
     client: httpx.Client
-    source: Source
+    source: Catalogue
     politeness: Politeness
-    sleep: Callable[[float], None] = time.sleep
+    sleep: Callable[[float], None] = field(default_factory=lambda: time.sleep)
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
     _asked: bool = False
+
+    def offered(self) -> list[RemoteFile]:
+        """The wanted files of the source's catalogue.
+
+        Raises:
+            FetchFailed: if the catalogue does not come.
+            CatalogueError: if it is none, or not what the source says.
+        """
+        return read_catalogue(self.catalogue(), self.source)
 
     def catalogue(self) -> bytes:
         """The source's catalogue.
@@ -119,10 +143,10 @@ class HttpFetcher:
             for chunk in response.iter_bytes():
                 body.extend(chunk)
                 if len(body) > CATALOGUE_BYTES:
-                    raise ContentDiffers(f"{self.source.catalogue} has more than {CATALOGUE_BYTES:,} bytes")
+                    raise ContentDiffers(f"{self.source.url} has more than {CATALOGUE_BYTES:,} bytes")
             return True
 
-        self._until_done(self.source.catalogue, dict, receive, lambda: 0)
+        self._until_done(self.source.url, dict, receive, lambda: 0)
         return bytes(body)
 
     def fetch(self, file: RemoteFile, parts: Parts, known: Fetched | None) -> Fetched | None:
@@ -171,7 +195,10 @@ class HttpFetcher:
             if wait is None:
                 wait = min(self.politeness.patience, 2.0**failures) * (0.5 + random.random() / 2)  # noqa: S311
             if wait > self.politeness.patience:
-                raise FetchFailed(f"{url}: {reason}, and it wants to be left alone for {wait:,.0f} seconds")
+                raise FetchFailed(
+                    f"{url}: {reason}, and it wants to be left alone for {wait:,.0f} seconds",
+                    retry_after=wait,
+                )
             log.info("%s: %s; waiting %.1f s", url, reason, wait)
             self.sleep(wait)
 
@@ -185,7 +212,7 @@ class HttpFetcher:
 class _Answer:
     """The answer to a GET after its redirects, none of which leads away from the source's hosts."""
 
-    def __init__(self, client: httpx.Client, source: Source, url: str, headers: dict[str, str]):
+    def __init__(self, client: httpx.Client, source: Catalogue, url: str, headers: dict[str, str]):
         # Ranges and sizes are of the file as it is, so it must not be compressed on the way.
         self._client, self._source, self._url = client, source, url
         self._headers = headers | {"Accept-Encoding": "identity"}

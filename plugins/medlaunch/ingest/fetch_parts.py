@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
-from medlaunch.aws.objects import ObjectWriter, delete_prefix, list_objects, open_object
+from medlaunch.aws.objects import ObjectChanged, ObjectWriter, delete_prefix, list_objects, open_object
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from mypy_boto3_s3 import S3Client
 
+#: User metadata of an object that was fetched: the SHA-256 of its content, in hex.
+SHA256 = "medlaunch-sha256"
 _PART = 16 * 1024**2
 _CHUNK = 1024**2
 
@@ -74,20 +76,21 @@ class StagedParts:
         if self._buffer:
             yield bytes(self._buffer)
 
-    def move_to(self, key: str, sha256: str, content_type: str = "application/octet-stream") -> None:
-        """Make what has come an object, all at once, and forget the parts.
+    def assemble(self, key: str, sha256: str) -> None:
+        """Make what has come an object, all at once; it carries its SHA-256. The parts stay until they are forgotten.
 
         Raises:
-            ValueError: if it has another SHA-256, which would mean that somebody else wrote parts; no object appears.
+            ObjectChanged: if it has another SHA-256, because another process wrote parts; no object appears.
         """
         digest = hashlib.sha256()
-        with ObjectWriter(self._client, self._bucket, key, content_type) as target:
+        with ObjectWriter(
+            self._client, self._bucket, key, "application/octet-stream", metadata={SHA256: sha256}
+        ) as target:
             for chunk in self.read():
                 digest.update(chunk)
                 target.write(chunk)
             if digest.hexdigest() != sha256:
-                raise ValueError(f"The parts below {self._prefix} changed while {key} was made of them")
-        self.restart(None)
+                raise ObjectChanged(f"The parts below {self._prefix} changed while {key} was made of them")
 
     def __enter__(self) -> StagedParts:
         return self

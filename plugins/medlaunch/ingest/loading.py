@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, cast
@@ -18,6 +17,7 @@ from medlaunch.aws.documents import Run
 from medlaunch.aws.objects import ObjectChanged, ObjectWriter, open_object
 from medlaunch.declaration import Dataset, Loader, Pipeline
 from medlaunch.formats.content import UnreadableUpload
+from medlaunch.ingest.keys import pseudonym_key
 from medlaunch.ingest.uploads import LoadedGroup, LoadedUpload, SkippedObject, Upload
 from medlaunch.operate import task_metrics
 
@@ -36,9 +36,12 @@ _OPEN_SLICES = 4
 
 
 def find_loader(dataset: Dataset) -> Loader:
-    """The function that a dataset names; its module is imported here and nowhere else."""
-    module, _, name = dataset.loader.partition(":")
-    return cast(Loader, getattr(import_module(module), name))
+    """The function that loads a dataset's uploads.
+
+    Raises:
+        KeyMissing: if it makes pseudonyms, and there is no key.
+    """
+    return dataset.import_loader(pseudonym_key() if dataset.pseudonyms else None)
 
 
 def load_group(run: Run, pipeline: Pipeline, uploads: Sequence[Upload], reference: Path) -> LoadedGroup:
@@ -57,7 +60,7 @@ def load_group(run: Run, pipeline: Pipeline, uploads: Sequence[Upload], referenc
     changed: list[str] = []
     for upload in uploads:
         try:
-            result = _load(run, pipeline.slice_column, upload, loaders[upload.dataset], reference)
+            result = _load(run, pipeline, upload, loaders[upload.dataset], reference)
         except ObjectChanged:
             log.warning(
                 "s3://%s/%s changed after it was claimed; the next run takes it", run.bucket, upload.key
@@ -95,12 +98,12 @@ def load_group(run: Run, pipeline: Pipeline, uploads: Sequence[Upload], referenc
     return LoadedGroup(loaded=loaded, skipped=skipped, left_for_next_run=changed)
 
 
-def _load(run: Run, column: str, upload: Upload, loader: Loader, reference: Path) -> LoadedUpload:
+def _load(run: Run, pipeline: Pipeline, upload: Upload, loader: Loader, reference: Path) -> LoadedUpload:
     client, bucket = run.s3, run.bucket
     rejects_key = lake.rejects_key(upload.dataset, upload.rest)
     with open_object(client, bucket, upload.key, upload.etag) as source:
         rejects = _LazyWriter(client, bucket, rejects_key)
-        with _Bronze(client, bucket, column, upload) as bronze, rejects:
+        with _Bronze(run, pipeline, upload) as bronze, rejects:
             counts = loader(cast(BinaryIO, source), upload, bronze, rejects, reference=reference)
         version_id = source.version_id
         upload = msgspec.structs.replace(upload, uploaded_at=first_upload(source.metadata, upload))
@@ -154,11 +157,18 @@ class _Bronze:
     large upload in parallel.
     """
 
-    def __init__(self, client: S3Client, bucket: str, column: str, upload: Upload):
-        def key(slice_: str, part: int) -> str:
-            return lake.bronze_key(upload.dataset, column, lake.check_slice(slice_), upload.upload_id, part)
+    def __init__(self, run: Run, pipeline: Pipeline, upload: Upload):
+        # What a pipeline merges no later run reads again, so it lies below the run: what a failed run loaded is not counted
+        # with what the next one loads.
+        reader = None if pipeline.recompute else run.key
 
-        self._new = lambda slice_, part: ObjectWriter(client, bucket, key(slice_, part))
+        def key(slice_: str, part: int) -> str:
+            slice_ = lake.check_slice(slice_)
+            return lake.bronze_key(
+                upload.dataset, pipeline.slice_column, slice_, upload.upload_id, part, reader
+            )
+
+        self._new = lambda slice_, part: ObjectWriter(run.s3, run.bucket, key(slice_, part))
         self._parts: dict[str, int] = {}
         self._writers: dict[str, ObjectWriter] = {}  # the one that was written to last is the last one
 

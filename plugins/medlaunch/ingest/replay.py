@@ -201,7 +201,7 @@ def _archived(
             yield slice_, by_slice[slice_], published, excluded
         return
     # Only the lines know their slice: the manifests say which uploads each slice was made of.
-    prefix = lake.manifests_prefix(pipeline.dag_id)
+    prefix = lake.manifests_prefix(pipeline.name)
     seen: set[str] = set()
     archive = {one.key: one for one in list_objects(run.s3, run.bucket, lake.archive_prefix(dataset.name))}
     for manifest in list_objects(run.s3, run.bucket, prefix):
@@ -238,7 +238,7 @@ def _by_folder(
 
 def _known(run: Run, pipeline: Pipeline, slice_: str) -> tuple[dict[str, Upload], dict[str, Upload]]:
     """The uploads that a slice was made of, and those that a rollback excluded from it, by key."""
-    manifest = read_manifest(run.s3, run.bucket, pipeline.dag_id, slice_)
+    manifest = read_manifest(run.s3, run.bucket, pipeline.name, slice_)
     if manifest is None:
         return {}, {}
     published = {one.upload.key: one.upload for one in manifest.inputs}

@@ -179,7 +179,7 @@ def claim(
     for number, group in enumerate(groups):
         run.put(group_name(number), group)
     batch = Batch(
-        pipeline=run.dag_id,
+        pipeline=run.name,
         run_id=run.run_id,
         run=run.key,
         params=dict(params),

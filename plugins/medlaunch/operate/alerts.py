@@ -20,6 +20,7 @@ has stored it. The other way round it would be lost.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import re
@@ -36,8 +37,6 @@ from medlaunch.settings import settings
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-
-    from medlaunch.ingest.uploads import Batch
 
 log = logging.getLogger(__name__)
 
@@ -214,8 +213,8 @@ def _message(context: Context, reason: str, sent_by: str, *, pauses: bool) -> di
             }
         )
     is_tool = TOOL_TAG in dag.tags
-    uploads, batch = (_NO_UPLOADS, None) if is_tool else _uploads(dag.dag_id, run_id)
-    params = context.get("params") or {}
+    uploads, params = (_NO_UPLOADS, None) if is_tool else _uploads(dag.dag_id, run_id)
+    given = {name: str(value) for name, value in (context.get("params") or {}).items()}
     return {
         "summary": _summary(dag.dag_id, reason, failures, count, pauses=pauses),
         "pipeline": dag.dag_id,
@@ -227,7 +226,7 @@ def _message(context: Context, reason: str, sent_by: str, *, pauses: bool) -> di
             "url": run_url,
             "started_at": _iso(getattr(dag_run, "start_date", None)),
             "failed_at": _iso(datetime.now(UTC)),
-            "params": batch.params if batch else {name: str(value) for name, value in params.items()},
+            "params": given if params is None else params,
         },
         "dag_paused": pauses,
         "failed_runs_in_a_row": dag.max_consecutive_failed_dag_runs if pauses else None,
@@ -269,26 +268,31 @@ def _run_url(dag_id: str, run_id: str) -> str:
     return f"{base.rstrip('/')}/dags/{dag_id}/runs/{quote(run_id)}"
 
 
-def _uploads(dag_id: str, run_id: str) -> tuple[dict[str, Any], Batch | None]:
-    """The uploads that the run had claimed, from its batch; an alert goes out without it too."""
+def _uploads(dag_id: str, run_id: str) -> tuple[dict[str, Any], dict[str, str] | None]:
+    """The uploads that the run had claimed, and its params, from its batches; an alert goes out without them too."""
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
     from medlaunch.aws.documents import Run
     from medlaunch.ingest.uploads import BATCH, Batch
+    from medlaunch.pipelines import by_dag
 
     config = settings()
+    batches = []
     try:
         s3 = S3Hook(aws_conn_id=config.aws_conn_id, config=_QUICK).get_conn()
-        batch = Run(s3, config.bucket, dag_id, run_id, config.environment).get(BATCH, Batch)
-    except FileNotFoundError:
-        note = "The run failed before it had claimed uploads; they are in landing/."
-        return {"bucket": config.bucket, "count": None, "keys": [], "note": note}, None
+        for name in [one.name for one in by_dag().get(dag_id, ())] or [dag_id]:
+            with contextlib.suppress(FileNotFoundError):
+                run = Run(s3, config.bucket, name, run_id, config.environment)
+                batches.append(run.get(BATCH, Batch))
     except Exception as error:
         log.warning("The batch of %s could not be read", run_id, exc_info=True)
         note = f"The run's batch could not be read ({type(error).__name__}); uploads are in landing/."
         return {"bucket": config.bucket, "count": None, "keys": [], "note": note}, None
-    keys = [upload.key for upload in batch.uploads[:_LISTED]]
-    return {"bucket": config.bucket, "count": len(batch.uploads), "keys": keys}, batch
+    if not batches:
+        note = "The run failed before it had claimed uploads; they are in landing/."
+        return {"bucket": config.bucket, "count": None, "keys": [], "note": note}, None
+    keys = [upload.key for batch in batches for upload in batch.uploads]
+    return {"bucket": config.bucket, "count": len(keys), "keys": keys[:_LISTED]}, batches[0].params
 
 
 def _iso(moment: datetime | None) -> str | None:
@@ -402,13 +406,20 @@ def _alert(context: Context) -> None:
     )
 
 
+def report_tasks(task_ids: Iterable[str]) -> list[str]:
+    """The tasks of a DAG that write a report: one of each of its pipelines."""
+    return [one for one in task_ids if one.rpartition(".")[2] == REPORT_TASK]
+
+
 def _warn_of_skipped_data(context: Context) -> None:
     """Publish a warning if the run skipped objects that were meant as data; it stays a success."""
-    report = context["ti"].xcom_pull(task_ids=REPORT_TASK, key=REPORT)
-    if not report or not report["skipped_count"]:
+    pulled = context["ti"].xcom_pull(task_ids=report_tasks(context["dag"].task_ids), key=REPORT) or ()
+    reports = [one for one in pulled if one and one["skipped_count"]]
+    if not reports:
         return
     dag_id, run_id, config = context["dag"].dag_id, context["run_id"], settings()
-    count = report["skipped_count"]
+    count = sum(one["skipped_count"] for one in reports)
+    objects = [one for report in reports for one in report["skipped"]]
     message = {
         "summary": f"{dag_id} skipped {count} {'object' if count == 1 else 'objects'} that could not be loaded",
         "pipeline": dag_id,
@@ -417,8 +428,8 @@ def _warn_of_skipped_data(context: Context) -> None:
         "status": "warning",
         "what": "skipped_data",
         "run": {"id": run_id, "url": _run_url(dag_id, run_id)},
-        "skipped": {"bucket": config.bucket, "count": count, "objects": report["skipped"]},
-        "report": f"s3://{config.bucket}/{report['key']}",
+        "skipped": {"bucket": config.bucket, "count": count, "objects": objects[:_LISTED]},
+        "reports": [f"s3://{config.bucket}/{one['key']}" for one in reports],
         "what_to_do": _WHAT_TO_DO_SKIPPED,
         "runbook": runbook("skipped_data"),
         "sent_by": "task",
@@ -473,7 +484,7 @@ def _pauses(context: Context) -> bool:
 
 def send_stale(message: dict[str, Any]) -> str:
     """Publish the alert that nothing was published for too long; returns its SNS message id."""
-    return publish({**message, "runbook": runbook(f"{message['pipeline']}_stale")})
+    return publish({**message, "runbook": runbook(f"{message['dag']}_stale")})
 
 
 # --- success ---------------------------------------------------------------------------------------
@@ -493,22 +504,28 @@ def notify_success(context: Context) -> None:
     config = settings()
     dag_id, run_id = context["dag"].dag_id, context["run_id"]
     try:
-        report = _pull(dag_id, run_id, REPORT_TASK, -1, REPORT)
-        summary = _pull(dag_id, run_id, REPORT_TASK, -1, "return_value")
+        tasks = report_tasks(context["dag"].task_ids)
+        reports = [_pull(dag_id, run_id, one, -1, REPORT) for one in tasks]
+        texts = [_pull(dag_id, run_id, one, -1, "return_value") for one in tasks]
     except ImportError:
         log.info("Not under a scheduler; no message that %s succeeded", run_id)
         return
-    if not report or report["outcome"] != "published":
+    published = [
+        (report, text)
+        for report, text in zip(reports, texts, strict=True)
+        if report and report["outcome"] == "published"
+    ]
+    if not published:
         return
     message = {
-        "summary": f"{dag_id}: {summary.partition('. ')[0]}",
+        "summary": f"{dag_id}: {'; '.join(text.partition('. ')[0] for _, text in published)}",
         "pipeline": dag_id,
         "environment": config.environment,
         "severity": "info",
         "what": "published",
         "run": {"id": run_id, "url": _run_url(dag_id, run_id)},
-        "text": summary,
-        "report": f"s3://{config.bucket}/{report['key']}",
+        "text": "\n\n".join(text for _, text in published),
+        "reports": [f"s3://{config.bucket}/{report['key']}" for report, _ in published],
         "sent_by": "dag_callback",
     }
     message_id = publish(message, _CALLBACK_TIMEOUT_SECONDS, config.success_topic_arn)

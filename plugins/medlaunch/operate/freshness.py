@@ -56,7 +56,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 def last_published(run: Run, pipeline: Pipeline) -> datetime | None:
     """When uploads were last published (going back to an older version is no news); None if never."""
     records = sorted(
-        list_objects(run.s3, run.bucket, lake.publication_prefix(pipeline.dag_id)),
+        list_objects(run.s3, run.bucket, lake.publication_prefix(pipeline.name)),
         key=lambda one: (one.last_modified, one.key),
         reverse=True,
     )
@@ -77,11 +77,13 @@ def check(
     """Look when uploads were last published, and alert once if that is longer ago than ``stale_after``.
 
     Args:
+        stale_after: the pipeline's own, if that is longer, counts instead.
         alert: sends the body of an alert. It is called before the fact is remembered: if the task dies
             between the two the alert comes twice, the other way round it could be lost.
     """
     now = now or datetime.now(UTC)
-    place = lake.freshness_key(pipeline.dag_id)
+    stale_after = max(stale_after, pipeline.stale_after)
+    place = lake.freshness_key(pipeline.name)
     known = get_bytes(run.s3, run.bucket, place)
     watch = msgspec.json.decode(known, type=Watch) if known else Watch(watching_since=now)
     published = last_published(run, pipeline)
@@ -95,14 +97,14 @@ def check(
         if isinstance(one, Upload)
     ]
     finding = Finding(
-        pipeline=pipeline.dag_id,
+        pipeline=pipeline.name,
         last_published_at=published,
         stale=stale,
         alerted=due,
         waiting_uploads=len(waiting),
     )
     if due:
-        message_id = alert(_message(run, finding, since, stale_after, waiting, now))
+        message_id = alert(_message(run, pipeline.dag_id, finding, since, stale_after, waiting, now))
         log.warning("%s; alert %s", finding.summary(), message_id)
         watch = msgspec.structs.replace(watch, alerted_for=since)
     if due or not known:
@@ -112,7 +114,13 @@ def check(
 
 
 def _message(
-    run: Run, finding: Finding, since: datetime, stale_after: timedelta, waiting: list[str], now: datetime
+    run: Run,
+    dag_id: str,
+    finding: Finding,
+    since: datetime,
+    stale_after: timedelta,
+    waiting: list[str],
+    now: datetime,
 ) -> dict[str, Any]:
     hours = (now - since) / timedelta(hours=1)
     reason = (
@@ -123,6 +131,7 @@ def _message(
     return {
         "summary": f"{finding.pipeline} is stale: nothing published for {hours:,.1f} h",
         "pipeline": finding.pipeline,
+        "dag": dag_id,
         "environment": run.environment,
         "severity": "warning",
         "what": "stale",
@@ -131,5 +140,5 @@ def _message(
         "checked_at": now.isoformat(timespec="seconds"),
         "uploads": {"bucket": run.bucket, "count": len(waiting), "keys": waiting[:20]},
         "what_to_do": f"{reason} There is no other alert until something was published and has become too old again.",
-        "sent_by": run.dag_id,
+        "sent_by": run.name,
     }

@@ -15,7 +15,7 @@ import medlaunch
 from medlaunch import lake
 from medlaunch.aws.documents import Run
 from medlaunch.aws.objects import put_json
-from medlaunch.declaration import Lines, Pipeline
+from medlaunch.declaration import Findings, Lines, Pipeline
 from medlaunch.ingest.uploads import BATCH, FORMAT, Batch, LoadedGroup, SkippedObject, read_loaded
 from medlaunch.operate import task_metrics
 from medlaunch.operate.task_metrics import TaskTime
@@ -57,7 +57,8 @@ class SliceReport(msgspec.Struct, frozen=True, kw_only=True):
 class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     """What became of every file and line of a run. ``lines`` and ``measures`` are those of the uploads that it read.
 
-    ``excluded`` are uploads that were read and left out, because a rollback had excluded them.
+    ``warnings`` are what its pipeline found worth a look. ``excluded`` are uploads that were read and left out, because a
+    rollback had excluded them.
     """
 
     format: int = FORMAT
@@ -72,6 +73,7 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     files: Files
     lines: Lines
     measures: dict[str, int]
+    warnings: list[str]
     skipped: list[SkippedEntry]
     excluded: list[str]
     quarantine: list[str]
@@ -90,7 +92,7 @@ def many(number: int, one: str, more: str | None = None) -> str:
 def summary(report: RunReport, pipeline: Pipeline, reconciliation: Reconciliation | None) -> str:
     """One paragraph for the run's note."""
     published = ", ".join(
-        f"{one.slice} ({many(one.lines.accepted, *pipeline.record_name)})" for one in report.slices
+        f"{one.slice} ({many(next(iter(one.rows.values())), *pipeline.record_name)})" for one in report.slices
     )
     lines = report.lines
     parts = [
@@ -100,6 +102,8 @@ def summary(report: RunReport, pipeline: Pipeline, reconciliation: Reconciliatio
     ]
     if reconciliation and reconciliation.slices:
         parts.append(pipeline.summarise(report.params, reconciliation.slices))
+    if report.warnings:
+        parts.append(f"{many(len(report.warnings), 'warning')}, in the report.")
     if report.skipped:
         parts.append(f"Skipped: {many(len(report.skipped), 'object')}.")
     if report.excluded:
@@ -134,12 +138,12 @@ def write(
     """
     batch = run.get(BATCH, Batch)
     groups = read_loaded(run, batch)
-    plans = run.get(PLANS, list[SlicePlan]) if groups else []
+    plans = run.get(PLANS, list[SlicePlan]) if groups or pipeline.refresh else []
     reconciliation = run.get(RECONCILIATION, Reconciliation) if plans else None
     manifests = run.get(MANIFESTS, list[Manifest]) if plans else []
     excluded = set(run.get(EXCLUDED, list[str]) if groups else [])
     report = build(run.environment, batch, groups, reconciliation, manifests, queries, excluded, times)
-    key = lake.report_key(run.dag_id, run.key)
+    key = lake.report_key(run.name, run.key)
     put_json(run.s3, run.bucket, key, report)
     task_metrics.record(slices=len(manifests), keys=[key])
     return Written(
@@ -190,6 +194,8 @@ def build(
     measures: Counter[str] = Counter()
     for one in loaded:
         measures.update(one.counts.measures)
+    findings = reconciliation.findings if reconciliation else Findings()
+    measures.update(findings.measures)
     # Without a reconciliation nothing was published because nothing was read.
     lines = (
         reconciliation.batch
@@ -214,6 +220,7 @@ def build(
         ),
         lines=lines,
         measures=dict(measures),
+        warnings=findings.warnings,
         skipped=[
             SkippedEntry(key=one.key, reason=one.reason, moved_to=lake.skipped_key(one.dataset, one.key))
             for one in skipped

@@ -73,8 +73,19 @@ _MISTAKES = (
 )
 
 
+# The longest wait that another side may ask for; beyond it, the next run asks again.
+_LONGEST_WAIT = timedelta(hours=6)
+
+
 def permanent_reason(error: BaseException) -> str | None:
-    """Why another try could only fail again; None if it may succeed."""
+    """Why another try could only fail again; None if it may succeed.
+
+    Errors of this repository may say so themselves: ``permanent`` (bool), ``retry_after`` (seconds).
+    """
+    if getattr(error, "permanent", False):
+        return f"{type(error).__name__}: {error}"
+    if _asked_wait(error) > _LONGEST_WAIT:
+        return f"It asks for a longer wait than {_LONGEST_WAIT}: {error}"
     if isinstance(error, ClientError):
         answer = error.response.get("Error", {})
         code = answer.get("Code", "")
@@ -86,6 +97,11 @@ def permanent_reason(error: BaseException) -> str | None:
     if isinstance(error, _MISTAKES):
         return f"{type(error).__name__}: {error}"
     return None
+
+
+def _asked_wait(error: BaseException) -> timedelta:
+    """How long the other side wants to be left alone."""
+    return timedelta(seconds=getattr(error, "retry_after", None) or 0)
 
 
 def delay(try_number: int, first: timedelta, longest: timedelta) -> timedelta:
@@ -116,7 +132,7 @@ class RetryTransientErrors(RetryPolicy):
         longest = task.max_retry_delay or timedelta(days=1)
         if not isinstance(longest, timedelta):
             longest = timedelta(seconds=longest)
-        wait = delay(try_number, task.retry_delay, longest)
+        wait = max(delay(try_number, task.retry_delay, longest), _asked_wait(exception))
         return RetryDecision.retry(
             wait, f"{type(exception).__name__} may pass; next try in {wait.total_seconds():.0f} s"
         )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset, AssetOrTimeSchedule, AssetWatcher, CronTriggerTimetable
 
@@ -12,6 +13,9 @@ from medlaunch.declaration import Pipeline
 from medlaunch.operate import alerts, task_metrics
 from medlaunch.operate.retries import RetryTransientErrors
 from medlaunch.settings import settings
+
+if TYPE_CHECKING:
+    from medlaunch.publish.manifests import Manifest
 
 
 def on_uploads(pipeline: Pipeline) -> Any:
@@ -66,12 +70,24 @@ def assets(pipeline: Pipeline) -> dict[str, Asset]:
     return {
         result.table: Asset(
             name=result.table,
-            uri=lake.s3_uri(settings().bucket, f"{lake.PROD}/{result.name}/"),
+            uri=lake.s3_uri(settings().bucket, f"{lake.PROD}/{result.table}/"),
             group="medlaunch",
         )
         for result in pipeline.results
         if result.table
     }
+
+
+def describe_events(outlet_events: Any, pipeline: Pipeline, manifests: Sequence[Manifest], run: str) -> None:
+    """Say in the event of each table which slices changed, how many rows they have, and by which run."""
+    tables = assets(pipeline)
+    for result in pipeline.results:
+        if result.table:
+            outlet_events[tables[result.table]].extra = {
+                "rows": sum(one.results[result.name].rows for one in manifests),
+                "slices": [one.slice for one in manifests],
+                "run": run,
+            }
 
 
 def task_defaults() -> dict[str, Any]:

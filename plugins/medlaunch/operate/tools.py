@@ -16,6 +16,7 @@ from medlaunch.aws.documents import Run, current_run
 from medlaunch.aws.objects import put_json
 from medlaunch.operate import alerts, schedules, task_metrics
 from medlaunch.pipelines import PIPELINES, pipeline_of
+from medlaunch.pipelines.cms_files import CMS_SOURCES, FETCHED_DATASETS
 from medlaunch.settings import settings
 
 if TYPE_CHECKING:
@@ -27,7 +28,10 @@ _NOTE_LINES = 5
 
 
 class OperationReport(msgspec.Struct, frozen=True, kw_only=True):
-    """The report of one use of a tool."""
+    """The report of one use of a tool.
+
+    It lies beside those of pipelines, which one table reads: a field of the same name would have to be of the same type.
+    """
 
     operation: str
     environment: str
@@ -37,7 +41,7 @@ class OperationReport(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     finished_at: datetime
     summary: str
-    lines: Sequence[str]
+    messages: Sequence[str]
     details: Any
 
 
@@ -77,9 +81,9 @@ def slice_param(title: str, description: str) -> Param:
     )
 
 
-def dry_run_param() -> Param:
+def dry_run_param(*, default: bool = True) -> Param:
     return Param(
-        True,
+        default,
         type="boolean",
         title="Dry run",
         description="On: only say what would be done. Off: do it.",
@@ -99,11 +103,11 @@ def reason_of(params: dict[str, Any]) -> str:
 
 
 def write_report(
-    run: Run, *, dry_run: bool, reason: str, summary: str, lines: Sequence[str], details: Any
+    run: Run, *, dry_run: bool, reason: str, summary: str, messages: Sequence[str], details: Any
 ) -> str:
     """Report what was done, in the task's log and in ``reports/``; returns the text of the run's note."""
     report = OperationReport(
-        operation=run.dag_id,
+        operation=run.name,
         environment=run.environment,
         run_id=run.run_id,
         run=run.key,
@@ -111,18 +115,18 @@ def write_report(
         reason=reason,
         finished_at=datetime.now(UTC),
         summary=summary,
-        lines=lines,
+        messages=messages,
         details=details,
     )
-    key = lake.report_key(run.dag_id, run.key)
+    key = lake.report_key(run.name, run.key)
     put_json(run.s3, run.bucket, key, report)
-    for line in [summary, *lines]:
+    for line in [summary, *messages]:
         log.info("%s", line)
-    task_metrics.record(lines=len(lines), keys=[key])
-    more = len(lines) - _NOTE_LINES
+    task_metrics.record(messages=len(messages), keys=[key])
+    more = len(messages) - _NOTE_LINES
     rest = [f"... and {more} more"] if more > 0 else []
     place = f"Report: s3://{run.bucket}/{key}"
-    return "\n\n".join([f"**{summary}**", *lines[:_NOTE_LINES], *rest, place])
+    return "\n\n".join([f"**{summary}**", *messages[:_NOTE_LINES], *rest, place])
 
 
 # --- check_freshness -------------------------------------------------------------------------------
@@ -200,10 +204,10 @@ def restore_uploads(batches: Any) -> Any:
         from medlaunch.ingest import replay
 
         outcome = replay.restore(current_run(), batch)
-        label: dict[str, Any] = {
-            "batch_label": f"batch {batch}: {outcome.restored} restored, {len(outcome.left_alone)} left alone"
-        }
-        get_current_context().update(label)  # type: ignore[typeddict-item]
+        _label(
+            "batch_label",
+            f"batch {batch}: {outcome.restored} restored, {len(outcome.left_alone)} left alone",
+        )
 
     return restore.expand(batch=batches)
 
@@ -225,7 +229,7 @@ def report_replay() -> str:
         dry_run=dry_run,
         reason=plan.reason,
         summary=replay.summary(plan, outcomes),
-        lines=replay.lines(plan, outcomes),
+        messages=replay.lines(plan, outcomes),
         details=replay.details(plan, outcomes),
     )
 
@@ -265,18 +269,21 @@ def is_meant() -> bool:
 
 
 @task(outlets=[asset for one in PIPELINES.values() for asset in schedules.assets(one).values()])
-def roll_back() -> None:
+def roll_back(outlet_events: Any = None) -> None:
     """Make the tables show the earlier version, and record it; doing it again changes nothing."""
     from medlaunch.publish import rollback
+    from medlaunch.publish.manifests import read_manifest
     from medlaunch.publish.publish import ConcurrentPublication, Target
 
     run, pipeline = current_run(), PIPELINES[get_current_context()["params"]["pipeline"]]
+    plan = run.get(rollback.PLAN, rollback.RollbackPlan)
     try:
-        rollback.carry_out(
-            run, Target.of_environment(pipeline), run.get(rollback.PLAN, rollback.RollbackPlan)
-        )
+        rollback.carry_out(run, Target.of_environment(pipeline), plan)
     except (rollback.RollbackRefused, ConcurrentPublication) as error:
         raise AirflowFailException(str(error)) from error
+    seen = [read_manifest(run.s3, run.bucket, pipeline.name, step.slice) for step in plan.steps]
+    # The tables of other pipelines have an event too, as Airflow sends one for each outlet; theirs says nothing.
+    schedules.describe_events(outlet_events, pipeline, [one for one in seen if one], run.key)
 
 
 @task(task_id="write_report", trigger_rule=TriggerRule.NONE_FAILED)
@@ -294,6 +301,109 @@ def report_rollback() -> str:
         dry_run=dry_run,
         reason=plan.reason,
         summary=f"{did} {many(len(plan.steps), pipeline.slice_name)}",
-        lines=rollback.lines(plan, pipeline.record_name[1], dry_run=dry_run),
+        messages=rollback.lines(plan, pipeline.record_name[1], dry_run=dry_run),
         details=plan,
     )
+
+
+# --- fetch_cms_files -------------------------------------------------------------------------------
+
+
+@task
+def choose_sources() -> list[str]:
+    """Read the configured sources, and which of them the params want; returns their names."""
+    from airflow.sdk import Variable
+
+    from medlaunch.ingest import fetch_run
+
+    params, run = get_current_context()["params"], current_run()
+    configured = Variable.get(fetch_run.VARIABLE, default=None)
+    try:
+        if params["since"]:
+            lake.parse_date(params["since"])
+        sources = fetch_run.read_sources(configured, FETCHED_DATASETS) if configured else CMS_SOURCES
+        chosen = fetch_run.choose(sources, params["sources"], params["dataset"])
+    except ValueError as error:
+        raise AirflowFailException(f"Nothing is fetched: {error}") from error
+    run.put(fetch_run.SOURCES, chosen)
+    return [one.name for one in chosen]
+
+
+def list_files(sources: Any) -> Any:
+    """The task that lists a source, mapped over their names; one that is broken does not stop the others."""
+
+    @task(
+        task_id="list_files",
+        map_index_template="{{ source_label }}",
+        execution_timeout=timedelta(hours=1),
+        doc_md="Asks one source what it offers, and compares that with what was fetched before.",
+    )
+    def list_source(source: str) -> None:
+        from medlaunch.ingest import fetch_run
+
+        since = get_current_context()["params"]["since"]
+        found = fetch_run.list_source(current_run(), source, lake.parse_date(since) if since else None)
+        _label("source_label", f"{source}: {len(found.files)} of {found.offered} files to ask for")
+
+    return list_source.expand(source=sources)
+
+
+# What a broken source offers is missing from the plan; the run fails in the end.
+@task(trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS)
+def plan_fetch() -> list[int]:
+    """Choose the files of this run, oldest first, up to its limit; returns their numbers.
+
+    A dry run has none.
+    """
+    from medlaunch.ingest import fetch_run
+
+    params = get_current_context()["params"]
+    planned = fetch_run.plan(current_run(), params["limit"])
+    return [] if params["dry_run"] else list(range(len(planned.files)))
+
+
+def fetch_files(numbers: Any) -> Any:
+    """The task that fetches one file, mapped over the numbers of the plan."""
+
+    @task(
+        task_id="fetch_file",
+        map_index_template="{{ file_label }}",
+        # One request at a time, and in the order of the plan: later uploads win.
+        max_active_tis_per_dagrun=1,
+        execution_timeout=timedelta(hours=6),
+        doc_md="Fetches one file into landing; a retry, or a later run, goes on where it stopped.",
+    )
+    def fetch_file(number: int) -> None:
+        from medlaunch.ingest import fetch_run
+
+        file, outcome = fetch_run.fetch(current_run(), number)
+        _label("file_label", f"{file.name}: {'landed' if outcome.landed else 'had not changed'}")
+
+    return fetch_file.expand(number=numbers)
+
+
+@task(task_id="write_report", trigger_rule=TriggerRule.ALL_DONE)
+def report_fetch() -> str:
+    """Write what was fetched, or would be, to the log, to reports/ and to the run's note; also of a run that fails."""
+    from medlaunch.ingest import fetch_run
+
+    run, dry_run = current_run(), get_current_context()["params"]["dry_run"]
+    try:
+        planned = run.get(fetch_run.PLAN, fetch_run.FetchPlan)
+    except FileNotFoundError as error:
+        raise AirflowSkipException("Nothing was planned: no source could be listed") from error
+    came = None if dry_run else fetch_run.outcomes(run, planned)
+    return write_report(
+        run,
+        dry_run=dry_run,
+        reason="",
+        summary=fetch_run.summary(planned, came),
+        messages=fetch_run.lines(planned, came),
+        details={"plan": planned, "outcomes": came},
+    )
+
+
+def _label(name: str, text: str) -> None:
+    """What Airflow's UI calls this instance of a mapped task."""
+    label: dict[str, Any] = {name: text}
+    get_current_context().update(label)  # type: ignore[typeddict-item]

@@ -14,9 +14,10 @@ import string
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
-from medlaunch.pipelines import PIPELINES
+from medlaunch.pipelines import by_dag
 
 #: What a managed policy of IAM holds, white space aside.
 POLICY_CHARACTERS = 6144
@@ -44,6 +45,7 @@ class EnvironmentArns:
     success_topic: str | None = None
     uploads_queues: str | None = None
     key: str | None = None
+    readers_workgroup: str | None = None
 
     @classmethod
     def of(
@@ -58,10 +60,12 @@ class EnvironmentArns:
         success_topic: str | None = None,
         uploads_queues: str | None = None,
         key: str | None = None,
+        readers_workgroup: str | None = None,
         partition: str = "aws",
     ) -> EnvironmentArns:
         """From names, where AWS builds the ARN of a name; topics, queues and key are ARNs already."""
         glue = f"arn:{partition}:glue:{region}:{account}"
+        workgroups = f"arn:{partition}:athena:{region}:{account}:workgroup/"
         return cls(
             region=region,
             bucket=f"arn:{partition}:s3:::{bucket}",
@@ -69,11 +73,12 @@ class EnvironmentArns:
             database=f"{glue}:database/{database}",
             default_database=f"{glue}:database/default",
             tables=f"{glue}:table/{database}/",
-            workgroup=f"arn:{partition}:athena:{region}:{account}:workgroup/{workgroup}",
+            workgroup=f"{workgroups}{workgroup}",
             alerts_topic=alerts_topic,
             success_topic=success_topic,
             uploads_queues=uploads_queues,
             key=key,
+            readers_workgroup=f"{workgroups}{readers_workgroup}" if readers_workgroup else None,
         )
 
 
@@ -85,6 +90,7 @@ _LONG_NAMES = EnvironmentArns.of(
     bucket="medlaunch-production-lake-123456789012",
     database="medlaunch_production",
     workgroup="medlaunch-production",
+    readers_workgroup="medlaunch-production-readers",
     alerts_topic=f"arn:aws:sns:{_ARN}:medlaunch-production-alerts",
     success_topic=f"arn:aws:sns:{_ARN}:medlaunch-production-notifications",
     uploads_queues=f"arn:aws:sqs:{_ARN}:medlaunch-production-uploads-",
@@ -141,16 +147,24 @@ def of(dag_id: str) -> tuple[Statement, ...]:
     Raises:
         ModuleNotFoundError: if the needs of the DAG are not declared.
     """
-    if dag_id in PIPELINES:
-        return import_module(f"{__name__}.pipeline").statements(PIPELINES[dag_id])
+    if pipelines := by_dag().get(dag_id):
+        return import_module(f"{__name__}.pipeline").statements(*pipelines)
     statements: tuple[Statement, ...] = import_module(f"{__name__}.{dag_id}").STATEMENTS
+    return statements
+
+
+def of_readers(sql: Path) -> tuple[Statement, ...]:
+    """The statements of readers: analysts and the dashboard. ``sql`` is the folder of statements, ``include/sql``."""
+    statements: tuple[Statement, ...] = import_module(f"{__name__}._reader").statements(sql)
     return statements
 
 
 def dag_ids() -> list[str]:
     """The DAGs whose permissions are declared, sorted."""
-    tools = {one.name for one in pkgutil.iter_modules(__path__)} - {"_statements", "pipeline"}
-    return sorted(tools | PIPELINES.keys())
+    tools = {one.name for one in pkgutil.iter_modules(__path__) if not one.name.startswith("_")} - {
+        "pipeline"
+    }
+    return sorted(tools | by_dag().keys())
 
 
 def policy(statements: Sequence[Statement], place: EnvironmentArns) -> dict[str, Any]:

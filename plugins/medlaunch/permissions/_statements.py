@@ -10,8 +10,12 @@ from medlaunch.permissions import Statement
 
 
 def results(pipeline: Pipeline) -> tuple[str, ...]:
-    """The files of all versions of a pipeline's results."""
-    return tuple(below(f"{lake.PROD}/{result.name}/") for result in pipeline.results)
+    """The files of all versions of a pipeline's partitioned results."""
+    return tuple(
+        below(f"{lake.PROD}/{result.name}/")
+        for result in pipeline.results
+        if isinstance(result, PartitionedResult)
+    )
 
 
 def partitioned_tables(pipeline: Pipeline) -> tuple[str, ...]:
@@ -19,6 +23,11 @@ def partitioned_tables(pipeline: Pipeline) -> tuple[str, ...]:
     return tuple(
         result.table for result in pipeline.results if isinstance(result, PartitionedResult) and result.table
     )
+
+
+def iceberg_results(pipeline: Pipeline) -> tuple[IcebergResult, ...]:
+    """The results that a pipeline merges into Iceberg tables."""
+    return tuple(one for one in pipeline.results if isinstance(one, IcebergResult))
 
 
 def below(prefix: str) -> str:
@@ -42,11 +51,11 @@ def list_lake(*steps: str) -> Statement:
     )
 
 
-def write_reports(prefix: str) -> Statement:
+def write_reports(*prefixes: str) -> Statement:
     return Statement(
         sid="WriteReports",
         actions=("s3:PutObject",),
-        resources=(below(prefix),),
+        resources=tuple(below(one) for one in prefixes),
         steps=("write_report",),
         why="The report of the run.",
     )
@@ -92,14 +101,73 @@ def use_key_for_alerts() -> Statement:
     return use_key("Alerts", "sns", actions, "The alerts topic is encrypted with it.", "alert")
 
 
-def merge_slices(iceberg: Sequence[IcebergResult], *steps: str) -> Statement:
-    return Statement(
-        sid="MergeIntoTables",
-        actions=("s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload", "glue:UpdateTable"),
-        resources=(
-            *(below(f"{lake.PROD}/{one.name}/") for one in iceberg),
-            *catalog(*(one.table for one in iceberg)),
+def merge_slices(
+    iceberg: Sequence[IcebergResult], *steps: str, reading: Sequence[str] = ()
+) -> tuple[Statement, ...]:
+    """``reading``: steps that only read the tables. The commit of a MERGE needs ``glue:UpdateTable`` beside these."""
+    files = tuple(below(f"{lake.PROD}/{one.table}/") for one in iceberg)
+    return (
+        Statement(
+            sid="ReadIcebergTables",
+            actions=("s3:GetObject",),
+            resources=files,
+            steps=(*reading, *steps),
+            why="What a table holds already: a MERGE compares with it.",
         ),
+        Statement(
+            sid="WriteIcebergTables",
+            actions=("s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"),
+            resources=files,
+            steps=steps,
+            why="An Iceberg table changes by one MERGE, which writes files of data and of metadata.",
+        ),
+    )
+
+
+def use_athena(*steps: str) -> tuple[Statement, ...]:
+    """Running statements in the pipeline's workgroup, and reading what they return."""
+    return (
+        Statement(
+            sid="UseAthenaResults",
+            actions=(
+                "s3:GetObject",
+                "s3:PutObject",
+                "s3:AbortMultipartUpload",
+                "s3:ListMultipartUploadParts",
+            ),
+            resources=(below(f"{lake.ATHENA_RESULTS}/"),),
+            steps=steps,
+            why="Athena writes the result of each query there, and the tasks read it.",
+        ),
+        Statement(
+            sid="LetAthenaWriteToLake",
+            actions=("s3:GetBucketLocation", "s3:ListBucketMultipartUploads"),
+            resources=("{bucket}",),
+            steps=steps,
+            why="Athena looks up where the bucket is, and writes in parts.",
+        ),
+        Statement(
+            sid="RunQueries",
+            actions=("athena:StartQueryExecution", "athena:GetQueryExecution"),
+            resources=("{workgroup}",),
+            steps=steps,
+            why="Queries run in the pipeline's own workgroup, with its limits.",
+        ),
+        Statement(
+            sid="FindDatabase",
+            actions=("glue:GetDatabase",),
+            resources=(*catalog(), "{default_database}"),
+            steps=steps,
+            why="Athena looks up the database of each statement, and the account's database named default.",
+        ),
+    )
+
+
+def stop_queries(*steps: str) -> Statement:
+    return Statement(
+        sid="StopQueries",
+        actions=("athena:StopQueryExecution",),
+        resources=("{workgroup}",),
         steps=steps,
-        why="An Iceberg table changes by one MERGE, which writes files and commits to the catalog.",
+        why="A query stops with its task, and stops costing.",
     )

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from medlaunch import lake
-from medlaunch.declaration import IcebergResult, Pipeline
+from medlaunch.declaration import Pipeline
 from medlaunch.permissions import Statement
 from medlaunch.permissions._statements import (
     below,
     catalog,
+    iceberg_results,
     list_lake,
     merge_slices,
     partitioned_tables,
     publish_alerts,
     results,
+    stop_queries,
+    use_athena,
     use_key,
     use_key_for_alerts,
     use_key_for_catalog,
@@ -20,24 +26,30 @@ from medlaunch.permissions._statements import (
     write_reports,
 )
 
+#: About files that a pipeline publishes; one that merges into Iceberg tables only has none.
+_ABOUT_FILES = ("MarkSupersededResults", "PointPartitions")
 _WATCHER = "triggerer: watcher of the uploads queue"
 _QUERIES = ("extract", "check_results")
+#: The tasks and places that a DAG has once; every other task is one of each pipeline.
+_OF_DAG = ("wait_for_uploads", "prepare_tables", "alert", "triggerer", "dag processor")
 
 
-def statements(pipeline: Pipeline) -> tuple[Statement, ...]:
-    """What the role of the pipeline's workers may do."""
-    dag_id = pipeline.dag_id
-    landing = tuple(below(lake.landing_prefix(one.name)) for one in pipeline.datasets)
-    archive = tuple(below(lake.archive_prefix(one.name)) for one in pipeline.datasets)
-    bronze = tuple(below(f"{lake.BRONZE}/{one.name}/") for one in pipeline.datasets)
-    quarantine = tuple(below(lake.quarantine_prefix(one.name)) for one in pipeline.datasets)
-    skipped = tuple(below(lake.skipped_prefix(one.name)) for one in pipeline.datasets)
-    files = results(pipeline)
-    iceberg = tuple(one for one in pipeline.results if isinstance(one, IcebergResult))
-    manifests = below(lake.manifests_prefix(dag_id))
+def statements(*pipelines: Pipeline) -> tuple[Statement, ...]:
+    """What the role of the workers may do for the pipelines of one DAG."""
+    (dag_id,) = {one.dag_id for one in pipelines}
+    datasets = [one.name for pipeline in pipelines for one in pipeline.datasets]
+    landing = tuple(below(lake.landing_prefix(one)) for one in datasets)
+    archive = tuple(below(lake.archive_prefix(one)) for one in datasets)
+    bronze = tuple(below(f"{lake.BRONZE}/{one}/") for one in datasets)
+    quarantine = tuple(below(lake.quarantine_prefix(one)) for one in datasets)
+    skipped = tuple(below(lake.skipped_prefix(one)) for one in datasets)
+    files = tuple(one for pipeline in pipelines for one in results(pipeline))
+    pointed = tuple(one for pipeline in pipelines for one in partitioned_tables(pipeline))
+    iceberg = tuple(one for pipeline in pipelines for one in iceberg_results(pipeline))
+    manifests = tuple(below(lake.manifests_prefix(one.name)) for one in pipelines)
     # Iceberg tables change in publish_results itself, by MERGE.
     merging = ("publish_results",) if iceberg else ()
-    return (
+    declared = (
         # --- S3: what comes in
         list_lake("wait_for_uploads", "claim_uploads", "plan_slices", *_QUERIES, "publish_results"),
         Statement(
@@ -127,40 +139,23 @@ def statements(pipeline: Pipeline) -> tuple[Statement, ...]:
                 "s3:AbortMultipartUpload",
                 "s3:ListMultipartUploadParts",
             ),
-            resources=(below(f"{lake.STAGING}/{dag_id}/"),),
+            resources=tuple(below(f"{lake.STAGING}/{one.name}/") for one in pipelines),
             steps=(
                 "claim_uploads",
                 "load_bronze",
                 "plan_slices",
                 *_QUERIES,
+                "publish_results",
                 "write_report",
             ),
             why="The run's private place: its documents, and what Athena unloads; a retry empties its target first.",
         ),
-        Statement(
-            sid="UseAthenaResults",
-            actions=(
-                "s3:GetObject",
-                "s3:PutObject",
-                "s3:AbortMultipartUpload",
-                "s3:ListMultipartUploadParts",
-            ),
-            resources=(below(f"{lake.ATHENA_RESULTS}/"),),
-            steps=("prepare_tables", *_QUERIES, *merging),
-            why="Athena writes the result of each query there, and the tasks read it.",
-        ),
-        Statement(
-            sid="LetAthenaWriteToLake",
-            actions=("s3:GetBucketLocation", "s3:ListBucketMultipartUploads"),
-            resources=("{bucket}",),
-            steps=("prepare_tables", *_QUERIES, *merging),
-            why="Athena looks up where the bucket is, and writes in parts.",
-        ),
+        *use_athena("prepare_tables", *_QUERIES, *merging),
         # --- S3: what goes out
         Statement(
             sid="ReadManifests",
             actions=("s3:GetObject",),
-            resources=(manifests,),
+            resources=manifests,
             steps=("plan_slices", "publish_results"),
             why="What is published of a slice now, and from which uploads.",
         ),
@@ -169,9 +164,9 @@ def statements(pipeline: Pipeline) -> tuple[Statement, ...]:
             actions=("s3:PutObject",),
             resources=(
                 *files,
-                manifests,
-                below(lake.version_manifests_prefix(dag_id)),
-                below(lake.publication_prefix(dag_id)),
+                *manifests,
+                *(below(lake.version_manifests_prefix(one.name)) for one in pipelines),
+                *(below(lake.publication_prefix(one.name)) for one in pipelines),
             ),
             steps=("publish_results",),
             why="The files that readers see, its manifest, and the record of each publication.",
@@ -183,35 +178,15 @@ def statements(pipeline: Pipeline) -> tuple[Statement, ...]:
             steps=("publish_results",),
             why="The lifecycle rule removes files of earlier versions by this tag. The pipeline cannot delete them.",
         ),
-        write_reports(lake.reports_prefix(dag_id)),
+        write_reports(*(lake.reports_prefix(one.name) for one in pipelines)),
         # --- Athena and the catalog
-        Statement(
-            sid="RunQueries",
-            actions=("athena:StartQueryExecution", "athena:GetQueryExecution"),
-            resources=("{workgroup}",),
-            steps=("prepare_tables", *_QUERIES, *merging),
-            why="Queries run in the pipeline's own workgroup, with its limits.",
-        ),
-        Statement(
-            sid="StopQueries",
-            actions=("athena:StopQueryExecution",),
-            resources=("{workgroup}",),
-            steps=("prepare_tables: on_kill", "extract: on_kill", "check_results: on_kill"),
-            why="A query stops with its task, and stops costing.",
-        ),
+        stop_queries(*(f"{one}: on_kill" for one in ("prepare_tables", *_QUERIES, *merging))),
         Statement(
             sid="FindQueriesOfKilledTries",
             actions=("athena:ListQueryExecutions", "athena:BatchGetQueryExecution"),
             resources=("{workgroup}",),
             steps=("extract",),
             why="A retry stops the query of a try that was killed: it would write beside the retry's own.",
-        ),
-        Statement(
-            sid="FindDatabase",
-            actions=("glue:GetDatabase",),
-            resources=(*catalog(), "{default_database}"),
-            steps=("prepare_tables", *_QUERIES, *merging),
-            why="Athena looks up the database of each statement, and the account's database named default.",
         ),
         Statement(
             sid="CreateDefaultDatabase",
@@ -231,8 +206,9 @@ def statements(pipeline: Pipeline) -> tuple[Statement, ...]:
             sid="PrepareTables",
             actions=("glue:GetTables", "glue:CreateTable", "glue:UpdateTable"),
             resources=catalog("*"),
-            steps=("prepare_tables",),
-            why="CREATE TABLE IF NOT EXISTS and CREATE OR REPLACE VIEW; all tables of the pipeline's own database.",
+            steps=("prepare_tables", *merging),
+            why="CREATE TABLE IF NOT EXISTS and CREATE OR REPLACE VIEW, and the commit of a MERGE; all tables of the "
+            "pipeline's own database.",
         ),
         Statement(
             sid="ReadTables",
@@ -244,7 +220,7 @@ def statements(pipeline: Pipeline) -> tuple[Statement, ...]:
         Statement(
             sid="PointPartitions",
             actions=("glue:CreatePartition", "glue:UpdatePartition"),
-            resources=catalog(*partitioned_tables(pipeline)),
+            resources=catalog(*pointed),
             steps=("publish_results",),
             why="Publishing is pointing a slice's partition at its new files. No other table has such partitions.",
         ),
@@ -276,5 +252,19 @@ def statements(pipeline: Pipeline) -> tuple[Statement, ...]:
             _WATCHER,
             only_with=("uploads_queues",),
         ),
-        *((merge_slices(iceberg, "publish_results"),) if iceberg else ()),
+        *(merge_slices(iceberg, "prepare_tables", "publish_results", reading=_QUERIES) if iceberg else ()),
+    )
+    return tuple(
+        replace(one, steps=_task_ids(one.steps, pipelines))
+        for one in declared
+        if one.sid not in _ABOUT_FILES or files
+    )
+
+
+def _task_ids(steps: Sequence[str], pipelines: Sequence[Pipeline]) -> tuple[str, ...]:
+    """Steps with the ids that their tasks have in the DAG, in each of its tracks."""
+    return tuple(
+        step if step.split(":")[0] in _OF_DAG else pipeline.task_id(step)
+        for step in steps
+        for pipeline in (pipelines[:1] if step.split(":")[0] in _OF_DAG else pipelines)
     )

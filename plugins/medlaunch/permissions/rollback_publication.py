@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from medlaunch import lake
-from medlaunch.declaration import IcebergResult
 from medlaunch.permissions import Statement
 from medlaunch.permissions._statements import (
     below,
     catalog,
+    iceberg_results,
     list_lake,
     merge_slices,
     partitioned_tables,
     publish_alerts,
     results,
+    stop_queries,
+    use_athena,
     use_key_for_alerts,
     use_key_for_catalog,
     use_key_for_objects,
@@ -26,12 +28,7 @@ _VERSIONS = tuple(below(lake.version_manifests_prefix(one)) for one in PIPELINES
 _PUBLICATIONS = tuple(below(lake.publication_prefix(one)) for one in PIPELINES)
 _RESULTS = tuple(one for pipeline in PIPELINES.values() for one in results(pipeline))
 _TABLES = tuple(one for pipeline in PIPELINES.values() for one in partitioned_tables(pipeline))
-_ICEBERG = tuple(
-    result
-    for pipeline in PIPELINES.values()
-    for result in pipeline.results
-    if isinstance(result, IcebergResult)
-)
+_ICEBERG = tuple(one for pipeline in PIPELINES.values() for one in iceberg_results(pipeline))
 
 STATEMENTS = (
     list_lake("plan_rollback", "roll_back"),
@@ -65,15 +62,31 @@ STATEMENTS = (
     ),
     Statement(
         sid="PointPartitions",
-        actions=("glue:GetTable", "glue:UpdatePartition"),
+        actions=("glue:UpdatePartition",),
         resources=catalog(*_TABLES),
         steps=("roll_back",),
         why="Rolling back is pointing a slice's partition at its earlier files.",
+    ),
+    Statement(
+        sid="ReadTables",
+        actions=("glue:GetTable",),
+        resources=catalog("*"),
+        steps=("plan_rollback", "roll_back"),
+        why="The columns of a table, where it lies, and the history of an Iceberg table, which has a name of its own.",
     ),
     write_reports(lake.reports_prefix(_DAG)),
     publish_alerts(),
     use_key_for_objects("plan_rollback"),
     use_key_for_catalog("roll_back"),
     use_key_for_alerts(),
-    *((merge_slices(_ICEBERG, "plan_rollback", "roll_back"),) if _ICEBERG else ()),
+    *use_athena("plan_rollback", "roll_back"),
+    stop_queries("plan_rollback: on_kill", "roll_back: on_kill"),
+    Statement(
+        sid="CommitToTables",
+        actions=("glue:UpdateTable",),
+        resources=catalog(*(one.table for one in _ICEBERG)),
+        steps=("roll_back",),
+        why="An Iceberg table is rolled back by a MERGE, which commits to the catalog.",
+    ),
+    *merge_slices(_ICEBERG, "roll_back", reading=("plan_rollback",)),
 )

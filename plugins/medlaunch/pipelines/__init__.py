@@ -6,10 +6,20 @@ To add one: a declaration here, a domain package, its SQL and its DAG file.
 from __future__ import annotations
 
 from medlaunch.declaration import Dataset, Pipeline
+from medlaunch.pipelines.clinical_quality import CLINICAL_QUALITY
 from medlaunch.pipelines.facility_accreditation import FACILITY_ACCREDITATION
+from medlaunch.pipelines.nurse_staffing import PBJ, PROVIDER_INFO
 
-#: All pipelines, by the id of their DAG.
-PIPELINES: dict[str, Pipeline] = {one.dag_id: one for one in (FACILITY_ACCREDITATION,)}
+#: All pipelines, by their names.
+PIPELINES: dict[str, Pipeline] = {
+    one.name: one for one in (FACILITY_ACCREDITATION, PBJ, PROVIDER_INFO, CLINICAL_QUALITY)
+}
+
+
+def by_dag() -> dict[str, tuple[Pipeline, ...]]:
+    """The pipelines of each DAG, by its id."""
+    ids = dict.fromkeys(one.dag_id for one in PIPELINES.values())
+    return {dag_id: tuple(one for one in PIPELINES.values() if one.dag_id == dag_id) for dag_id in ids}
 
 
 def pipeline_of(dataset: str) -> tuple[Pipeline, Dataset]:
@@ -19,4 +29,12 @@ def pipeline_of(dataset: str) -> tuple[Pipeline, Dataset]:
     )
 
 
-__all__ = ["FACILITY_ACCREDITATION", "PIPELINES", "pipeline_of"]
+__all__ = [
+    "CLINICAL_QUALITY",
+    "FACILITY_ACCREDITATION",
+    "PBJ",
+    "PIPELINES",
+    "PROVIDER_INFO",
+    "by_dag",
+    "pipeline_of",
+]

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from medlaunch.athena.queries import Queries
 
 
+#: Instead of a snapshot: the table held nothing yet.
+EMPTY = "empty"
+
+
 class ConcurrentMerge(Exception):
     """Another run changed the table between the MERGE and the look at its snapshot; a retry merges once more."""
 
@@ -50,8 +54,7 @@ def merge(run: Run, queries: Queries, pipeline: Pipeline, slices: Sequence[str])
                 f"{result.table} has {len(new)} new snapshots after the MERGE of {pipeline.dag_id} {run.run_id}: another "
                 "run changed it in the same moment. A retry merges once more"
             )
-        if after:
-            snapshots[result.name] = new[0] if new else after[0]
+        snapshots[result.name] = new[0] if new else after[0] if after else EMPTY
     return snapshots
 
 
@@ -66,6 +69,8 @@ def missing_snapshots(queries: Queries, pipeline: Pipeline, manifest: Manifest) 
     gone = []
     for result in iceberg_results(pipeline):
         snapshot = manifest.results[result.name].iceberg_snapshot
+        if snapshot == EMPTY:
+            continue
         if snapshot is None or snapshot not in _snapshots(queries, result.table):
             gone.append(f"{result.table} {snapshot}")
     return gone
@@ -77,7 +82,14 @@ def restore(
     """Make each Iceberg table show a slice as it was in a version; doing it again commits nothing."""
     for result in iceberg_results(pipeline):
         snapshot = manifest.results[result.name].iceberg_snapshot
-        if snapshot is not None:
+        if snapshot == EMPTY:
+            values: Mapping[str, object] = {
+                "table": Identifier(result.table),
+                "slice_column": Identifier(result.slice_column),
+                "slice": manifest.slice,
+            }
+            queries.run(render("common/empty_slice.sql", values))
+        elif snapshot is not None:
             queries.run(_restore_statement(glue, database, result, manifest.slice, int(snapshot)))
 
 

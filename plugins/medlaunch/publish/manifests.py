@@ -26,6 +26,8 @@ class Action(StrEnum):
     """How a version became what readers see."""
 
     PUBLISH = "publish"
+    #: Computed anew, without new uploads.
+    REFRESH = "refresh"
     ROLLBACK = "rollback"
 
 
@@ -76,6 +78,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     replaced_version: str | None = None
     reason: str | None = None
     excluded: list[Upload] = []
+
+    @property
+    def records(self) -> int:
+        """The rows of its first result."""
+        return next(iter(self.results.values())).rows
 
     @property
     def keys(self) -> list[str]:
@@ -148,23 +155,23 @@ class Current(msgspec.Struct, frozen=True):
     etag: str | None
 
 
-def read_current(client: S3Client, bucket: str, dag_id: str, slice_: str) -> Current:
+def read_current(client: S3Client, bucket: str, name: str, slice_: str) -> Current:
     """What is published of a slice now, with what a conditional write of its manifest needs."""
     try:
-        with open_object(client, bucket, lake.manifest_key(dag_id, slice_)) as source:
+        with open_object(client, bucket, lake.manifest_key(name, slice_)) as source:
             return Current(_decoded(source.read()), f'"{source.etag}"')
     except ObjectChanged:
         return Current(None, None)
 
 
-def read_manifest(client: S3Client, bucket: str, dag_id: str, slice_: str) -> Manifest | None:
+def read_manifest(client: S3Client, bucket: str, name: str, slice_: str) -> Manifest | None:
     """What is published of a slice now; None if nothing ever was."""
-    return _decoded(get_bytes(client, bucket, lake.manifest_key(dag_id, slice_)))
+    return _decoded(get_bytes(client, bucket, lake.manifest_key(name, slice_)))
 
 
-def read_version(client: S3Client, bucket: str, dag_id: str, slice_: str, version: str) -> Manifest | None:
+def read_version(client: S3Client, bucket: str, name: str, slice_: str, version: str) -> Manifest | None:
     """The manifest with which a version was first published; None if it never was."""
-    return _decoded(get_bytes(client, bucket, lake.version_manifest_key(dag_id, slice_, version)))
+    return _decoded(get_bytes(client, bucket, lake.version_manifest_key(name, slice_, version)))
 
 
 def _decoded(content: bytes | None) -> Manifest | None:

@@ -25,13 +25,15 @@ UPLOADS = "uploads/uploads.jsonl"
 class SlicePlan(msgspec.Struct, frozen=True, kw_only=True):
     """All uploads that make up a slice, oldest first, and what is published of it now.
 
-    ``batch_uploads`` are ids of the inputs that this run has claimed; ``previous_accepted`` the accepted lines of the
+    The run reads ``inputs``; ``merged`` are those that the published version holds already, where a run merges only its
+    own. ``batch_uploads`` are ids of the inputs that this run has claimed; ``previous_accepted`` the accepted lines of the
     published version; ``excluded`` the uploads that a rollback excluded.
     """
 
     slice: str
     inputs: list[LoadedUpload]
     batch_uploads: list[str]
+    merged: list[LoadedUpload] = []
     previous_version: str | None = None
     previous_publication: str | None = None
     previous_accepted: int = 0
@@ -61,7 +63,8 @@ def plan(run: Run, pipeline: Pipeline, groups: Sequence[LoadedGroup]) -> list[Sl
 
     A slice is made of what is published of it and of what the run loaded, without the uploads that a
     rollback excluded. Slices without any row that were never published are left out, and so are those
-    for which nothing came but what a rollback had excluded.
+    for which nothing came but what a rollback had excluded. If nothing was loaded at all, a pipeline that refreshes
+    computes what is published.
     """
     loaded: dict[str, list[LoadedUpload]] = {}
     for group in groups:
@@ -70,12 +73,14 @@ def plan(run: Run, pipeline: Pipeline, groups: Sequence[LoadedGroup]) -> list[Sl
                 loaded.setdefault(slice_, []).append(one)
     plans = []
     left_out: set[str] = set()
+    if not loaded and pipeline.refresh:
+        loaded = {slice_: [] for slice_ in published_slices(run, pipeline)}
     for slice_ in sorted(loaded):
-        published = read_manifest(run.s3, run.bucket, pipeline.dag_id, slice_)
+        published = read_manifest(run.s3, run.bucket, pipeline.name, slice_)
         excluded = {one.upload_id for one in published.excluded} if published else set()
         left_out |= {one.upload.upload_id for one in loaded[slice_]} & excluded
         fresh = [one for one in loaded[slice_] if one.upload.upload_id not in excluded]
-        if not fresh:
+        if loaded[slice_] and not fresh:
             continue
         one_plan = plan_slice(slice_, published, fresh, recompute=pipeline.recompute)
         if one_plan.is_worth_publishing:
@@ -105,15 +110,33 @@ def plan(run: Run, pipeline: Pipeline, groups: Sequence[LoadedGroup]) -> list[Sl
     return plans
 
 
+def published_slices(run: Run, pipeline: Pipeline) -> list[str]:
+    """The slices of which something is published."""
+    prefix = lake.manifests_prefix(pipeline.name)
+    return [
+        one.key.removeprefix(prefix).removesuffix(".json") for one in list_objects(run.s3, run.bucket, prefix)
+    ]
+
+
+def values(run: Run, pipeline: Pipeline, slices: Sequence[str]) -> dict[str, list[str]]:
+    """What the statements of a run know of slices: ``slices``, its own, and ``slices_and_before``.
+
+    The latter are these, and of each the greatest published one before it, with which it can be compared.
+    """
+    published = published_slices(run, pipeline)
+    before = {max((other for other in published if other < one), default=one) for one in slices}
+    return {"slices": list(slices), "slices_and_before": sorted({*slices, *before})}
+
+
 def plan_slice(
     slice_: str, published: Manifest | None, loaded: Sequence[LoadedUpload], *, recompute: bool = True
 ) -> SlicePlan:
     """Which uploads make up a slice: the published ones, each replaced by what came under its name.
 
-    With ``recompute`` off only those that the run has loaded. Oldest first: later ones win.
+    With ``recompute`` off the run reads only those that it has loaded. Oldest first: later ones win.
     """
-    earlier = published.inputs if published and recompute else []
-    by_key = {one.upload.key: one for one in earlier}
+    earlier = published.inputs if published else []
+    by_key = {one.upload.key: one for one in (earlier if recompute else ())}
     for one in loaded:
         known = by_key.get(one.upload.key)
         if known is None or known.upload.order <= one.upload.order:
@@ -121,6 +144,7 @@ def plan_slice(
     one_plan = SlicePlan(
         slice=slice_,
         inputs=sorted(by_key.values(), key=lambda one: one.upload.order),
+        merged=[] if recompute else [one for one in earlier if one.upload.key not in by_key],
         batch_uploads=sorted(one.upload.upload_id for one in loaded),
     )
     if published is None:

@@ -124,7 +124,7 @@ def publish(
             # Nor are the other slices published, whose files are there already.
             for other in manifests[number + 1 :]:
                 partitions.mark_superseded(s3, bucket, other, other.keys)
-                if (seen := read_manifest(s3, bucket, pipeline.dag_id, other.slice)) is not None:
+                if (seen := read_manifest(s3, bucket, pipeline.name, other.slice)) is not None:
                     iceberg.restore(target.queries, target.glue, target.database, pipeline, seen)
             raise
         # Not before: until then another run may publish, and its rejects are not this run's to judge.
@@ -144,7 +144,7 @@ def _prepare(run: Run, pipeline: Pipeline, plan: SlicePlan) -> _Prepared:
         result.name: partitions.staged(run, pipeline, result.name, plan.slice) for result in pipeline.results
     }
     version = _version(run.key, staged)
-    before = read_current(run.s3, run.bucket, pipeline.dag_id, plan.slice)
+    before = read_current(run.s3, run.bucket, pipeline.name, plan.slice)
     _refuse_if_overtaken(run, plan, version, before.manifest)
     copies = {
         result.name: partitions.targets(
@@ -250,7 +250,7 @@ def _refuse_if_overtaken(run: Run, plan: SlicePlan, version: str, current: Manif
         else f"version {current.version} of the run {current.run_id} was published"
     )
     raise ConcurrentPublication(
-        f"{run.dag_id} {plan.slice}: {happened} after this run had planned to follow "
+        f"{run.name} {plan.slice}: {happened} after this run had planned to follow "
         f"{plan.previous_version or 'nothing'}. Nothing is published. Clear plan_slices and everything "
         "downstream of it, if this run's uploads are still in landing; otherwise they are published already "
         "and nothing is to be done"
@@ -298,9 +298,9 @@ def _manifest(
         lines=counted.lines,
         measures=counted.measures,
         results=results,
-        inputs=one.plan.inputs,
+        inputs=sorted([*one.plan.merged, *one.plan.inputs], key=lambda source: source.upload.order),
         publication=one.version,
-        action=Action.PUBLISH,
+        action=Action.PUBLISH if one.plan.batch_uploads else Action.REFRESH,
         published_by=run.key,
         replaced_version=one.before.manifest.version if one.before.manifest else None,
         excluded=one.plan.excluded,

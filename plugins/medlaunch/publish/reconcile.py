@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from medlaunch.declaration import VALID, CheckContext, Lines, Mismatch, Row, SliceCounts
+from medlaunch.declaration import VALID, CheckContext, Findings, Lines, Mismatch, Row, SliceCounts
 from medlaunch.publish.plan import SlicePlan
 
 #: Document of a run.
@@ -40,6 +40,7 @@ class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
 
     batch: Lines
     slices: list[SliceReconciliation]
+    findings: Findings = Findings()
 
 
 def reconcile(

@@ -44,8 +44,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     """The rollback of one slice, from what readers see to what they will see.
 
     ``abandoned_version`` is the one whose uploads are excluded: the one that readers see, or the one that
-    a run was about to publish when it died. ``excluded_uploads`` are keys; ``accepted_now`` and ``accepted_then``
-    accepted lines.
+    a run was about to publish when it died. ``excluded_uploads`` are keys; ``records_now`` and ``records_then``
+    rows of the first result.
     """
 
     slice: str
@@ -54,8 +54,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     to_version: str
     abandoned_version: str
     files: int
-    accepted_now: int
-    accepted_then: int
+    records_now: int
+    records_then: int
     excluded_uploads: list[str]
 
 
@@ -82,7 +82,7 @@ def plan_slice(
     step = _step(run, pipeline, queries, slice_, to_version)
     if isinstance(step, str):
         raise RollbackRefused(step)
-    return RollbackPlan(pipeline=pipeline.dag_id, reason=reason, steps=[step], untouched={})
+    return RollbackPlan(pipeline=pipeline.name, reason=reason, steps=[step], untouched={})
 
 
 def plan_run(run: Run, pipeline: Pipeline, queries: Queries, run_id: str, reason: str) -> RollbackPlan:
@@ -93,10 +93,10 @@ def plan_run(run: Run, pipeline: Pipeline, queries: Queries, run_id: str, reason
     Raises:
         RollbackRefused: if the run published nothing, or naming each slice that cannot be rolled back.
     """
-    versions = sorted(_versions_of(run.s3, run.bucket, pipeline.dag_id, lake.run_key(run_id)))
+    versions = sorted(_versions_of(run.s3, run.bucket, pipeline.name, lake.run_key(run_id)))
     if not versions:
         raise RollbackRefused(
-            f"No version of {pipeline.dag_id} was published by a run {run_id!r}. The ids of runs are in the "
+            f"No version of {pipeline.name} was published by a run {run_id!r}. The ids of runs are in the "
             "table publications (run_id) and in Airflow's list of runs"
         )
     planned: list[Step] = []
@@ -104,7 +104,7 @@ def plan_run(run: Run, pipeline: Pipeline, queries: Queries, run_id: str, reason
     problems: list[str] = []
     for slice_ in sorted({slice_ for slice_, _ in versions}):
         mine = {version for one, version in versions if one == slice_}
-        seen = read_manifest(run.s3, run.bucket, pipeline.dag_id, slice_)
+        seen = read_manifest(run.s3, run.bucket, pipeline.name, slice_)
         if seen is None:
             untouched[slice_] = "nothing of it was ever published: the run ended before"
         elif seen.version in mine:
@@ -127,7 +127,7 @@ def plan_run(run: Run, pipeline: Pipeline, queries: Queries, run_id: str, reason
             f"{len(problems)} slices of the run {run_id} cannot be rolled back, so nothing is changed: "
             + "; ".join(problems)
         )
-    return RollbackPlan(pipeline=pipeline.dag_id, reason=reason, steps=planned, untouched=untouched)
+    return RollbackPlan(pipeline=pipeline.name, reason=reason, steps=planned, untouched=untouched)
 
 
 def _versions_of(client: S3Client, bucket: str, dag_id: str, run_key: str) -> Iterator[tuple[str, str]]:
@@ -174,11 +174,11 @@ def _step(
     not_to: set[str] | None = None,
 ) -> Step | str:
     """The step of a slice, or why there is none."""
-    seen = read_manifest(run.s3, run.bucket, pipeline.dag_id, slice_)
+    seen = read_manifest(run.s3, run.bucket, pipeline.name, slice_)
     if seen is None:
-        return f"{slice_}: nothing of it is published by {pipeline.dag_id}"
+        return f"{slice_}: nothing of it is published by {pipeline.name}"
     if to_version is not None:
-        target = read_version(run.s3, run.bucket, pipeline.dag_id, slice_, to_version)
+        target = read_version(run.s3, run.bucket, pipeline.name, slice_, to_version)
         if target is None:
             return (
                 f"{slice_}: there never was a version {to_version!r}. The table publications lists them "
@@ -197,7 +197,7 @@ def _step(
         if target is None:
             return (
                 f"{slice_}: the manifest of the version before {seen.version} "
-                f"(s3://{run.bucket}/{lake.version_manifests_prefix(pipeline.dag_id)}) is gone. Name another one "
+                f"(s3://{run.bucket}/{lake.version_manifests_prefix(pipeline.name)}) is gone. Name another one "
                 "with to_version"
             )
     if gone := iceberg.missing_snapshots(queries, pipeline, target):
@@ -223,8 +223,8 @@ def _make_step(seen: Manifest, target: Manifest, abandoned: Manifest) -> Step:
         to_version=target.version,
         abandoned_version=abandoned.version,
         files=sum(len(result.files) for result in target.results.values()),
-        accepted_now=seen.lines.accepted,
-        accepted_then=target.lines.accepted,
+        records_now=seen.records,
+        records_then=target.records,
         excluded_uploads=sorted({one.key for one in _excluded(target, abandoned)}),
     )
 
@@ -274,9 +274,9 @@ def carry_out(run: Run, target: Target, plan: RollbackPlan) -> list[Manifest]:
 
 def _carry_out(run: Run, target: Target, reason: str, step: Step) -> Manifest:
     pipeline = target.pipeline
-    before = read_current(run.s3, run.bucket, pipeline.dag_id, step.slice)
+    before = read_current(run.s3, run.bucket, pipeline.name, step.slice)
     earlier, abandoned = (
-        read_version(run.s3, run.bucket, pipeline.dag_id, step.slice, version)
+        read_version(run.s3, run.bucket, pipeline.name, step.slice, version)
         for version in (step.to_version, step.abandoned_version)
     )
     seen = before.manifest
@@ -327,11 +327,11 @@ def _manifest(
 
 
 def lines(plan: RollbackPlan, records: str, *, dry_run: bool) -> list[str]:
-    """What a rollback does or would do, for people, one line each; ``records`` is the name of accepted lines."""
+    """What a rollback does or would do, for people, one line each; ``records`` is the name of rows of the first result."""
     verb = "Would roll back" if dry_run else "Rolled back"
     said = [
-        f"{verb} {plan.pipeline} {step.slice}: {step.abandoned_version} ({step.accepted_now:,} {records}) -> "
-        f"{step.to_version} ({step.accepted_then:,} {records})"
+        f"{verb} {plan.pipeline} {step.slice}: {step.abandoned_version} ({step.records_now:,} {records}) -> "
+        f"{step.to_version} ({step.records_then:,} {records})"
         + (f", without {', '.join(_few(step.excluded_uploads))}" if step.excluded_uploads else "")
         for step in plan.steps
     ]

@@ -45,7 +45,7 @@ def claim() -> None:
         for number, key in enumerate(KEYS)
     ]  # fmt: skip
     batch = Batch(
-        pipeline=run.dag_id, run_id=run.run_id, run=run.key, params={"as_of": "2026-11-20"}, claimed_at=now, uploads=uploads, skipped=[], left_for_next_run=0, groups=1,
+        pipeline=run.name, run_id=run.run_id, run=run.key, params={"as_of": "2026-11-20"}, claimed_at=now, uploads=uploads, skipped=[], left_for_next_run=0, groups=1,
     )  # fmt: skip
     run.put(BATCH, batch)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import random
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from medlaunch.clinical.loading import load
 from medlaunch.declaration import Loader
 from medlaunch.formats.content import UnreadableUpload
 from tests import clinical_model as model
-from tests.clinical_uploads import ROOT, load_bytes
+from tests.clinical_uploads import ROOT, load_bytes, pseudonym
 
 ENCOUNTERS = "landing/fhir/encounters/2026/e.ndjson"
 BUNDLES = "landing/fhir/bundles/b.json"
@@ -38,7 +39,7 @@ def row_of(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_it_is_a_loader() -> None:
-    loader: Loader = load
+    loader: Loader = partial(load, key=b"")
     assert loader
 
 
@@ -118,6 +119,7 @@ def test_nothing_else_rejects() -> None:
         "end_written": "2024-03-01",
         "end_date": "2024-03-01",
         "disposition": "unknown",
+        "patient_pseudonym": pseudonym("Patient", "identifier:|v"),
     }
 
 
@@ -145,6 +147,8 @@ def test_a_patient() -> None:
         "upload_id": "u",
         "line_number": 1,
         "record_number": 1,
+        "pseudonym": pseudonym("Patient", "1"),
+        "key_id": row["key_id"],
         "patient": {
             "identifiers": ["identifier:s|v", "identifier:|w"],
             "gender": "female",
@@ -226,10 +230,32 @@ def test_a_condition() -> None:
         "onset_date": "2024-03-01",
         "onset_instant": "2024-03-01T08:00:00",
         "recorded_date": "2024-03-03",
+        "patient_pseudonym": pseudonym("Patient", "1"),
+        "encounter_pseudonym": pseudonym("Encounter", "2"),
     }
     # What cannot be read leaves the period.
     assert row_of(one | {"onsetDateTime": "2024"})["condition"]["onset_date"] == "2024-03-01"
     assert row_of(one | {"onsetDateTime": "2024-02-02"})["condition"]["onset_date"] == "2024-02-02"
+
+
+def test_pseudonyms_are_keyed_hashes() -> None:
+    def pseudonyms(key: bytes) -> list[str]:
+        _, bronze, _ = load_bytes(
+            BUNDLES, ndjson(P, E | {"id": P["id"], "subject": {"reference": "Patient/1"}}), key=key
+        )
+        patient, encounter = bronze.rows
+        assert patient["key_id"] == encounter["key_id"]
+        return [
+            patient["pseudonym"],
+            encounter["pseudonym"],
+            encounter["encounter"]["patient_pseudonym"],
+            patient["key_id"],
+        ]
+
+    first, second = pseudonyms(b"1" * 32), pseudonyms(b"2" * 32)
+    assert first[0] == first[2] == pseudonym("Patient", P["id"], b"1" * 32)
+    # A patient and an encounter of one id have nothing in common, nor have two keys.
+    assert len({*first, *second}) == 6
 
 
 @pytest.mark.parametrize(

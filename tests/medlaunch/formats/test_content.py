@@ -202,7 +202,7 @@ def test_a_damaged_member_does_not_harm_the_others() -> None:
         except UnreadableUpload as error:
             damaged[name] = str(error)
     assert found == {name: texts[name] for name in ("a.csv", "c.csv")}
-    assert damaged["b.csv"].startswith("corrupt_archive: 'b.csv' of the zip archive is damaged")
+    assert damaged["b.csv"].startswith("corrupt_archive: 'b.csv' of the zip archive cannot be read")
 
 
 def patched(data: bytes, local: int, central: int, value: bytes) -> bytes:
@@ -223,12 +223,12 @@ ONE = zipped({"a.csv": TEXT})
         pytest.param(ONE[:-1], "no directory", id="without its last byte"),
         pytest.param(ONE[:60], "no directory", id="its beginning"),
         pytest.param(b"PK\x03\x04" + b"a,b\n" * 9, "no directory", id="only its magic"),
-        pytest.param(ONE[:200] + ONE[210:], "damaged", id="bytes are missing"),
+        pytest.param(ONE[:200] + ONE[210:], "cannot be read", id="bytes are missing"),
         pytest.param(patched(ONE, 14, 16, b"\1\2\3\4"), "Bad CRC-32", id="another checksum"),
         pytest.param(patched(ONE, 6, 8, b"\1\0"), "it is encrypted", id="encrypted"),
         pytest.param(patched(ONE, 8, 10, b"\x0c\0"), "compression method 12", id="bzip2"),
-        pytest.param(patched(ONE, 22, 24, b"\xff\0\0\0"), "damaged", id="says that it is shorter"),
-        pytest.param(patched(ONE, 0, 42, b"PK\3\4"), "damaged", id="begins beyond the end"),
+        pytest.param(patched(ONE, 22, 24, b"\xff\0\0\0"), "cannot be read", id="says that it is shorter"),
+        pytest.param(patched(ONE, 0, 42, b"PK\3\4"), "cannot be read", id="begins beyond the end"),
     ],
 )
 def test_a_damaged_archive_is_unreadable(data: bytes, message: str) -> None:

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import httpx
@@ -15,18 +15,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from medlaunch.aws.objects import ObjectChanged
 from medlaunch.ingest.fetch import (
+    Catalogue,
     CatalogueError,
     Fetched,
     RemoteFile,
-    Source,
     Wanted,
     read_catalogue,
     to_fetch,
 )
 from medlaunch.ingest.fetch_http import ContentDiffers, FetchFailed, FetchRefused, HttpFetcher, Politeness
 from medlaunch.ingest.fetch_parts import StagedParts
-from tests.medlaunch.ingest.file_server import (
+from tests.file_server import (
     FileServer,
     Memory,
     Mishap,
@@ -48,8 +49,8 @@ WANTED = Wanted(title="Daily Hours", dataset="hours", extensions=(".csv", ".zip"
 # --- catalogues ------------------------------------------------------------------------------------
 
 
-def source(url: str = "https://data.example/data.json", **others: Any) -> Source:
-    return Source(name="agency", catalogue=url, wanted=(WANTED,), **others)
+def source(url: str = "https://data.example/data.json", **others: Any) -> Catalogue:
+    return Catalogue(name="agency", url=url, wanted=(WANTED,), **others)
 
 
 def catalogue(*distributions: dict[str, Any], title: str = "Daily Hours", **dataset: Any) -> bytes:
@@ -139,7 +140,36 @@ def test_what_is_fetched_again() -> None:
                                 (("same", "1"), ("newer", "1"), ("silent", None), ("new", "1")))  # fmt: skip
     known = {one.url: fetched(one) for one in (same, newer, silent)}
     offered = [same, msgspec.structs.replace(newer, version="2"), silent, new]
-    assert [file.name for file in to_fetch(offered, known)] == ["newer.csv", "silent.csv", "new.csv"]
+    assert [file.name for file in to_fetch(offered, known)] == ["new.csv", "newer.csv", "silent.csv"]
+
+
+def test_oldest_first_and_since() -> None:
+    days = {"c.csv": "2024-10-30", "a.csv": "2024-07-31T10:00:00Z", "b.csv": "soon", "d.csv": "2024-10-30"}
+    document = catalogue(*({"downloadURL": f"/{name}", "modified": day} for name, day in days.items()))
+    files = read_catalogue(document, source())
+    assert [file.name for file in to_fetch(files, {})] == ["b.csv", "a.csv", "c.csv", "d.csv"]
+    # What has no date may be new.
+    assert [file.name for file in to_fetch(files, {}, date(2024, 8, 1))] == ["b.csv", "c.csv", "d.csv"]
+    assert [file.name for file in to_fetch(files, {}, date(2024, 10, 30))] == ["b.csv", "c.csv", "d.csv"]
+    assert [file.name for file in to_fetch(files, {}, date(2024, 10, 31))] == ["b.csv"]
+
+
+def test_datasets_of_one_title_are_told_apart_by_their_identifiers() -> None:
+    twice = json.dumps(
+        {
+            "dataset": [
+                {"title": "Daily Hours", "identifier": one, "distribution": [{"downloadURL": f"/{one}.csv"}]}
+                for one in ("x1", "x2")
+            ]
+        }
+    ).encode()
+    with pytest.raises(CatalogueError, match="2 datasets with the title"):
+        read_catalogue(twice, source())
+    named = msgspec.structs.replace(WANTED, identifier="x2")
+    (file,) = read_catalogue(
+        twice, Catalogue(name="a", url="https://data.example/data.json", wanted=(named,))
+    )
+    assert file.name == "x2.csv"
 
 
 # --- downloads -------------------------------------------------------------------------------------
@@ -409,8 +439,10 @@ def test_parts_outlive_a_process(
         assert 0 < parts.size <= 100_000
         result = fetch.fetcher.fetch(file, parts, None)
         assert result is not None
-        parts.move_to(result.key, result.sha256)
-    assert s3.get_object(Bucket=bucket, Key=result.key)["Body"].read() == BODY
+        parts.assemble(result.key, result.sha256)
+        parts.restart(None)
+    landed = s3.get_object(Bucket=bucket, Key=result.key)
+    assert (landed["Body"].read(), landed["Metadata"]) == (BODY, {"medlaunch-sha256": result.sha256})
     assert s3.list_objects_v2(Bucket=bucket, Prefix=prefix)["KeyCount"] == 0
 
 
@@ -418,8 +450,8 @@ def test_nothing_lands_if_parts_changed(s3: Any, bucket: str) -> None:
     with StagedParts(s3, bucket, "staging/fetch/x") as parts:
         parts.restart('"1"')
         parts.append(b"abc")
-        with pytest.raises(ValueError, match="changed while"):
-            parts.move_to("landing/hours/a.csv", "0" * 64)
+        with pytest.raises(ObjectChanged, match="changed while"):
+            parts.assemble("landing/hours/a.csv", "0" * 64)
     assert s3.list_objects_v2(Bucket=bucket, Prefix="landing/")["KeyCount"] == 0
 
 

@@ -28,7 +28,7 @@ def run(s3: Any, bucket: str) -> Run:
     return Run(
         s3=s3,
         bucket=bucket,
-        dag_id="facility_accreditation",
+        name="facility_accreditation",
         run_id="manual__2026-11-20T00:00:00+00:00",
         environment="test",
     )

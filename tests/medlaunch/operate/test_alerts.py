@@ -219,12 +219,12 @@ def test_a_success_is_told_if_something_was_published(
     monkeypatch.setattr(alerts, "_pull", lambda *key: {"report": report, "return_value": said}[key[-1]])
     sent: list[dict[str, Any]] = []
     monkeypatch.setattr(alerts, "publish", lambda message, *_: sent.append(message))
-    dag = type("Dag", (), {"dag_id": "facility_accreditation"})
+    dag = type("Dag", (), {"dag_id": "facility_accreditation", "task_ids": ["write_report", "alert"]})
     alerts.notify_success({"dag": dag, "run_id": "r"})  # type: ignore[typeddict-item]
     assert len(sent) == told
     for message in sent:
         assert message["summary"] == "facility_accreditation: Published 2026-11-01 (3 facilities)"
-        assert (message["text"], message["report"]) == (said, "s3://medlaunch-local/reports/x.json")
+        assert (message["text"], message["reports"]) == (said, ["s3://medlaunch-local/reports/x.json"])
 
 
 def test_the_plugin_and_the_alert_mean_the_same_variable() -> None:

@@ -16,7 +16,7 @@ from tests.factories import DAG, batch, counts, group, loaded, upload
 
 
 def test_files_of_archives_are_skipped_by_themselves(s3: Any, bucket: str) -> None:
-    run = Run(s3=s3, bucket=bucket, dag_id=DAG, run_id="manual__1", environment="test")
+    run = Run(s3=s3, bucket=bucket, name=DAG, run_id="manual__1", environment="test")
     one = upload("q.zip")
     member = f"{one.key}!a.csv"
     seen = msgspec.structs.replace(counts(1), skipped_members={member: "empty_file"})

@@ -12,6 +12,7 @@ from airflow.sdk import RetryAction
 from airflow.sdk.exceptions import AirflowException
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
+from medlaunch.ingest.fetch_http import FetchFailed, FetchRefused
 from medlaunch.operate.retries import RetryTransientErrors, delay, permanent_reason
 
 
@@ -39,6 +40,8 @@ def refusal(code: str, status: int) -> ClientError:
         EndpointConnectionError(endpoint_url="http://s3"),
         ReadTimeoutError(endpoint_url="http://s3"),
         ConnectionResetError("reset"),
+        FetchFailed("busy"),
+        FetchFailed("busy", retry_after=6 * 3600),
         OSError(28, "No space left on device"),
         MemoryError(),
         AirflowException("Final state of Athena job is CANCELLED"),
@@ -57,6 +60,8 @@ def test_what_can_pass_is_tried_again(error: Exception) -> None:
         (refusal("InvalidRequestException", 400), "InvalidRequestException"),
         (refusal("AuthorizationError", 403), "AuthorizationError"),
         (refusal("EntityNotFoundException", 400), "EntityNotFoundException"),
+        (FetchRefused("the server answers 404"), "FetchRefused: the server answers 404"),
+        (FetchFailed("busy", retry_after=7 * 3600), "longer wait than 6:00:00: busy"),
         (FileNotFoundError("s3://b/k does not exist"), "s3://b/k does not exist"),
         (KeyError("upload_id"), "upload_id"),
         (TypeError("unexpected"), "unexpected"),
@@ -87,3 +92,13 @@ def test_the_policy_waits_as_the_task_says() -> None:
     decision = RetryTransientErrors().evaluate(OSError("x"), 5, 9, context)
     assert decision.action is RetryAction.RETRY
     assert timedelta(seconds=5) <= (decision.retry_delay or timedelta()) <= timedelta(seconds=10)
+
+
+def test_a_server_is_left_alone_for_as_long_as_it_says() -> None:
+    task = SimpleNamespace(retry_delay=timedelta(seconds=8), max_retry_delay=timedelta(seconds=10))
+    context: Any = {"ti": SimpleNamespace(task=task)}
+    for seconds, least, most in ((900, 900, 900), (1, 4, 8)):
+        decision = RetryTransientErrors().evaluate(FetchFailed("x", retry_after=seconds), 1, 9, context)
+        assert decision.action is RetryAction.RETRY
+        wait = (decision.retry_delay or timedelta()).total_seconds()
+        assert least <= wait <= most

@@ -67,7 +67,7 @@ class Lake:
         self.s3, self.glue, self.bucket, self.database = s3, glue, bucket, database
 
     def run(self, run_id: str) -> Run:
-        return Run(s3=self.s3, bucket=self.bucket, dag_id=DAG, run_id=run_id, environment="test")
+        return Run(s3=self.s3, bucket=self.bucket, name=DAG, run_id=run_id, environment="test")
 
     @property
     def target(self) -> publish.Target:

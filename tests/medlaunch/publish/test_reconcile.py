@@ -66,6 +66,7 @@ def check(
     context = CheckContext(
         params={**PARAMS, **params},
         slices=reconciliation.slices,
+        uploads={},
         rows={"count_lines": line_rows, "count_results": result_rows},
         document=lambda *_: {DAY: filtered},
     )

@@ -22,7 +22,7 @@ def test_readers_see_the_version_before_and_its_files_are_spared_again(lake: Lak
     plan = lake.plan_rollback("roll", "was bad")
     (step,) = plan.steps
     assert (step.from_version, step.to_version) == (second.version, first.version)
-    assert (step.accepted_now, step.accepted_then) == (2, 1)
+    assert (step.records_now, step.records_then) == (second.records, first.records)
     assert step.excluded_uploads == [upload("bad", 2).key]
     assert lake.current() == second
     (now,) = lake.roll_back("roll", plan)

@@ -1,5 +1,7 @@
--- What became of the values of each upload, as Athena sees it: the loader's counts must say the same.
+-- What became of the values of each upload, as Athena sees it: the loader's counts must say the same. Accepted are the
+-- versions that become current.
 SELECT
+    lines.slice,
     lines.upload_id,
     coalesce(lines.reject_reason, 'valid') AS outcome,
     count(*) AS lines
@@ -9,7 +11,49 @@ INNER JOIN run_uploads AS uploads
 WHERE
     uploads.pipeline = 'clinical_quality'
     AND uploads.run = {{ run }}
+    AND lines.run = {{ run }}
     AND lines.slice IN ({{ slices }})
 GROUP BY
+    lines.slice,
     lines.upload_id,
     coalesce(lines.reject_reason, 'valid')
+
+UNION ALL
+
+SELECT
+    slice,
+    upload_id,
+    'accepted' AS outcome,
+    count(*) AS lines
+FROM (
+    SELECT
+        slice,
+        upload_id
+    FROM staging_silver_patient
+    WHERE
+        run = {{ run }}
+        AND slice IN ({{ slices }})
+
+    UNION ALL
+
+    SELECT
+        slice,
+        upload_id
+    FROM staging_silver_encounter
+    WHERE
+        run = {{ run }}
+        AND slice IN ({{ slices }})
+
+    UNION ALL
+
+    SELECT
+        slice,
+        upload_id
+    FROM staging_silver_condition
+    WHERE
+        run = {{ run }}
+        AND slice IN ({{ slices }})
+) AS current_versions
+GROUP BY
+    slice,
+    upload_id

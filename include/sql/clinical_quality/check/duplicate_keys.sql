@@ -1,7 +1,7 @@
--- Keys that silver or gold holds more than once: none may be.
+-- Resources that silver or gold holds more than once, by their pseudonyms: none may be.
 SELECT
     'silver_patient' AS table_name,
-    id,
+    min(pseudonym) AS id,
     count(*) AS copies
 FROM silver_patient
 GROUP BY id
@@ -11,7 +11,7 @@ UNION ALL
 
 SELECT
     'silver_encounter' AS table_name,
-    id,
+    min(pseudonym) AS id,
     count(*) AS copies
 FROM silver_encounter
 GROUP BY id
@@ -21,7 +21,7 @@ UNION ALL
 
 SELECT
     'silver_condition' AS table_name,
-    id,
+    min(pseudonym) AS id,
     count(*) AS copies
 FROM silver_condition
 GROUP BY id

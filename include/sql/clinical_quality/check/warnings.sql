@@ -1,5 +1,30 @@
 -- What may be right and should be looked at: one row per warning, of count among total.
-WITH encounters AS (
+WITH patients AS (
+    SELECT
+        pseudonym,
+        deceased_date
+    FROM silver_patient
+    WHERE
+        id NOT IN (
+            SELECT new.id
+            FROM staging_silver_patient AS new
+            WHERE
+                new.run = {{ run }}
+                AND new.slice IN ({{ slices }})
+        )
+
+    UNION ALL
+
+    SELECT
+        pseudonym,
+        deceased_date
+    FROM staging_silver_patient
+    WHERE
+        run = {{ run }}
+        AND slice IN ({{ slices }})
+),
+
+encounters AS (
     SELECT
         gold.encounter_id,
         gold.not_stay_reason,
@@ -8,11 +33,11 @@ WITH encounters AS (
         gold.discharge,
         gold.los,
         gold.disposition,
-        patients.id AS known_patient,
+        patients.pseudonym AS known_patient,
         patients.deceased_date
     FROM staging_gold_stays AS gold
-    LEFT JOIN silver_patient AS patients
-        ON gold.patient_id = patients.id
+    LEFT JOIN patients
+        ON gold.patient_id = patients.pseudonym
     WHERE gold.run = {{ run }}
 ),
 

@@ -1,4 +1,5 @@
--- Of each condition the newest version in a run's uploads.
+-- Of each condition the newest version in a run's uploads, unless silver has a newer one. The same one again counts as
+-- newer, so that a run finds its versions again which an earlier one merged before it failed.
 UNLOAD (
     WITH ranked AS (
         SELECT
@@ -13,6 +14,10 @@ UNLOAD (
             CAST(lines.condition.onset_date AS date) AS onset_date,
             lines.condition.onset_instant AS onset_instant,
             CAST(lines.condition.recorded_date AS date) AS recorded_date,
+            lines.pseudonym,
+            lines.condition.patient_pseudonym AS patient_pseudonym,
+            lines.condition.encounter_pseudonym AS encounter_pseudonym,
+            lines.key_id,
             lines.last_updated,
             lines.version_id,
             lines.version_rank,
@@ -35,33 +40,58 @@ UNLOAD (
         WHERE
             uploads.pipeline = 'clinical_quality'
             AND uploads.run = {{ run }}
+            AND lines.run = {{ run }}
             AND lines.slice IN ({{ slices }})
             AND lines.resource_type = 'Condition'
             AND lines.reject_reason IS NULL
     )
 
     SELECT
-        id,
-        void,
-        codings,
-        infection_type,
-        verification,
-        patient_id,
-        encounter_id,
-        onset_written,
-        onset_date,
-        onset_instant,
-        recorded_date,
-        last_updated,
-        version_id,
-        version_rank,
-        uploaded_at,
-        source_key,
-        source_pos,
-        upload_id,
-        slice
-    FROM ranked
-    WHERE newest = 1
+        new.id,
+        new.void,
+        new.codings,
+        new.infection_type,
+        new.verification,
+        new.patient_id,
+        new.encounter_id,
+        new.onset_written,
+        new.onset_date,
+        new.onset_instant,
+        new.recorded_date,
+        new.pseudonym,
+        new.patient_pseudonym,
+        new.encounter_pseudonym,
+        new.key_id,
+        new.last_updated,
+        new.version_id,
+        new.version_rank,
+        new.uploaded_at,
+        new.source_key,
+        new.source_pos,
+        new.upload_id,
+        new.slice
+    FROM ranked AS new
+    LEFT JOIN silver_condition AS old
+        ON new.id = old.id
+    WHERE
+        new.newest = 1
+        AND (
+            old.id IS NULL
+            OR new.version_rank > old.version_rank
+            OR (
+                new.version_rank = old.version_rank
+                AND (
+                    new.uploaded_at > old.uploaded_at
+                    OR (
+                        new.uploaded_at = old.uploaded_at
+                        AND (
+                            new.source_key > old.source_key
+                            OR (new.source_key = old.source_key AND new.source_pos >= old.source_pos)
+                        )
+                    )
+                )
+            )
+        )
 )
 TO {{ target }}
 WITH (format = 'PARQUET', compression = 'SNAPPY', partitioned_by = ARRAY['slice'])

@@ -1,4 +1,5 @@
--- Of each encounter the newest version in a run's uploads.
+-- Of each encounter the newest version in a run's uploads, unless silver has a newer one. The same one again counts as
+-- newer, so that a run finds its versions again which an earlier one merged before it failed.
 UNLOAD (
     WITH ranked AS (
         SELECT
@@ -20,6 +21,9 @@ UNLOAD (
             lines.encounter.end_instant AS end_instant,
             lines.encounter.disposition AS disposition,
             coalesce(lines.encounter.disposition_codings, CAST(ARRAY[] AS array(varchar))) AS disposition_codings,
+            lines.pseudonym,
+            lines.encounter.patient_pseudonym AS patient_pseudonym,
+            lines.key_id,
             lines.last_updated,
             lines.version_id,
             lines.version_rank,
@@ -42,40 +46,64 @@ UNLOAD (
         WHERE
             uploads.pipeline = 'clinical_quality'
             AND uploads.run = {{ run }}
+            AND lines.run = {{ run }}
             AND lines.slice IN ({{ slices }})
             AND lines.resource_type = 'Encounter'
             AND lines.reject_reason IS NULL
     )
 
     SELECT
-        id,
-        status,
-        void,
-        class_codes,
-        type_codes,
-        service_codes,
-        priority_codes,
-        patient_id,
-        org_id,
-        part_of,
-        start_written,
-        admit,
-        start_instant,
-        end_written,
-        discharge,
-        end_instant,
-        disposition,
-        disposition_codings,
-        last_updated,
-        version_id,
-        version_rank,
-        uploaded_at,
-        source_key,
-        source_pos,
-        upload_id,
-        slice
-    FROM ranked
-    WHERE newest = 1
+        new.id,
+        new.status,
+        new.void,
+        new.class_codes,
+        new.type_codes,
+        new.service_codes,
+        new.priority_codes,
+        new.patient_id,
+        new.org_id,
+        new.part_of,
+        new.start_written,
+        new.admit,
+        new.start_instant,
+        new.end_written,
+        new.discharge,
+        new.end_instant,
+        new.disposition,
+        new.disposition_codings,
+        new.pseudonym,
+        new.patient_pseudonym,
+        new.key_id,
+        new.last_updated,
+        new.version_id,
+        new.version_rank,
+        new.uploaded_at,
+        new.source_key,
+        new.source_pos,
+        new.upload_id,
+        new.slice
+    FROM ranked AS new
+    LEFT JOIN silver_encounter AS old
+        ON new.id = old.id
+    WHERE
+        new.newest = 1
+        AND (
+            old.id IS NULL
+            OR new.version_rank > old.version_rank
+            OR (
+                new.version_rank = old.version_rank
+                AND (
+                    new.uploaded_at > old.uploaded_at
+                    OR (
+                        new.uploaded_at = old.uploaded_at
+                        AND (
+                            new.source_key > old.source_key
+                            OR (new.source_key = old.source_key AND new.source_pos >= old.source_pos)
+                        )
+                    )
+                )
+            )
+        )
 )
 TO {{ target }}
 WITH (format = 'PARQUET', compression = 'SNAPPY', partitioned_by = ARRAY['slice'])

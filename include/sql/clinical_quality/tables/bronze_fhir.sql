@@ -1,11 +1,14 @@
 -- Canonical versions of resources, one a line, accepted and rejected, as the uploads brought them.
--- The folder of an upload (dataset) says little about its types: a Bundle holds several.
+-- The folder of an upload (dataset) says little about its types: a Bundle holds several. A query must name the run, so
+-- that it reads nothing of earlier ones.
 CREATE EXTERNAL TABLE IF NOT EXISTS bronze_fhir (
     resource_type string COMMENT 'Patient, Encounter or Condition; of rejected values whatever they say',
     id string COMMENT 'Id of the resource',
     last_updated string COMMENT 'meta.lastUpdated in UTC, sorts by time',
     version_id string COMMENT 'meta.versionId, if it is a number',
     version_rank string COMMENT 'Sorts versions by lastUpdated, then versionId',
+    pseudonym string COMMENT 'Keyed hash of the id, which stands for it in published tables',
+    key_id string COMMENT 'Which key made the pseudonyms',
     patient struct<
         identifiers: array<string>,
         gender: string,
@@ -31,7 +34,8 @@ CREATE EXTERNAL TABLE IF NOT EXISTS bronze_fhir (
         end_date: string,
         end_instant: string,
         disposition: string,
-        disposition_codings: array<string>
+        disposition_codings: array<string>,
+        patient_pseudonym: string
     > COMMENT 'Elements of an Encounter; columns as in silver_encounter',
     condition struct<
         void: boolean,
@@ -43,7 +47,9 @@ CREATE EXTERNAL TABLE IF NOT EXISTS bronze_fhir (
         onset_written: string,
         onset_date: string,
         onset_instant: string,
-        recorded_date: string
+        recorded_date: string,
+        patient_pseudonym: string,
+        encounter_pseudonym: string
     > COMMENT 'Elements of a Condition; columns as in silver_condition',
     reject_reason string COMMENT 'The first rule that the value broke; NULL if accepted',
     source_key string COMMENT 'S3 key of the upload',
@@ -54,7 +60,8 @@ CREATE EXTERNAL TABLE IF NOT EXISTS bronze_fhir (
 COMMENT 'Canonical FHIR resources of every upload, accepted and rejected'
 PARTITIONED BY (
     dataset string COMMENT 'Folder below landing/fhir: patients, encounters, conditions or bundles',
-    slice string COMMENT 'all'
+    slice string COMMENT 'all',
+    run string COMMENT 'Run that loaded the upload'
 )
 ROW FORMAT SERDE 'org.openx.data.jsonserde.JsonSerDe'
 LOCATION {{ s3('bronze/fhir/') }}
@@ -64,5 +71,6 @@ TBLPROPERTIES (
     'projection.dataset.values' = 'patients,encounters,conditions,bundles',
     'projection.slice.type' = 'enum',
     'projection.slice.values' = 'all',
-    'storage.location.template' = {{ s3('bronze/fhir/${dataset}/slice=${slice}/') }}
+    'projection.run.type' = 'injected',
+    'storage.location.template' = {{ s3('bronze/fhir/${dataset}/slice=${slice}/run=${run}/') }}
 )

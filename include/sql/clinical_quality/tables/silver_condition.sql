@@ -1,4 +1,5 @@
 -- One row per condition: the current version, also of those entered in error.
+-- Snapshots stay readable for 30 days, for time travel and rollbacks.
 -- noqa: disable=PRS
 CREATE TABLE IF NOT EXISTS silver_condition (
     id string COMMENT 'Condition.id',
@@ -12,6 +13,10 @@ CREATE TABLE IF NOT EXISTS silver_condition (
     onset_date date COMMENT 'Day of the onset as written; NULL if missing, imprecise or invalid',
     onset_instant string COMMENT 'Onset in UTC, if it has time and offset',
     recorded_date date COMMENT 'Day of recordedDate; no measure uses it',
+    pseudonym string COMMENT 'Keyed hash of the id, which stands for it in published tables',
+    patient_pseudonym string COMMENT 'Keyed hash of patient_id',
+    encounter_pseudonym string COMMENT 'Keyed hash of encounter_id',
+    key_id string COMMENT 'Which key made the pseudonyms; all rows have the same',
     last_updated string COMMENT 'meta.lastUpdated in UTC, sorts by time; NULL if the upload had none',
     version_id string COMMENT 'meta.versionId, if it is a number',
     version_rank string COMMENT 'Sorts versions by lastUpdated, then versionId',
@@ -23,4 +28,8 @@ CREATE TABLE IF NOT EXISTS silver_condition (
     slice string COMMENT 'all'
 )
 LOCATION {{ s3('prod/silver_condition/') }}
-TBLPROPERTIES ('table_type' = 'ICEBERG', 'format' = 'parquet')
+TBLPROPERTIES (
+    'table_type' = 'ICEBERG',
+    'format' = 'parquet',
+    'vacuum_max_snapshot_age_seconds' = '2592000'
+)

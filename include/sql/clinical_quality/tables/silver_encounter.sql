@@ -1,4 +1,5 @@
 -- One row per encounter: the current version, also of those entered in error.
+-- Snapshots stay readable for 30 days, for time travel and rollbacks.
 -- noqa: disable=PRS
 CREATE TABLE IF NOT EXISTS silver_encounter (
     id string COMMENT 'Encounter.id',
@@ -19,6 +20,9 @@ CREATE TABLE IF NOT EXISTS silver_encounter (
     end_instant string COMMENT 'period.end in UTC, if it has time and offset',
     disposition string COMMENT 'Category of the discharge disposition; unknown if no coding is listed',
     disposition_codings array<string> COMMENT 'Codings of the discharge disposition, SYSTEM|CODE',
+    pseudonym string COMMENT 'Keyed hash of the id, which stands for it in published tables',
+    patient_pseudonym string COMMENT 'Keyed hash of patient_id',
+    key_id string COMMENT 'Which key made the pseudonyms; all rows have the same',
     last_updated string COMMENT 'meta.lastUpdated in UTC, sorts by time; NULL if the upload had none',
     version_id string COMMENT 'meta.versionId, if it is a number',
     version_rank string COMMENT 'Sorts versions by lastUpdated, then versionId',
@@ -30,4 +34,8 @@ CREATE TABLE IF NOT EXISTS silver_encounter (
     slice string COMMENT 'all'
 )
 LOCATION {{ s3('prod/silver_encounter/') }}
-TBLPROPERTIES ('table_type' = 'ICEBERG', 'format' = 'parquet')
+TBLPROPERTIES (
+    'table_type' = 'ICEBERG',
+    'format' = 'parquet',
+    'vacuum_max_snapshot_age_seconds' = '2592000'
+)

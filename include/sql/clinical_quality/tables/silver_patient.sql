@@ -1,4 +1,5 @@
 -- One row per patient: the current version. No names, no addresses.
+-- Snapshots stay readable for 30 days, for time travel and rollbacks.
 -- noqa: disable=PRS
 CREATE TABLE IF NOT EXISTS silver_patient (
     id string COMMENT 'Patient.id',
@@ -8,6 +9,8 @@ CREATE TABLE IF NOT EXISTS silver_patient (
     deceased_date date COMMENT 'Day of deceasedDateTime as written; NULL if unknown or imprecise',
     deceased_instant string COMMENT 'deceasedDateTime in UTC, if it has time and offset',
     deceased_flag boolean COMMENT 'Whether the patient is dead; NULL if nothing is said',
+    pseudonym string COMMENT 'Keyed hash of the id, which stands for it in published tables',
+    key_id string COMMENT 'Which key made the pseudonyms; all rows have the same',
     last_updated string COMMENT 'meta.lastUpdated in UTC, sorts by time; NULL if the upload had none',
     version_id string COMMENT 'meta.versionId, if it is a number',
     version_rank string COMMENT 'Sorts versions by lastUpdated, then versionId',
@@ -19,4 +22,8 @@ CREATE TABLE IF NOT EXISTS silver_patient (
     slice string COMMENT 'all'
 )
 LOCATION {{ s3('prod/silver_patient/') }}
-TBLPROPERTIES ('table_type' = 'ICEBERG', 'format' = 'parquet')
+TBLPROPERTIES (
+    'table_type' = 'ICEBERG',
+    'format' = 'parquet',
+    'vacuum_max_snapshot_age_seconds' = '2592000'
+)

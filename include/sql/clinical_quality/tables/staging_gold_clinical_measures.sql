@@ -2,7 +2,7 @@
 -- noqa: disable=PRS,LT01,CP01
 CREATE EXTERNAL TABLE IF NOT EXISTS staging_gold_clinical_measures (
     measure string COMMENT 'Name of the measure',
-    org_id string COMMENT 'Organization, or ALL',
+    org_id string COMMENT 'Organization, or ALL for the total of all organizations',
     month string COMMENT 'Month of discharge, YYYY-MM',
     numerator bigint COMMENT 'Stays, episodes, days or events that count',
     denominator bigint COMMENT 'Stays, episodes or patient days that they are counted among',

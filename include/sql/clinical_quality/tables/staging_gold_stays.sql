@@ -1,10 +1,10 @@
 -- What a run computed and has not published yet.
 -- noqa: disable=PRS
 CREATE EXTERNAL TABLE IF NOT EXISTS staging_gold_stays (
-    encounter_id string COMMENT 'Encounter',
+    encounter_id string COMMENT 'Pseudonym of the encounter',
     not_stay_reason string COMMENT 'First rule that keeps the encounter from being a stay; NULL for stays',
-    patient_id string COMMENT 'Patient; the reference itself where no patient is known by it',
-    org_id string COMMENT 'Organization; unknown if the encounter names none',
+    patient_id string COMMENT 'Pseudonym of the patient; of the reference where no patient is known by it',
+    org_id string COMMENT 'Organization; unknown if the encounter names none, Organization/ALL if its id is ALL',
     admit date COMMENT 'First day',
     discharge date COMMENT 'Last day',
     month string COMMENT 'Month of discharge, YYYY-MM',
@@ -16,7 +16,8 @@ CREATE EXTERNAL TABLE IF NOT EXISTS staging_gold_stays (
     vital_unknown boolean COMMENT 'Nobody says whether, or when, the patient died',
     died boolean COMMENT 'Died in hospital',
     same_day boolean COMMENT 'los is 0',
-    episode_id string COMMENT 'Patient and first stay of the transfer chain',
+    stay_number bigint COMMENT 'Place of the stay among those of the patient by admit, from 1',
+    episode_id string COMMENT 'Pseudonyms of the patient and of the first stay of the transfer chain',
     episode_place bigint COMMENT 'Place of the stay in its episode, from 1',
     episode_stays bigint COMMENT 'Stays of the episode',
     is_index boolean COMMENT 'The stay from which readmission counts: the last discharge of the episode',

@@ -8,6 +8,8 @@ CREATE EXTERNAL TABLE IF NOT EXISTS staging_silver_patient (
     deceased_date date COMMENT 'Day of deceasedDateTime as written; NULL if unknown or imprecise',
     deceased_instant string COMMENT 'deceasedDateTime in UTC, if it has time and offset',
     deceased_flag boolean COMMENT 'Whether the patient is dead; NULL if nothing is said',
+    pseudonym string COMMENT 'Keyed hash of the id, which stands for it in published tables',
+    key_id string COMMENT 'Which key made the pseudonyms; all rows have the same',
     last_updated string COMMENT 'meta.lastUpdated in UTC, sorts by time; NULL if the upload had none',
     version_id string COMMENT 'meta.versionId, if it is a number',
     version_rank string COMMENT 'Sorts versions by lastUpdated, then versionId',

@@ -15,7 +15,7 @@ CREATE EXTERNAL TABLE IF NOT EXISTS publications (
     run_id string COMMENT 'Run of the pipeline that made the version',
     reason string COMMENT 'Why it was rolled back; NULL for a publication',
     params map<string, string> COMMENT 'Params of the run that made the version',
-    lines_read bigint COMMENT 'Lines of all uploads of the slice',
+    lines_read bigint COMMENT 'Lines that the version was computed from: of all its uploads, or of those that its run merged',
     lines_accepted bigint COMMENT 'Lines accepted',
     lines_superseded bigint COMMENT 'Lines that a later one of the same key replaced',
     lines_rejected bigint COMMENT 'Lines rejected',

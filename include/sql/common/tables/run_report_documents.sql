@@ -25,6 +25,7 @@ CREATE EXTERNAL TABLE IF NOT EXISTS run_report_documents (
         rejected_by_reason: map<string, bigint>
     > COMMENT 'Lines of the uploads that the run read',
     measures map<string, bigint> COMMENT 'Other counts of the pipeline, over these lines',
+    warnings array<string> COMMENT 'What is worth a look, and stopped nothing',
     skipped array<struct<
         key: string,
         reason: string,

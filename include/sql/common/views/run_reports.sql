@@ -20,6 +20,7 @@ SELECT
     lines.rejected AS lines_rejected,
     lines.rejected_by_reason AS rejected_by_reason,
     measures,
+    warnings,
     skipped,
     excluded,
     slices,

@@ -1,5 +1,5 @@
 -- Canonical PBJ records, one per line, as the uploads brought them. Decimals are text, which any SerDe reads exactly.
--- A query must name the quarters it wants: quarter = '2024Q2' or IN (...).
+-- A query must name the run and the quarters it wants: run = '...' AND quarter IN ('2024Q2').
 CREATE EXTERNAL TABLE IF NOT EXISTS bronze_pbj (
     ccn string COMMENT 'CMS Certification Number, 6 characters',
     provider_name string COMMENT 'Name of the facility',
@@ -18,11 +18,15 @@ CREATE EXTERNAL TABLE IF NOT EXISTS bronze_pbj (
     record_number bigint COMMENT 'Place of the record in the file, from 1'
 )
 COMMENT 'Canonical records of every PBJ upload, accepted and rejected'
-PARTITIONED BY (quarter string COMMENT 'Calendar quarter, such as 2024Q2; unknown for records that name none')
+PARTITIONED BY (
+    quarter string COMMENT 'Calendar quarter, such as 2024Q2; unknown for records that name none',
+    run string COMMENT 'Run that loaded the upload'
+)
 ROW FORMAT SERDE 'org.openx.data.jsonserde.JsonSerDe'
 LOCATION {{ s3('bronze/pbj/') }}
 TBLPROPERTIES (
     'projection.enabled' = 'true',
     'projection.quarter.type' = 'injected',
-    'storage.location.template' = {{ s3('bronze/pbj/quarter=${quarter}/') }}
+    'projection.run.type' = 'injected',
+    'storage.location.template' = {{ s3('bronze/pbj/quarter=${quarter}/run=${run}/') }}
 )

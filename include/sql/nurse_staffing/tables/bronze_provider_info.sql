@@ -1,5 +1,5 @@
 -- Canonical records of Provider Information, one per line, as the uploads brought them. Decimals are text, which any
--- SerDe reads exactly. A query must name the quarters it wants: quarter = '2024Q4' or IN (...).
+-- SerDe reads exactly. A query must name the run and the quarters it wants: run = '...' AND quarter IN ('2024Q4').
 CREATE EXTERNAL TABLE IF NOT EXISTS bronze_provider_info (
     ccn string COMMENT 'CMS Certification Number, 6 characters',
     processing_date string COMMENT 'Day on which CMS drew the data; names the monthly snapshot',
@@ -48,11 +48,15 @@ CREATE EXTERNAL TABLE IF NOT EXISTS bronze_provider_info (
     record_number bigint COMMENT 'Place of the record in the file, from 1'
 )
 COMMENT 'Canonical records of every Provider Information upload, accepted and rejected'
-PARTITIONED BY (quarter string COMMENT 'Calendar quarter, such as 2024Q2; unknown for records that name none')
+PARTITIONED BY (
+    quarter string COMMENT 'Calendar quarter, such as 2024Q2; unknown for records that name none',
+    run string COMMENT 'Run that loaded the upload'
+)
 ROW FORMAT SERDE 'org.openx.data.jsonserde.JsonSerDe'
 LOCATION {{ s3('bronze/provider_info/') }}
 TBLPROPERTIES (
     'projection.enabled' = 'true',
     'projection.quarter.type' = 'injected',
-    'storage.location.template' = {{ s3('bronze/provider_info/quarter=${quarter}/') }}
+    'projection.run.type' = 'injected',
+    'storage.location.template' = {{ s3('bronze/provider_info/quarter=${quarter}/run=${run}/') }}
 )

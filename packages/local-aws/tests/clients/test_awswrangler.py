@@ -133,7 +133,7 @@ def test_catalog_and_athena_functions(lake: str, database: str) -> None:
         "CREATE EXTERNAL TABLE"
     )
     done = wr.athena.start_query_execution(
-        "SELECT 1 AS a, 1.5 AS b", database=database, s3_output=out, wait=True
+        "SELECT 1 AS a, DECIMAL '1.5' AS b", database=database, s3_output=out, wait=True
     )
     assert done["Status"]["State"] == "SUCCEEDED"
     query = done["QueryExecutionId"]
@@ -153,7 +153,7 @@ def test_catalog_and_athena_functions(lake: str, database: str) -> None:
     named = boto3.client("athena").create_named_query(Name="n", Database=database, QueryString="SELECT 9")
     assert wr.athena.get_named_query_statement(named["NamedQueryId"]) == "SELECT 9"
     cached = wr.athena.read_sql_query(
-        "SELECT 1 AS a, 1.5 AS b", database=database, s3_output=out, ctas_approach=False,
+        "SELECT 1 AS a, DECIMAL '1.5' AS b", database=database, s3_output=out, ctas_approach=False,
         athena_cache_settings={"max_cache_seconds": 900},
     )  # fmt: skip
     assert cached["a"].tolist() == [1]

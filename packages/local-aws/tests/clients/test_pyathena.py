@@ -23,12 +23,10 @@ from pyathena.polars.cursor import PolarsCursor
 from local_aws_tests.harness import ENDLESS
 
 VALUES = """SELECT true AS bo, TINYINT '1' AS ti, 3 AS i, BIGINT '4' AS b, CAST(1.5 AS real) AS r, 2.5e0 AS d,
-    1.50 AS n, 'it''s "q", x' AS v, '' AS e, CAST(NULL AS varchar) AS z, DATE '2026-01-02' AS da,
+    DECIMAL '1.50' AS n, 'it''s "q", x' AS v, '' AS e, CAST(NULL AS varchar) AS z, DATE '2026-01-02' AS da,
     TIMESTAMP '2026-01-02 03:04:05.678' AS ts, ARRAY[1, 2] AS a, MAP(ARRAY['k'], ARRAY[1]) AS m, JSON '{"a":1}' AS j,
-    X'00ff' AS by, 'é中' AS u"""
-TYPED = (
-    "SELECT 1 AS i, 'x' AS v, DATE '2026-01-02' AS d, 1.50 AS n, ARRAY[1] AS a, CAST(NULL AS varchar) AS z"
-)
+    X'00ff' AS bin, 'é中' AS u"""
+TYPED = "SELECT 1 AS i, 'x' AS v, DATE '2026-01-02' AS d, DECIMAL '1.50' AS n, ARRAY[1] AS a, CAST(NULL AS varchar) AS z"
 # Equal to the datetime without a zone that it stands for.
 MOMENT = pd.Timestamp("2026-01-02 03:04:05.678")
 
@@ -53,7 +51,7 @@ def test_default_and_dict_cursor(connect: Callable[..., Any]) -> None:
     assert row == {
         "bo": True, "ti": 1, "i": 3, "b": 4, "r": 1.5, "d": 2.5, "n": Decimal("1.50"), "v": 'it\'s "q", x', "e": "",
         "z": None, "da": dt.date(2026, 1, 2), "ts": MOMENT, "a": [1, 2],
-        "m": {"k": "1"}, "j": {"a": 1}, "by": b"\x00\xff", "u": "é中",
+        "m": {"k": "1"}, "j": {"a": 1}, "bin": b"\x00\xff", "u": "é中",
     }  # fmt: skip
     cursor = connect().cursor()
     cursor.execute("SELECT x FROM UNNEST(sequence(1, 2500)) AS t(x) ORDER BY x")

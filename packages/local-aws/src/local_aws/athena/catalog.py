@@ -193,9 +193,11 @@ class Catalog:
         existing = []
         for p in partitions:
             values = [v if v is not None else DEFAULT_PARTITION for v in p.values]
-            storage = {**table.storage, "Location": p.location}
+            known = entry.partitions.get(str(values))
+            own = (known.partition_input.get("StorageDescriptor") if known else None) or table.storage
+            storage = {**own, "Location": p.location}
             description = {"Values": values, "StorageDescriptor": storage, "Parameters": {}}
-            if str(values) in entry.partitions:
+            if known is not None:
                 if replace:
                     entry.update_partition(values, description)  # type: ignore[arg-type]
                 else:
@@ -204,6 +206,27 @@ class Catalog:
             entry.create_partition(description)
         self._changed(table.database, table.name)
         return existing
+
+    def partition_columns(self, table: Table, partition: Partition) -> list[dict[str, Any]]:
+        """The columns of one partition, which may have more than the table; queries read those of the table."""
+        storage = self._partition_input(table, partition).get("StorageDescriptor") or table.storage
+        return list(storage.get("Columns") or [])
+
+    def set_partition_columns(
+        self, table: Table, partition: Partition, columns: list[dict[str, Any]]
+    ) -> None:
+        entry = self._entry(table.database, table.name)
+        assert entry is not None
+        known = self._partition_input(table, partition)
+        storage = {**(known.get("StorageDescriptor") or table.storage), "Columns": columns}
+        entry.update_partition(known["Values"], {**known, "StorageDescriptor": storage})
+        self._changed(table.database, table.name)
+
+    def _partition_input(self, table: Table, partition: Partition) -> Any:
+        entry = self._entry(table.database, table.name)
+        assert entry is not None
+        values = [v if v is not None else DEFAULT_PARTITION for v in partition.values]
+        return entry.partitions[str(values)].partition_input
 
     def drop_partition(self, table: Table, partition: Partition) -> None:
         values = [v if v is not None else DEFAULT_PARTITION for v in partition.values]

@@ -169,12 +169,17 @@ class Ddl(Named):
         return [], []
 
     def _add_columns(self, s: st.AddColumns) -> tuple[Rows, list[str]]:
+        """https://docs.aws.amazon.com/athena/latest/ug/alter-table-add-columns.html"""
         table = self.table(s.name)
         entry = _changed(table)
         new = [_glue_column(c) for c in s.columns]
         for c in s.columns:
             parse_hive_type(c.type)
-        old = [] if s.replace else entry["StorageDescriptor"].get("Columns") or []
+        partition = self._partition(table, s.partition) if s.partition is not None else None
+        if partition is not None:
+            old = self.catalog.partition_columns(table, partition)
+        else:
+            old = [] if s.replace else entry["StorageDescriptor"].get("Columns") or []
         keys = [c["Name"] for c in entry.get("PartitionKeys") or []]
         names = [c["Name"] for c in [*old, *new]] + keys
         if len(set(names)) != len(names):
@@ -182,6 +187,9 @@ class Ddl(Named):
                 "",
                 f"{_FAILED}Duplicate column name in {table.database}.{table.name}: {', '.join(sorted({n for n in names if names.count(n) > 1}))}",
             )
+        if partition is not None:
+            self.catalog.set_partition_columns(table, partition, [*old, *new])
+            return [], []
         entry["StorageDescriptor"] = {**entry["StorageDescriptor"], "Columns": [*old, *new]}
         self.catalog.update_table(table, entry)
         return [], []
@@ -284,12 +292,16 @@ class Ddl(Named):
         sql = f"SELECT i FROM (SELECT unnest(range({len(have)})) AS i, {', '.join(columns)}) WHERE {' AND '.join(tests)}"
         return [have[i] for (i,) in self.session.rows(sql)]
 
+    def _partition(self, table: Table, spec: st.PartitionSpec) -> Partition:
+        values = partition_values(table, spec)
+        for partition in self.catalog.partitions(table):
+            if partition.values == values:
+                return partition
+        raise QueryError("", f"{_FAILED}[Error 10006]: Partition not found {spec.values}")
+
     def _rename_partition(self, s: st.RenamePartition) -> tuple[Rows, list[str]]:
         table = self.table(s.name)
-        old, new = partition_values(table, s.old), partition_values(table, s.new)
-        found = next((p for p in self.catalog.partitions(table) if p.values == old), None)
-        if found is None:
-            raise QueryError("", f"{_FAILED}[Error 10006]: Partition not found {s.old.values}")
+        found, new = self._partition(table, s.old), partition_values(table, s.new)
         self.catalog.drop_partition(table, found)
         self.catalog.add_partitions(table, [Partition(new, found.location)])
         return [], []
@@ -302,10 +314,8 @@ class Ddl(Named):
             entry["StorageDescriptor"] = {**entry["StorageDescriptor"], "Location": s.location}
             self.catalog.update_table(table, entry)
             return [], []
-        values = partition_values(table, s.partition)
-        if all(p.values != values for p in self.catalog.partitions(table)):
-            raise QueryError("", f"{_FAILED}[Error 10006]: Partition not found {s.partition.values}")
-        self.catalog.add_partitions(table, [Partition(values, s.location)], replace=True)
+        found = self._partition(table, s.partition)
+        self.catalog.add_partitions(table, [Partition(found.values, s.location)], replace=True)
         return [], []
 
     def _repair(self, s: st.Repair) -> tuple[Rows, list[str]]:

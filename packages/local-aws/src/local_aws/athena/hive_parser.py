@@ -506,7 +506,9 @@ class HiveParser:
             spec = self.partition()
             if self.accept("SET", "LOCATION"):
                 return SetLocation(table, spec, self.string())
-            if self.token.word in ("ADD", "REPLACE", "CHANGE"):
+            if self.accept("ADD", "COLUMNS"):
+                return AddColumns(table, self.columns(), replace=False, partition=spec)
+            if self.token.word in ("REPLACE", "CHANGE"):
                 raise not_supported(
                     "Columns of a single partition", offset_position(self.sql, self.token.start)
                 )

@@ -583,8 +583,6 @@ HANDLERS: dict[type[exp.Expression], Handler] = {
     exp.Substring: lambda c, n, s: fn.substring(c, n, s),
     exp.StrPosition: lambda c, n, s: fn.strpos(c, n, s),
     exp.AtTimeZone: lambda c, n, s: fn.at_time_zone(c, n, s),
-    exp.IgnoreNulls: lambda c, n, s: fn.compile_call(c, n.this, s, ignore_nulls=True),
-    exp.RespectNulls: lambda c, n, s: fn.compile_call(c, n.this, s),
     exp.GroupConcat: lambda c, n, s: fn.listagg(c, n, s),
     JsonCall: lambda c, n, s: fn.json_call(c, n, s),
     exp.UnicodeString: _unicode,

@@ -64,6 +64,13 @@ class _PlainParser(TrinoParser):
         k: v for k, v in TrinoParser.NO_PAREN_FUNCTION_PARSERS.items() if k in ("ANY", "CASE", "IF")
     }
 
+    def _parse_wrapped_select(self, table: bool = False) -> exp.Expr | None:
+        # (UNNEST(...) AS t (x) CROSS JOIN ...): sqlglot takes no joins after an UNNEST that comes first.
+        this = super()._parse_wrapped_select(table)
+        if isinstance(this, exp.Unnest) and (joins := list(self._parse_joins())):
+            this.set("joins", joins)
+        return this
+
     def _parse_limit_options(self) -> exp.LimitOptions | None:
         # FETCH FIRST 1 ROW: ROW is the name of a type to the tokenizer.
         if self._curr is not None and self._curr.text.upper() == "ROW":
@@ -230,6 +237,13 @@ def _refuse_words(sql: str) -> None:
                 "identifiers must not start with a digit; surround the identifier with double quotes",
                 offset_position(sql, start),
             )
+        # How NULLs are treated is said of window functions alone; ORDER BY may have a column named ignore.
+        if (
+            word.upper() == "NULLS"
+            and before in (["IGNORE"], ["RESPECT"])
+            and (i + 1 == len(ts) or ts[i + 1][1].upper() not in ("OVER", "FIRST", "LAST"))
+        ):
+            raise QueryError("", f"mismatched input '{word}'.", offset_position(sql, start))
         if before == ["FOR"] and word.upper() in ("SYSTEM_TIME", "SYSTEM_VERSION"):
             raise QueryError(
                 "",

@@ -30,6 +30,8 @@ def from_item(compiler: Compiler, node: exp.Expression, scope: Scope) -> tuple[s
             sql, relations = from_item(compiler, node, scope)
         finally:
             node.set("sample", sample)
+        if isinstance(node, exp.Subquery) and _is_relation(node.this):
+            sql = _as_one(compiler, sql, relations)
         return f"{sql}{_sample(compiler, sample)}", relations
     if isinstance(node, exp.Subquery) and _is_relation(node.this):
         return _in_parentheses(compiler, node, scope)
@@ -59,7 +61,21 @@ def _is_relation(node: exp.Expression) -> bool:
     """Whether what stands in parentheses is a table or a join, and no query."""
     if isinstance(node, exp.Subquery):
         return bool(node.args.get("joins") or node.args.get("alias")) or _is_relation(node.this)
-    return isinstance(node, exp.Table)
+    return isinstance(node, exp.Table | exp.Unnest)
+
+
+def _as_one(compiler: Compiler, sql: str, relations: list[Relation]) -> str:
+    """A table or join in parentheses as a subquery, for DuckDB samples no joins; the fields are its columns then."""
+    r = compiler.alias()
+    columns: list[str] = []
+    for relation in relations:
+        fields = []
+        for f in relation.fields:
+            compiler.touch(f)
+            fields.append(replace(f, sql=f'{r}."c{len(columns)}"'))
+            columns.append(f'{f.sql} AS "c{len(columns)}"')
+        relation.fields = fields
+    return f"(SELECT {', '.join(columns)} FROM {sql}) AS {r}"
 
 
 def _in_parentheses(compiler: Compiler, node: exp.Subquery, scope: Scope) -> tuple[str, list[Relation]]:

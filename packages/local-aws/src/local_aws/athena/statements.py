@@ -120,6 +120,7 @@ class AddColumns:
     name: Name
     columns: list[ColumnDef]
     replace: bool
+    partition: PartitionSpec | None = None
 
 
 @dataclass

@@ -116,7 +116,18 @@ def unload_target(u: Unload) -> Target:
             "INVALID_UNLOAD_PROPERTY",
             f"Unload format '{kind}' is not one of ORC, PARQUET, AVRO, JSON, TEXTFILE",
         )
-    compression = compression_of(kind, u.options.get("compression"))
+    given = u.options.get("compression")
+    if (
+        given is not None
+        and kind not in ("ORC", "PARQUET")
+        and (kind == "AVRO" or str(given).upper() != "GZIP")
+    ):
+        # https://docs.aws.amazon.com/athena/latest/ug/unload.html: specific to ORC and Parquet; JSON and text are gzip.
+        raise QueryError(
+            "INVALID_UNLOAD_PROPERTY",
+            f"compression is for the formats ORC and PARQUET only; {kind} is written with {_CODECS[kind][0]}",
+        )
+    compression = compression_of(kind, given)
     if "field_delimiter" in u.options and kind != "TEXTFILE":
         raise QueryError("INVALID_UNLOAD_PROPERTY", "field_delimiter is for format = 'TEXTFILE' only")
     target = Target(

@@ -82,6 +82,8 @@ SCALARS: dict[str, Function] = merged(
 
 # https://docs.aws.amazon.com/athena/latest/ug/troubleshooting-athena.html
 _MOST_ARGUMENTS = 127
+# https://docs.aws.amazon.com/athena/latest/ug/engine-versions-reference-0003.html: IGNORE NULLS goes with these only.
+_VALUE_FUNCTIONS = frozenset({"first_value", "last_value", "nth_value", "lead", "lag"})
 
 
 def call(c: Compiler, name: str, args: list[E], node: exp.Expression) -> E:
@@ -102,14 +104,13 @@ def compile_call(
     *,
     filter_node: exp.Expression | None = None,
     over: str | None = None,
-    ignore_nulls: bool = False,
     order_node: exp.Expression | None = None,
 ) -> E:
     """A call with all that may follow it: FILTER, WITHIN GROUP, IGNORE NULLS, OVER."""
-    truth = c.truth
+    truth, ignore_nulls, treats_nulls = c.truth, False, False
     while not isinstance(node, exp.Anonymous):
         if isinstance(node, exp.IgnoreNulls | exp.RespectNulls):
-            ignore_nulls = isinstance(node, exp.IgnoreNulls)
+            ignore_nulls, treats_nulls = isinstance(node, exp.IgnoreNulls), True
         elif isinstance(node, exp.Filter):
             filter_node = node.expression.this
         elif isinstance(node, exp.WithinGroup):
@@ -123,6 +124,10 @@ def compile_call(
     nodes = node.expressions
     if len(nodes) > _MOST_ARGUMENTS:
         raise c.fail("TOO_MANY_ARGUMENTS", f"Too many arguments for function call {name}()", node)
+    if treats_nulls and name not in _VALUE_FUNCTIONS:
+        raise c.fail(
+            "NULL_TREATMENT_NOT_ALLOWED", f"Cannot specify null treatment clause for {name} function", node
+        )
     if over is not None and filter_node is not None:
         raise c.fail("NOT_SUPPORTED", "FILTER is not yet supported for window functions", node)
     if is_aggregate(name):

@@ -321,6 +321,8 @@ class IcebergDdl(Named):
         return [], []
 
     def _add_columns(self, s: st.AddColumns) -> tuple[Rows, list[str]]:
+        if s.partition is not None:
+            raise QueryError("NOT_SUPPORTED", "ALTER TABLE PARTITION is not supported for Iceberg tables")
         if s.replace:
             # https://docs.aws.amazon.com/athena/latest/ug/querying-iceberg-alter-table-change-column.html
             raise QueryError(

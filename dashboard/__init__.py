@@ -1,0 +1,1 @@
+"""The dashboard: what the pipelines published, read through Amazon Athena."""

@@ -1,0 +1,20 @@
+-- What a run wrote and has not published yet.
+-- noqa: disable=PRS
+CREATE EXTERNAL TABLE IF NOT EXISTS staging_gold_pbj_facility (
+    {% include 'nurse_staffing/columns/pbj_facility.columns' %},
+    gone boolean COMMENT 'The published table has the row, and should not'
+)
+COMMENT 'Facilities of the quarters of a run, before publication'
+PARTITIONED BY (
+    run string COMMENT 'Run that wrote them',
+    quarter string COMMENT 'Calendar quarter, such as 2024Q2'
+)
+STORED AS PARQUET
+LOCATION {{ s3('staging/nurse_staffing.pbj/') }}
+TBLPROPERTIES (
+    'projection.enabled' = 'true',
+    'projection.run.type' = 'injected',
+    'projection.quarter.type' = 'injected',
+    'storage.location.template'
+    = {{ s3('staging/nurse_staffing.pbj/run=${run}/gold_pbj_facility/quarter=${quarter}/') }}
+)
