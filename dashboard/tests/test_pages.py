@@ -60,7 +60,7 @@ def test_expiring_accreditations_are_those_of_the_samples(page: Open, lake: dict
         assert list(left) == list(rows["days_until_expiry"]) == sorted(left)
         weeks = table_with(shown, "week")
         assert weeks["accreditations"].sum() == expected["expiring_accreditations"]
-        assert set(pd.to_datetime(weeks["week"]).dt.dayofweek) == {0}
+        assert set(pd.to_datetime(weeks["week"]).dt.day_of_week) == {0}
 
 
 def test_rejected_lines_are_those_of_the_samples(page: Open, lake: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from medlaunch import lake
 from medlaunch.athena import statements
+from medlaunch.aws.objects import list_objects
 from tests.clinical_uploads import load_bytes
 from tests.sql.lake import Athena
 
@@ -109,10 +110,18 @@ class ClinicalLake:
         return run
 
     def publish(self, run: str) -> None:
-        """Show readers the gold tables of a run."""
+        """Copy the gold tables of a run to the prod prefix, and show them to readers."""
         for table in GOLD:
             self.query(f"ALTER TABLE {table} DROP IF EXISTS PARTITION (slice = 'all')")
-            location = lake.s3_uri(self.bucket, f"{lake.staging_prefix(DAG, run)}{table}/slice=all/")
+            staged = f"{lake.staging_prefix(DAG, run)}{table}/slice=all/"
+            published = lake.version_prefix(table, "slice", "all", run)
+            for one in list_objects(self.s3, self.bucket, staged):
+                self.s3.copy_object(
+                    Bucket=self.bucket,
+                    Key=published + one.key.removeprefix(staged),
+                    CopySource={"Bucket": self.bucket, "Key": one.key},
+                )
+            location = lake.s3_uri(self.bucket, published)
             self.query(f"ALTER TABLE {table} ADD PARTITION (slice = 'all') LOCATION '{location}'")
 
     def empty_silver(self) -> None:
