@@ -869,11 +869,8 @@ def test_checks_find_what_is_wrong(
     clinical, run = checked
     broken = f"{run}broken{abs(hash((table, check_name)))}"
     for name in ("gold_stays", "gold_infection_events", "gold_clinical_measures"):
-        columns = [
-            line.split()[0]
-            for line in clinical.render(f"{DAG}/tables/{name}.sql").splitlines()
-            if line.startswith("    ") and "COMMENT" in line
-        ]
+        listed = (ROOT / "include/sql" / DAG / "columns" / f"{name}.columns").read_text()
+        columns = [line.split()[0] for line in listed.splitlines()]
         rows = f"(SELECT {', '.join(columns)} FROM staging_{name} WHERE run = '{run}')"
         text = (statement if name == table else "SELECT * FROM {rows}").format(
             rows=rows, x0=pseudonym("Encounter", "x0")

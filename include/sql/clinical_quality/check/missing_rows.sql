@@ -1,46 +1,12 @@
 -- Current encounters without a row in gold_stays, and infections without exactly one fate, by their pseudonyms: none may be.
 WITH encounters AS (
-    SELECT pseudonym
-    FROM silver_encounter
-    WHERE
-        id NOT IN (
-            SELECT new.id
-            FROM staging_silver_encounter AS new
-            WHERE
-                new.run = {{ run }}
-                AND new.slice IN ({{ slices }})
-        )
-
-    UNION ALL
-
-    SELECT pseudonym
-    FROM staging_silver_encounter
-    WHERE
-        run = {{ run }}
-        AND slice IN ({{ slices }})
+    {% set kind, columns = 'encounter', ['pseudonym'] -%}
+    {% include 'clinical_quality/current_rows.jinja' %}
 ),
 
 infections AS (
-    SELECT pseudonym
-    FROM silver_condition
-    WHERE
-        id NOT IN (
-            SELECT new.id
-            FROM staging_silver_condition AS new
-            WHERE
-                new.run = {{ run }}
-                AND new.slice IN ({{ slices }})
-        )
-        AND infection_type IS NOT NULL
-
-    UNION ALL
-
-    SELECT pseudonym
-    FROM staging_silver_condition
-    WHERE
-        run = {{ run }}
-        AND slice IN ({{ slices }})
-        AND infection_type IS NOT NULL
+    {% set kind, columns = 'condition', ['pseudonym', 'infection_type'] -%}
+    {% include 'clinical_quality/current_rows.jinja' %}
 )
 
 SELECT
@@ -63,4 +29,6 @@ LEFT JOIN staging_gold_infection_events AS gold
     ON
         infections.pseudonym = gold.condition_id
         AND gold.run = {{ run }}
-WHERE gold.fate IS NULL
+WHERE
+    infections.infection_type IS NOT NULL
+    AND gold.fate IS NULL

@@ -1,27 +1,7 @@
 -- What may be right and should be looked at: one row per warning, of count among total.
 WITH patients AS (
-    SELECT
-        pseudonym,
-        deceased_date
-    FROM silver_patient
-    WHERE
-        id NOT IN (
-            SELECT new.id
-            FROM staging_silver_patient AS new
-            WHERE
-                new.run = {{ run }}
-                AND new.slice IN ({{ slices }})
-        )
-
-    UNION ALL
-
-    SELECT
-        pseudonym,
-        deceased_date
-    FROM staging_silver_patient
-    WHERE
-        run = {{ run }}
-        AND slice IN ({{ slices }})
+    {% set kind, columns = 'patient', ['pseudonym', 'deceased_date'] -%}
+    {% include 'clinical_quality/current_rows.jinja' %}
 ),
 
 encounters AS (

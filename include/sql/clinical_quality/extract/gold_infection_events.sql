@@ -3,71 +3,16 @@
 -- reduce() walks an infection's days in their order: whether one counts depends on the last one that did.
 UNLOAD (
     WITH current_patients AS (
-        SELECT
-            id,
-            pseudonym,
-            identifiers
-        FROM silver_patient
-        WHERE
-            id NOT IN (
-                SELECT new.id
-                FROM staging_silver_patient AS new
-                WHERE
-                    new.run = {{ run }}
-                    AND new.slice = 'all'
-            )
-
-        UNION ALL
-
-        SELECT
-            id,
-            pseudonym,
-            identifiers
-        FROM staging_silver_patient
-        WHERE
-            run = {{ run }}
-            AND slice = 'all'
+        {% set kind, columns = 'patient', ['id', 'pseudonym', 'identifiers'] -%}
+        {% include 'clinical_quality/current_rows.jinja' %}
     ),
 
     current_conditions AS (
-        SELECT
-            id,
-            pseudonym,
-            patient_pseudonym,
-            encounter_pseudonym,
-            infection_type,
-            void,
-            verification,
-            patient_id,
-            onset_instant,
-            onset_date
-        FROM silver_condition
-        WHERE
-            id NOT IN (
-                SELECT new.id
-                FROM staging_silver_condition AS new
-                WHERE
-                    new.run = {{ run }}
-                    AND new.slice = 'all'
-            )
-
-        UNION ALL
-
-        SELECT
-            id,
-            pseudonym,
-            patient_pseudonym,
-            encounter_pseudonym,
-            infection_type,
-            void,
-            verification,
-            patient_id,
-            onset_instant,
-            onset_date
-        FROM staging_silver_condition
-        WHERE
-            run = {{ run }}
-            AND slice = 'all'
+        {% set kind, columns = 'condition', [
+            'id', 'pseudonym', 'patient_pseudonym', 'encounter_pseudonym', 'infection_type', 'void',
+            'verification', 'patient_id', 'onset_instant', 'onset_date',
+        ] -%}
+        {% include 'clinical_quality/current_rows.jinja' %}
     ),
 
     identified AS (

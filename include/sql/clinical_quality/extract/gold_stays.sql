@@ -3,91 +3,19 @@
 -- Running maxima find nested stays and transfer chains: what a stay lies in, or joins, ends last among those before it.
 UNLOAD (
     WITH current_patients AS (
-        SELECT
-            id,
-            pseudonym,
-            identifiers,
-            deceased_flag,
-            deceased_instant,
-            deceased_date
-        FROM silver_patient
-        WHERE
-            id NOT IN (
-                SELECT new.id
-                FROM staging_silver_patient AS new
-                WHERE
-                    new.run = {{ run }}
-                    AND new.slice = 'all'
-            )
-
-        UNION ALL
-
-        SELECT
-            id,
-            pseudonym,
-            identifiers,
-            deceased_flag,
-            deceased_instant,
-            deceased_date
-        FROM staging_silver_patient
-        WHERE
-            run = {{ run }}
-            AND slice = 'all'
+        {% set kind, columns = 'patient', [
+            'id', 'pseudonym', 'identifiers', 'deceased_flag', 'deceased_instant', 'deceased_date',
+        ] -%}
+        {% include 'clinical_quality/current_rows.jinja' %}
     ),
 
     current_encounters AS (
-        SELECT
-            id,
-            pseudonym,
-            patient_pseudonym,
-            void,
-            status,
-            class_codes,
-            type_codes,
-            service_codes,
-            priority_codes,
-            part_of,
-            patient_id,
-            org_id,
-            disposition,
-            start_instant,
-            end_instant,
-            admit,
-            discharge
-        FROM silver_encounter
-        WHERE
-            id NOT IN (
-                SELECT new.id
-                FROM staging_silver_encounter AS new
-                WHERE
-                    new.run = {{ run }}
-                    AND new.slice = 'all'
-            )
-
-        UNION ALL
-
-        SELECT
-            id,
-            pseudonym,
-            patient_pseudonym,
-            void,
-            status,
-            class_codes,
-            type_codes,
-            service_codes,
-            priority_codes,
-            part_of,
-            patient_id,
-            org_id,
-            disposition,
-            start_instant,
-            end_instant,
-            admit,
-            discharge
-        FROM staging_silver_encounter
-        WHERE
-            run = {{ run }}
-            AND slice = 'all'
+        {% set kind, columns = 'encounter', [
+            'id', 'pseudonym', 'patient_pseudonym', 'void', 'status', 'class_codes', 'type_codes',
+            'service_codes', 'priority_codes', 'part_of', 'patient_id', 'org_id', 'disposition',
+            'start_instant', 'end_instant', 'admit', 'discharge',
+        ] -%}
+        {% include 'clinical_quality/current_rows.jinja' %}
     ),
 
     patients AS (

@@ -1,7 +1,9 @@
 -- Of each condition the newest version in a run's uploads, unless silver has a newer one. The same one again counts as
 -- newer, so that a run finds its versions again which an earlier one merged before it failed.
+-- noqa: disable=all
+{% set kind, same_again = 'condition', true -%}
 UNLOAD (
-    WITH ranked AS (
+    WITH versions AS (
         SELECT
             lines.id,
             lines.condition.void AS void,
@@ -25,15 +27,7 @@ UNLOAD (
             lines.source_key,
             lines.record_number AS source_pos,
             lines.upload_id,
-            lines.slice,
-            row_number() OVER (
-                PARTITION BY lines.id
-                ORDER BY
-                    lines.version_rank DESC,
-                    uploads.uploaded_at DESC,
-                    lines.source_key DESC,
-                    lines.record_number DESC
-            ) AS newest
+            lines.slice
         FROM bronze_fhir AS lines
         INNER JOIN run_uploads AS uploads
             ON lines.upload_id = uploads.upload_id
@@ -44,54 +38,10 @@ UNLOAD (
             AND lines.slice IN ({{ slices }})
             AND lines.resource_type = 'Condition'
             AND lines.reject_reason IS NULL
-    )
+    ),
 
-    SELECT
-        new.id,
-        new.void,
-        new.codings,
-        new.infection_type,
-        new.verification,
-        new.patient_id,
-        new.encounter_id,
-        new.onset_written,
-        new.onset_date,
-        new.onset_instant,
-        new.recorded_date,
-        new.pseudonym,
-        new.patient_pseudonym,
-        new.encounter_pseudonym,
-        new.key_id,
-        new.last_updated,
-        new.version_id,
-        new.version_rank,
-        new.uploaded_at,
-        new.source_key,
-        new.source_pos,
-        new.upload_id,
-        new.slice
-    FROM ranked AS new
-    LEFT JOIN silver_condition AS old
-        ON new.id = old.id
-    WHERE
-        new.newest = 1
-        AND (
-            old.id IS NULL
-            OR new.version_rank > old.version_rank
-            OR (
-                new.version_rank = old.version_rank
-                AND (
-                    new.uploaded_at > old.uploaded_at
-                    OR (
-                        new.uploaded_at = old.uploaded_at
-                        AND (
-                            new.source_key > old.source_key
-                            OR (new.source_key = old.source_key AND new.source_pos >= old.source_pos)
-                        )
-                    )
-                )
-            )
-        )
+    {% include 'clinical_quality/extract/newest_versions.jinja' %}
+
 )
 TO {{ target }}
 WITH (format = 'PARQUET', compression = 'SNAPPY', partitioned_by = ARRAY['slice'])

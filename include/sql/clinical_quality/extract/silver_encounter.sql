@@ -1,7 +1,9 @@
 -- Of each encounter the newest version in a run's uploads, unless silver has a newer one. The same one again counts as
 -- newer, so that a run finds its versions again which an earlier one merged before it failed.
+-- noqa: disable=all
+{% set kind, same_again = 'encounter', true -%}
 UNLOAD (
-    WITH ranked AS (
+    WITH versions AS (
         SELECT
             lines.id,
             lines.encounter.status AS status,
@@ -31,15 +33,7 @@ UNLOAD (
             lines.source_key,
             lines.record_number AS source_pos,
             lines.upload_id,
-            lines.slice,
-            row_number() OVER (
-                PARTITION BY lines.id
-                ORDER BY
-                    lines.version_rank DESC,
-                    uploads.uploaded_at DESC,
-                    lines.source_key DESC,
-                    lines.record_number DESC
-            ) AS newest
+            lines.slice
         FROM bronze_fhir AS lines
         INNER JOIN run_uploads AS uploads
             ON lines.upload_id = uploads.upload_id
@@ -50,60 +44,10 @@ UNLOAD (
             AND lines.slice IN ({{ slices }})
             AND lines.resource_type = 'Encounter'
             AND lines.reject_reason IS NULL
-    )
+    ),
 
-    SELECT
-        new.id,
-        new.status,
-        new.void,
-        new.class_codes,
-        new.type_codes,
-        new.service_codes,
-        new.priority_codes,
-        new.patient_id,
-        new.org_id,
-        new.part_of,
-        new.start_written,
-        new.admit,
-        new.start_instant,
-        new.end_written,
-        new.discharge,
-        new.end_instant,
-        new.disposition,
-        new.disposition_codings,
-        new.pseudonym,
-        new.patient_pseudonym,
-        new.key_id,
-        new.last_updated,
-        new.version_id,
-        new.version_rank,
-        new.uploaded_at,
-        new.source_key,
-        new.source_pos,
-        new.upload_id,
-        new.slice
-    FROM ranked AS new
-    LEFT JOIN silver_encounter AS old
-        ON new.id = old.id
-    WHERE
-        new.newest = 1
-        AND (
-            old.id IS NULL
-            OR new.version_rank > old.version_rank
-            OR (
-                new.version_rank = old.version_rank
-                AND (
-                    new.uploaded_at > old.uploaded_at
-                    OR (
-                        new.uploaded_at = old.uploaded_at
-                        AND (
-                            new.source_key > old.source_key
-                            OR (new.source_key = old.source_key AND new.source_pos >= old.source_pos)
-                        )
-                    )
-                )
-            )
-        )
+    {% include 'clinical_quality/extract/newest_versions.jinja' %}
+
 )
 TO {{ target }}
 WITH (format = 'PARQUET', compression = 'SNAPPY', partitioned_by = ARRAY['slice'])
