@@ -137,12 +137,14 @@ class Pipeline:
         import airflow.settings
         from airflow.dag_processing.dagbag import DagBag
 
-        # dag.test() takes the DAG from the bundle of the DAGs folder.
-        with self.environment(), patch.object(airflow.settings, "DAGS_FOLDER", str(self.dags)):
+        with self.environment():
             bag = DagBag(self.dags)
             assert bag.import_errors == {}
+            dag = bag.dags[dag_id]
             as_of = {"as_of": "2026-11-20"} if dag_id == DAG_ID else {}
-            return bag.dags[dag_id].test(run_conf={**as_of, **conf})
+            # dag.test() takes the DAG from the bundle of the DAGs folder, and writes the whole folder to its database.
+            with patch.object(airflow.settings, "DAGS_FOLDER", dag.fileloc):
+                return dag.test(run_conf={**as_of, **conf})
 
     def report(self, dag_id: str = DAG_ID, **conf: Any) -> dict[str, Any]:
         """Run a DAG, which must succeed; returns its report."""
