@@ -140,10 +140,12 @@ diff-infra: $(INSTALLED) synth ## Show what deploy-infra would change: ENV=dev
 .PHONY: deploy-infra
 deploy-infra: $(INSTALLED) synth ## Deploy a stack: ENV=dev STACK=lake PARAMETERS="AlertsEmail=a@b.c"
 	@test -n "$(ENV)" || { echo "Name the environment: make deploy-infra ENV=dev STACK=lake" >&2; exit 2; }
+	@# MWAA's stack is created with the versions of its files, and keeps its parameters afterwards.
+	versions=$(if $(filter mwaa,$(STACK)),$$($(PY) -m deploy versions --env "$(ENV)")) && set -- $$versions $(PARAMETERS) && \
 	$(VENV)/bin/aws cloudformation deploy --stack-name medlaunch-$(ENV)-$(STACK) \
 		--template-file $(TEMPLATES)/medlaunch-$(ENV)-$(STACK).template.json \
 		--capabilities CAPABILITY_NAMED_IAM --no-fail-on-empty-changeset \
-		$(if $(PARAMETERS),--parameter-overrides $(PARAMETERS)) $(if $(DRY_RUN),--no-execute-changeset)
+		$${1:+--parameter-overrides "$$@"} $(if $(DRY_RUN),--no-execute-changeset)
 	$(if $(DRY_RUN),,@$(PY) -m deploy protect --env "$(ENV)" --stack "$(STACK)" --templates $(TEMPLATES))
 
 ## Work on it

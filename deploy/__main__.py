@@ -48,6 +48,9 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--code-bucket", help="bucket that MWAA reads (default: from the stacks)")
     one.add_argument("--checked", metavar="COMMIT", help="all checks have passed for this commit")
     one.add_argument("--dry-run", action="store_true", help="print the commands without running them")
+    one = commands.add_parser("versions", help="print the parameters with which MWAA's stack is created")
+    one.set_defaults(command=_versions)
+    one.add_argument("--env", default="dev", help=f"one of: {', '.join(environment.names())}")
     one = commands.add_parser("preflight", help="find what would stop a deployment; changes nothing")
     one.set_defaults(command=_preflight)
     one.add_argument("--env", default="dev", help=f"one of: {', '.join(environment.names())}")
@@ -93,7 +96,8 @@ def _mwaa(arguments: argparse.Namespace) -> int:
         outputs = environment.load_outputs(arguments.outputs)
     else:
         outputs = mwaa.stack_outputs(arguments.env)
-    target = mwaa.Target(arguments.code_bucket) if arguments.code_bucket else mwaa.find_target(outputs)
+    bucket = arguments.code_bucket
+    target = mwaa.Target(bucket) if bucket else mwaa.find_target(arguments.env, outputs)
     mwaa.deploy(
         arguments.env,
         outputs,
@@ -102,6 +106,11 @@ def _mwaa(arguments: argparse.Namespace) -> int:
         dry_run=arguments.dry_run,
         built=arguments.target,
     )
+    return 0
+
+
+def _versions(arguments: argparse.Namespace) -> int:
+    print(*mwaa.first_versions(arguments.env, mwaa.stack_outputs(arguments.env)))
     return 0
 
 

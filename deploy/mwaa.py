@@ -16,12 +16,12 @@ from deploy.aws import Aws
 
 ROOT = package.ROOT
 PASSED = Path("build/checks-passed")  # .ci/run writes it: the commit that passed
-# MWAA reads these when it creates or updates an environment, in the object versions it is given. The values are the
-# names in the API and the options of the CLI.
+# MWAA reads these when it creates or updates an environment, in the object versions that parameters of its stack give.
+# The values are the names of the parameters.
 OBJECTS = {
-    "requirements.txt": ("RequirementsS3ObjectVersion", "--requirements-s3"),
-    "plugins.zip": ("PluginsS3ObjectVersion", "--plugins-s3"),
-    "startup.sh": ("StartupScriptS3ObjectVersion", "--startup-script-s3"),
+    "requirements.txt": "RequirementsVersion",
+    "plugins.zip": "PluginsVersion",
+    "startup.sh": "StartupVersion",
 }
 # Uploaded in this order, so that nothing is imported before its own imports are there.
 LAYERS = ("include", "medlaunch")
@@ -35,15 +35,15 @@ class DeployRefused(RuntimeError):
 
 
 class DeployFailed(RuntimeError):
-    """MWAA rejected what was uploaded."""
+    """MWAA or CloudFormation rejected what was uploaded."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where a package goes: MWAA's bucket, and the environment that reads it, if there is one yet."""
+    """Where a package goes: MWAA's bucket, and the stack of the environment that reads it, if there is one yet."""
 
     bucket: str
-    environment: str | None = None
+    stack: str | None = None
 
 
 def deploy(
@@ -86,14 +86,14 @@ def deploy(
     aws.do("s3", "sync", built / "dags", f"s3://{target.bucket}/dags", "--no-progress")
     # Deletions come last, when nothing imports the files any more.
     aws.do("s3", "sync", built / "dags", f"s3://{target.bucket}/dags", "--delete", "--no-progress")
-    if target.environment:
-        _update(aws, target.environment, versions)
+    if target.stack:
+        _update(aws, target.stack, versions)
     else:
         print("There is no MWAA environment yet. Its files are in place: deploy MWAA's stack.", flush=True)
 
 
-def find_target(outputs: Mapping[str, str]) -> Target:
-    """The target of the deployment, from the stacks' outputs.
+def find_target(name: str, outputs: Mapping[str, str]) -> Target:
+    """The target of the deployment to an environment, from the stacks' outputs.
 
     Raises:
         DeployRefused: if no stack has the output.
@@ -105,7 +105,29 @@ def find_target(outputs: Mapping[str, str]) -> Target:
             "No stack has the output MwaaBucket, the bucket that MWAA reads. Deploy infra/ first, or name it: "
             "CODE_BUCKET=bucket."
         )
-    return Target(bucket, known.get("mwaaenvironment"))
+    return Target(bucket, f"medlaunch-{name}-mwaa" if "mwaaenvironment" in known else None)
+
+
+def first_versions(name: str, outputs: Mapping[str, str]) -> list[str]:
+    """The parameters with which MWAA's stack is created: ``PluginsVersion=<version>`` and the others.
+
+    Empty if the stack is there: CloudFormation keeps the values of parameters that an update does not name.
+
+    Raises:
+        DeployRefused: if a file is not in the bucket.
+    """
+    target, aws = find_target(name, outputs), Aws()
+    if target.stack:
+        return []
+    found = []
+    for key, parameter in OBJECTS.items():
+        there = aws.ask("s3api", "head-object", "--bucket", target.bucket, "--key", key)
+        if there is None:
+            raise DeployRefused(
+                f"s3://{target.bucket}/{key} is not there, and MWAA needs it: make deploy ENV={name}"
+            )
+        found.append(f"{parameter}={there['VersionId']}")
+    return found
 
 
 def stack_outputs(name: str) -> dict[str, str]:
@@ -175,42 +197,47 @@ def _put(aws: Aws, file: Path, bucket: str, key: str) -> str | None:
     return there["VersionId"]
 
 
-def _update(aws: Aws, name: str, versions: Mapping[str, str | None]) -> None:
-    """Update the environment to new versions of the objects, if any, and wait until it uses them."""
-    wanted: list[str] = []
+def _update(aws: Aws, stack: str, versions: Mapping[str, str | None]) -> None:
+    """Set the stack's parameters to new versions of the objects, if any, and wait until the environment uses them."""
     if aws.dry_run:
-        print(f"{name}: would be updated if {', '.join(OBJECTS)} changed", flush=True)
+        print(f"{stack}: would be updated if {', '.join(OBJECTS)} changed", flush=True)
         return
-    found = _environment(aws, name)
-    for key, (member, option) in OBJECTS.items():
-        if found.get(member) != versions[key]:
-            wanted += [f"{option}-path", key, f"{option}-object-version", str(versions[key])]
-    if not wanted:
-        print(f"{name}: only DAGs changed; MWAA reads them within a minute", flush=True)
+    given = {
+        one["ParameterKey"]: one.get("ParameterValue") for one in _stack(aws, stack).get("Parameters", [])
+    }
+    wanted = {parameter: versions[key] for key, parameter in OBJECTS.items()}
+    if all(given.get(parameter) == version for parameter, version in wanted.items()):
+        print(f"{stack}: only DAGs changed; MWAA reads them within a minute", flush=True)
         return
-    aws.do("mwaa", "update-environment", "--name", name, *wanted)
+    kept = [f"ParameterKey={one},UsePreviousValue=true" for one in given if one not in wanted]
+    new = [f"ParameterKey={one},ParameterValue={version}" for one, version in wanted.items()]
+    # The template stays: what else would change in the stack is for `make deploy-infra`.
+    aws.do(
+        *("cloudformation", "update-stack", "--stack-name", stack, "--use-previous-template"),
+        *("--capabilities", "CAPABILITY_NAMED_IAM", "--parameters", *kept, *new),
+    )
     deadline = time.monotonic() + _UPDATE_SECONDS
-    began = False
-    while True:
-        found = _environment(aws, name)
-        status = found["Status"]
-        if all(found.get(member) == versions[key] for key, (member, _) in OBJECTS.items()):
-            if status == "AVAILABLE":
-                print(f"{name} is AVAILABLE with the new versions", flush=True)
-                return
-        elif status in ("UPDATE_FAILED", "UNAVAILABLE") or (began and status == "AVAILABLE"):
-            # AVAILABLE again with the old versions: rolled back.
-            reason = found.get("LastUpdate", {}).get("Error", {}).get("ErrorMessage")
-            raise DeployFailed(f"UPDATE_FAILED: {name} is {status}: {reason}. See docs/deploy.md.")
-        # For a moment after the request, the status is still the old one.
-        began = began or status != "AVAILABLE"
+    while (status := _stack(aws, stack)["StackStatus"]) != "UPDATE_COMPLETE":
+        if status.endswith(("_FAILED", "ROLLBACK_COMPLETE")):
+            raise DeployFailed(f"{stack} is {status}: {_reason(aws, stack)}. See docs/deploy.md.")
         if time.monotonic() > deadline:
-            raise DeployFailed(f"{name} is still {status} after {_UPDATE_SECONDS / 60:.0f} minutes")
+            raise DeployFailed(f"{stack} is still {status} after {_UPDATE_SECONDS / 60:.0f} minutes")
         time.sleep(_POLL_SECONDS)
+    print(f"{stack}: MWAA uses the new versions", flush=True)
 
 
-def _environment(aws: Aws, name: str) -> dict[str, Any]:
-    answer = aws.ask("mwaa", "get-environment", "--name", name)
-    if answer is None:
-        raise DeployFailed(f"There is no MWAA environment {name!r} in this account and region")
-    return answer["Environment"]
+def _stack(aws: Aws, stack: str) -> dict[str, Any]:
+    found: dict[str, Any] = aws.ask("cloudformation", "describe-stacks", "--stack-name", stack)["Stacks"][0]
+    return found
+
+
+def _reason(aws: Aws, stack: str) -> str:
+    """Why the latest update failed: the first failure after its start."""
+    reason = "no reason given"
+    for event in aws.ask("cloudformation", "describe-stack-events", "--stack-name", stack)["StackEvents"]:
+        if event["ResourceStatus"].endswith("_FAILED"):
+            reason = event.get("ResourceStatusReason", reason)
+        of_stack = event["PhysicalResourceId"] == event["StackId"]
+        if of_stack and event["ResourceStatus"] == "UPDATE_IN_PROGRESS":
+            break
+    return reason

@@ -79,8 +79,11 @@ class MwaaStack(Stack):
             source_bucket_arn=self.code_arn,
             dag_s3_path="dags",
             plugins_s3_path="plugins.zip",
+            plugins_s3_object_version=self._version("Plugins", "plugins.zip"),
             requirements_s3_path="requirements.txt",
+            requirements_s3_object_version=self._version("Requirements", "requirements.txt"),
             startup_script_s3_path="startup.sh",
+            startup_script_s3_object_version=self._version("Startup", "startup.sh"),
             webserver_access_mode="PRIVATE_ONLY",  # the mode for a network without a route to the internet
             endpoint_management="SERVICE",
             weekly_maintenance_window_start="SUN:03:00",
@@ -108,6 +111,24 @@ class MwaaStack(Stack):
         self._alarms()
         CfnOutput(self, "MwaaEnvironment", value=self.environment_.ref)
         CfnOutput(self, "MwaaWebserver", value=self.environment_.attr_webserver_url)
+
+    def _version(self, what: str, file: str) -> str:
+        """The object version of a file that MWAA reads: a parameter, which `make deploy` sets.
+
+        A stack owns it, because each update of the environment sends all its properties.
+        """
+        parameter = CfnParameter(
+            self,
+            f"{what}Version",
+            default="",
+            description=f"Version of {file} in the code bucket. `make deploy` sets it; empty: as MWAA finds it",
+        )
+        given = CfnCondition(
+            self,
+            f"Has{what}Version",
+            expression=Fn.condition_not(Fn.condition_equals(parameter.value_as_string, "")),
+        )
+        return Fn.condition_if(given.logical_id, parameter.value_as_string, Aws.NO_VALUE).to_string()
 
     def _key(self) -> kms.Key:
         key = kms.Key(

@@ -14,7 +14,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -196,12 +196,13 @@ def test_outputs_come_from_cloudformation(aws: Client, aws_url: str, monkeypatch
     outputs = mwaa.stack_outputs(name)
     assert outputs["MedlaunchAlertsTopicArn"].startswith("arn:aws:sns:us-east-1:")
     assert f"medlaunch-{name}-lake" in outputs["MedlaunchAlertsTopicArn"]
-    assert mwaa.find_target(outputs) == mwaa.Target("code")
-    assert mwaa.find_target(outputs | {"MwaaEnvironment": "env"}) == mwaa.Target("code", "env")
+    assert mwaa.find_target(name, outputs) == mwaa.Target("code")
+    stack = f"medlaunch-{name}-mwaa"
+    assert mwaa.find_target(name, outputs | {"MwaaEnvironment": "env"}) == mwaa.Target("code", stack)
     with pytest.raises(mwaa.DeployRefused, match="no stack medlaunch-nowhere-"):
         mwaa.stack_outputs("nowhere")
     with pytest.raises(mwaa.DeployRefused, match="CODE_BUCKET"):
-        mwaa.find_target({})
+        mwaa.find_target(name, {})
 
 
 @pytest.mark.usefixtures("cli")
@@ -275,83 +276,131 @@ def test_what_may_not_be_deleted_is_protected_after_its_deployment(
     assert 'deploy protect --env "$(ENV)" --stack "$(STACK)"' in target
 
 
-@dataclass
-class Mwaa:
-    """The two calls of MWAA's API that a deployment makes, as its service model describes them."""
+# --- the versions that MWAA reads
 
-    environment: dict[str, Any]
-    states: list[str]
-    rolls_back: bool = False
-    updates: list[dict[str, Any]] = field(default_factory=list)
-    url: str = ""
+MWAA_TEMPLATE = {
+    "Parameters": {
+        **{one: {"Type": "String", "Default": ""} for one in mwaa.OBJECTS.values()},
+        "Zone1": {"Type": "String", "Default": ""},
+    },
+    # Stands for the environment, which local AWS does not have: a resource with the versions in a property.
+    "Resources": {
+        "Airflow": {
+            "Type": "AWS::SNS::Topic",
+            "Properties": {
+                "TopicName": {
+                    "Fn::Join": ["-", [{"Ref": one} for one in ("AWS::StackName", *mwaa.OBJECTS.values())]]
+                }
+            },
+        }
+    },
+    "Outputs": {"MwaaEnvironment": {"Value": {"Ref": "Airflow"}}},
+}
 
 
 @pytest.fixture
-def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mwaa]:
-    api = Mwaa(
-        {"Name": "medlaunch-dev", "PluginsS3ObjectVersion": "p1", "RequirementsS3ObjectVersion": "r1"}, []
+def quick(monkeypatch: pytest.MonkeyPatch, aws_url: str) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", aws_url)
+    monkeypatch.setattr(mwaa, "_POLL_SECONDS", 0.01)
+
+
+def parameters(aws: Client, stack: str) -> dict[str, str]:
+    (found,) = aws("cloudformation").describe_stacks(StackName=stack)["Stacks"]
+    return {one["ParameterKey"]: one["ParameterValue"] for one in found["Parameters"]}
+
+
+def environment_of(aws: Client, stack: str) -> str:
+    (topic,) = (
+        one["TopicArn"].rpartition(":")[2]
+        for one in aws("sns").list_topics()["Topics"]
+        if f":{stack}-" in one["TopicArn"]
     )
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def answer(self, status: int, body: dict[str, Any]) -> None:
-            text = json.dumps(body).encode()
-            self.send_response(status)
-            if status == 404:
-                self.send_header("x-amzn-ErrorType", "ResourceNotFoundException")
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
-
-        def do_GET(self) -> None:
-            if not self.path.endswith("/medlaunch-dev"):
-                return self.answer(404, {"message": "no such environment"})
-            status = api.states.pop(0) if api.states else "AVAILABLE"
-            if not api.states and api.updates and not api.rolls_back:
-                members = {name: value for name, value in api.updates[-1].items() if "Version" in name}
-                api.environment |= members
-            return self.answer(200, {"Environment": api.environment | {"Status": status}})
-
-        def do_PATCH(self) -> None:
-            api.updates.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.answer(200, {"Arn": "arn"})
-
-        def log_message(self, *_: Any) -> None:
-            """Quiet."""
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        monkeypatch.setenv("AWS_ENDPOINT_URL_MWAA", f"http://127.0.0.1:{server.server_port}")
-        monkeypatch.setenv("AWS_DISABLE_HOST_PREFIX_INJECTION", "true")  # api.127.0.0.1 is nobody
-        monkeypatch.setattr(mwaa, "_POLL_SECONDS", 0.01)
-        yield api
-        server.shutdown()
+    return str(topic)
 
 
-@pytest.mark.usefixtures("cli")
-def test_an_environment_is_updated_if_versions_are_new_to_it(service: Mwaa) -> None:
-    # Before the update; not begun yet; going on; done.
-    service.states = ["AVAILABLE", "AVAILABLE", "UPDATING", "AVAILABLE"]
-    found = {"plugins.zip": "p1", "requirements.txt": "r2", "startup.sh": "s1"}
-    mwaa._update(Aws(), "medlaunch-dev", found)
-    assert service.states == []
-    (update,) = service.updates
-    assert update == {
-        "RequirementsS3Path": "requirements.txt",
-        "RequirementsS3ObjectVersion": "r2",
-        "StartupScriptS3Path": "startup.sh",
-        "StartupScriptS3ObjectVersion": "s1",
+@pytest.mark.usefixtures("cli", "quick")
+def test_only_the_stack_sets_versions_and_its_next_update_keeps_them(
+    aws: Client, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = f"e{uuid.uuid4().hex[:8]}"
+    stack, template = f"medlaunch-{name}-mwaa", json.loads(json.dumps(MWAA_TEMPLATE))
+    file = tmp_path / f"{stack}.template.json"
+    file.write_text(json.dumps(template))
+    first = ["RequirementsVersion=r1", "PluginsVersion=p1", "StartupVersion=s1"]
+    deploy = ("cloudformation", "deploy", "--stack-name", stack, "--template-file", file)
+    Aws().run(*deploy, "--parameter-overrides", *first, "Zone1=us-east-1b")
+
+    found = {"plugins.zip": "p1", "requirements.txt": "r2", "startup.sh": "s2"}
+    mwaa._update(Aws(), stack, found)
+    after = {
+        "PluginsVersion": "p1",
+        "RequirementsVersion": "r2",
+        "StartupVersion": "s2",
+        "Zone1": "us-east-1b",
     }
-    mwaa._update(Aws(), "medlaunch-dev", found)
-    assert len(service.updates) == 1
+    assert parameters(aws, stack) == after
+    assert environment_of(aws, stack) == f"{stack}-r2-p1-s2"
+    mwaa._update(Aws(), stack, found)
+    assert "only DAGs changed" in capsys.readouterr().out
+
+    # The same template is no change, and another one changes what it says, with the versions as they are.
+    # local AWS refuses such a change set; CloudFormation ends it as failed, which the CLI takes for no changes.
+    with pytest.raises(AwsFailed, match="No updates are to be performed"):
+        changes.show(name, tmp_path)
+    template["Resources"]["Airflow"]["Properties"]["DisplayName"] = "more workers"
+    file.write_text(json.dumps(template))
+    assert changes.show(name, tmp_path) == 1
+    assert "Modify AWS::SNS::Topic Airflow" in capsys.readouterr().out
+    Aws().run(*deploy)
+    assert parameters(aws, stack) == after
+    assert environment_of(aws, stack) == f"{stack}-r2-p1-s2"
 
 
-@pytest.mark.usefixtures("cli")
-@pytest.mark.parametrize("end", ["UPDATE_FAILED", "AVAILABLE"])
-def test_an_update_that_fails_or_is_rolled_back_is_told(service: Mwaa, end: str) -> None:
-    service.states, service.rolls_back = ["AVAILABLE", "UPDATING", end], True
-    service.environment["LastUpdate"] = {"Error": {"ErrorMessage": "the startup script failed"}}
+@pytest.mark.usefixtures("cli", "quick")
+def test_a_new_stack_gets_the_versions_in_the_bucket(aws: Client, bucket: str) -> None:
+    outputs = {"MwaaBucket": bucket}
+    with pytest.raises(mwaa.DeployRefused, match=r"requirements\.txt is not there"):
+        mwaa.first_versions("dev", outputs)
+    wanted = [
+        f"{parameter}={aws('s3').put_object(Bucket=bucket, Key=key, Body=b'x')['VersionId']}"
+        for key, parameter in mwaa.OBJECTS.items()
+    ]
+    assert mwaa.first_versions("dev", outputs) == wanted
+    assert mwaa.first_versions("dev", outputs | {"MwaaEnvironment": "there"}) == []
+
+
+class FailedUpdate(Aws):
+    """CloudFormation's answers while an update fails, in the form of its service model."""
+
+    def __init__(self, *statuses: str):
+        super().__init__()
+        self.statuses = list(statuses)
+
+    def run(self, *arguments: str | Path) -> str:
+        if "describe-stack-events" in arguments:
+            stack = {"StackId": "id", "PhysicalResourceId": "id"}
+            environment = {"StackId": "id", "PhysicalResourceId": "medlaunch-dev"}
+            failed = {"ResourceStatus": "UPDATE_FAILED"}
+            events = [
+                stack | {"ResourceStatus": "UPDATE_ROLLBACK_COMPLETE"},
+                stack | failed | {"ResourceStatusReason": "cancelled"},
+                environment | failed | {"ResourceStatusReason": "the startup script failed"},
+                stack | {"ResourceStatus": "UPDATE_IN_PROGRESS"},
+                environment | failed | {"ResourceStatusReason": "an older update"},
+            ]
+            return json.dumps({"StackEvents": events})
+        if "describe-stacks" in arguments:
+            return json.dumps({"Stacks": [{"StackStatus": self.statuses.pop(0)}]})
+        return ""
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("end", ["UPDATE_ROLLBACK_COMPLETE", "UPDATE_ROLLBACK_FAILED"])
+def test_an_update_that_fails_or_is_rolled_back_is_told(end: str) -> None:
+    aws = FailedUpdate("CREATE_COMPLETE", "UPDATE_IN_PROGRESS", "UPDATE_ROLLBACK_IN_PROGRESS", end)
     with pytest.raises(mwaa.DeployFailed, match=f"is {end}: the startup script failed"):
-        mwaa._update(Aws(), "medlaunch-dev", dict.fromkeys(mwaa.OBJECTS, "new"))
+        mwaa._update(aws, "medlaunch-dev-mwaa", dict.fromkeys(mwaa.OBJECTS, "new"))
+    assert aws.statuses == []
 
 
 @pytest.mark.usefixtures("cli")
@@ -362,9 +411,3 @@ def test_a_bucket_without_versions_is_refused(
     (tmp_path / "startup.sh").write_text("#!/bin/sh\n")
     with pytest.raises(mwaa.DeployRefused, match="has no versioning"):
         mwaa._put(Aws(), tmp_path / "startup.sh", unversioned_bucket, "startup.sh")
-
-
-@pytest.mark.usefixtures("cli")
-def test_an_environment_that_is_not_there_is_told(service: Mwaa) -> None:
-    with pytest.raises(mwaa.DeployFailed, match="no MWAA environment 'nobody'"):
-        mwaa._update(Aws(), "nobody", dict.fromkeys(mwaa.OBJECTS, "v"))

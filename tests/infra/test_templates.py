@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from deploy import environment as deployment
+from deploy.mwaa import OBJECTS
 from deploy.preflight import ACTIONS
 from local_aws.iam.policies import Access, decide
 from medlaunch import lake, permissions
 from medlaunch.permissions import EnvironmentArns
-from medlaunch.pipelines import PIPELINES, by_dag
+from medlaunch.pipelines import by_dag
 from medlaunch.publish import partitions
 from medlaunch.settings import Settings
 from tests.infra.templates import ACCOUNT, FOLDER, REGION, ROOT, of_type, template, text
@@ -197,7 +198,7 @@ def test_each_pipeline_has_a_queue_for_the_events_of_its_landing_prefixes(name: 
     assert host == f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}"
     policies = of_type(found, "AWS::SQS::QueuePolicy")
     watched: list[str] = []
-    for dag_id, pipeline in PIPELINES.items():
+    for dag_id, pipelines in by_dag().items():
         # The name that the DAG asks for.
         (queue_id,) = [
             id_
@@ -211,7 +212,7 @@ def test_each_pipeline_has_a_queue_for_the_events_of_its_landing_prefixes(name: 
             for rule in one["Filter"]["S3Key"]["Rules"]
             if rule["Name"] == "prefix"
         ]
-        assert prefixes == [lake.landing_prefix(one.name) for one in pipeline.datasets]
+        assert prefixes == [lake.landing_prefix(one.name) for each in pipelines for one in each.datasets]
         watched += prefixes
         uploads = queues[queue_id]["Properties"]
         dead = queues[uploads["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0]]["Properties"]
@@ -236,7 +237,7 @@ def test_each_pipeline_has_a_queue_for_the_events_of_its_landing_prefixes(name: 
         )
         assert text(allowed["Condition"]["StringEquals"]["aws:SourceAccount"]) == ACCOUNT
         assert policy_id in lake_bucket["DependsOn"]
-    assert len(queues) == 2 * len(PIPELINES)
+    assert len(queues) == 2 * len(by_dag())
     assert len(configured) == len(watched)
     # S3 refuses two notifications of one event whose prefixes overlap.
     assert not [(a, b) for a in watched for b in watched if a is not b and a.startswith(b)]
@@ -574,6 +575,18 @@ def test_mwaa_is_what_the_package_is_for(name: str) -> None:
         "requirements.txt",
         "startup.sh",
     )
+    # Each update of the environment sends all its properties: the stack has the versions, and `make deploy` sets them.
+    for parameter in OBJECTS.values():
+        given = {"Fn::If": [f"Has{parameter}", {"Ref": parameter}, {"Ref": "AWS::NoValue"}]}
+        assert (
+            airflow[
+                parameter.replace("StartupVersion", "StartupScriptVersion").replace(
+                    "Version", "S3ObjectVersion"
+                )
+            ]
+            == given
+        )
+        assert found["Parameters"][parameter]["Default"] == ""
     assert text(airflow["SourceBucketArn"]) == f"arn:aws:s3:::medlaunch-{name}-mwaa-{ACCOUNT}"
     assert len(airflow["LoggingConfiguration"]) == 5
     assert all(one["Enabled"] for one in airflow["LoggingConfiguration"].values())
