@@ -95,13 +95,14 @@ class LakeStack(Stack):
             # Without the key of the catalog's encryption, no team of the account could read its metadata.
             removal_policy=RemovalPolicy.RETAIN if self.environment_.encrypt_catalog else self._keep,
         )
-        # S3 sends notifications to encrypted queues; CloudWatch and Budgets publish to an encrypted topic.
+        # S3 sends notifications to encrypted queues; CloudWatch and Budgets publish to an encrypted topic. The actions:
+        # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
         for service in ("s3", "cloudwatch", "budgets"):
             key.add_to_resource_policy(
                 iam.PolicyStatement(
                     sid=f"Allow{service.capitalize()}",
                     principals=[iam.ServicePrincipal(f"{service}.amazonaws.com")],
-                    actions=["kms:Decrypt", "kms:GenerateDataKey"],
+                    actions=["kms:Decrypt", "kms:GenerateDataKey*"],
                     resources=["*"],  # in a key's policy: this key
                     conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}},
                 )
