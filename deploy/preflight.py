@@ -378,7 +378,11 @@ class Preflight:
         return next((int(one["Value"]) for one in found), None)
 
     def lake_formation(self) -> Iterator[Finding]:
-        """Whether Lake Formation, rather than IAM alone, decides on the lake's location and the new database."""
+        """Whether Lake Formation, rather than IAM alone, decides on the lake's location and the new database.
+
+        A location in hybrid access mode is a problem too: creating tables and partitions needs permissions there.
+        https://docs.aws.amazon.com/lake-formation/latest/dg/hybrid-access-mode.html
+        """
         client = self.client("lakeformation")
         bucket = f"arn:{self._partition}:s3:::medlaunch-{self.name}-lake-{self._account}"
         request: dict[str, Any] = {}
@@ -388,7 +392,7 @@ class Preflight:
                 if one["ResourceArn"].rstrip("/*") == bucket or one["ResourceArn"].startswith(f"{bucket}/"):
                     yield Finding(
                         Level.PROBLEM, "lake formation", f"{one['ResourceArn']} is registered with Lake Formation: Athena then "
-                        "asks it and not IAM, and the pipelines' DDL on Iceberg tables fails.",
+                        "asks it and not IAM, and has no DDL on Iceberg tables there, which the pipelines need.",
                         f"aws lakeformation deregister-resource --resource-arn {one['ResourceArn']}",
                     )  # fmt: skip
             if not page.get("NextToken"):
@@ -404,7 +408,7 @@ class Preflight:
                     Level.PROBLEM, "lake formation", f"{kind} does not include IAM_ALLOWED_PRINCIPALS: IAM's permissions alone do "
                     "not suffice for what is created.",
                     "In Lake Formation's console, Data Catalog settings: use only IAM access control for new databases and "
-                    "tables; or grant the worker's role ALL on the database, with the grant option",
+                    "tables; or grant the roles what docs/deploy.md lists",
                 )  # fmt: skip
 
     def catalog_key(self) -> Iterator[Finding]:
