@@ -187,7 +187,8 @@ def _kill_scheduler(stage: Stage, step: str) -> None:
     with lake.running([rule]) as run:
         dead.append(run)
     require(run.outcome.state == "died", "The scheduler lives", run.outcome)
-    stage.recover(lake, [run.outcome])
+    # The report is written beside the archiving, and may have died with it.
+    stage.recover(lake, [run.outcome], reports=step != "archive_uploads")
 
 
 def _kill_alert(stage: Stage, action: Action, messages: int = 1) -> None:

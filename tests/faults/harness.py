@@ -221,6 +221,9 @@ class Lake:
             # Two load tasks, so that one of them can die beside the other.
             "MEDLAUNCH_MAX_LOAD_GROUPS": "2",
             "MEDLAUNCH_LOAD_GROUP_BYTES": "1",
+            "AIRFLOW_CONN_MEDLAUNCH_PSEUDONYMS": json.dumps(
+                {"conn_type": "generic", "password": "the key of the fault matrix, and of nothing else"}
+            ),
         }
 
     # --- what a user does

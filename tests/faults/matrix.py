@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.faults import cells, staffing
+from tests.faults import cells, clinical, staffing
 from tests.faults.cells import Cell
 from tests.faults.stack import stacks
 
@@ -18,6 +18,7 @@ GROUPS = (
     cells.unversioned,
     stacks,
     staffing.staffing,
+    clinical.clinical,
 )
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from medlaunch import lake as lake_keys
+from medlaunch.pipelines import PIPELINES
 from tests.faults.harness import Lake
 
 
@@ -98,7 +99,9 @@ class _Reader:
         parts["prod"] = {}
         for key, manifest in manifests.items():
             self._published(key.removeprefix("prod/manifests/").removesuffix(".json"), manifest)
-        self._iceberg(list(manifests.values()))
+        self._iceberg(
+            [(PIPELINES[key.split("/")[2]].slice_column, manifest) for key, manifest in manifests.items()]
+        )
         self._leftovers(listed, list(manifests.values()))
         self._state.reports = [
             self._report(key)
@@ -154,7 +157,10 @@ class _Reader:
                     prod[f"{slice_}/{result}/{file['key'].rsplit('/', 1)[-1]}.{number}"] = content.decode()
             if all(file["key"].endswith(".parquet") for file in one["files"]):
                 prod[f"{slice_}/{result}"] = sorted(
-                    (json.loads(json.dumps(self._named(row), default=str)) for row in rows),
+                    (
+                        json.loads(json.dumps(self._named(row), default=str))
+                        for row in ({name: one[name] for name in one if name != "run_id"} for one in rows)
+                    ),
                     key=lambda row: json.dumps(row, sort_keys=True),
                 )
         prod[f"{slice_}/manifest"] = {
@@ -174,15 +180,15 @@ class _Reader:
         }
         self._pointers(manifest)
 
-    def _iceberg(self, manifests: list[dict[str, Any]]) -> None:
+    def _iceberg(self, manifests: list[tuple[str, dict[str, Any]]]) -> None:
         """Each slice of a table shows what its manifest's snapshot of the table held, and no other slice has rows."""
-        slices: dict[str, set[str]] = {}
-        for manifest in manifests:
+        slices: dict[tuple[str, str], set[str]] = {}
+        for column, manifest in manifests:
             for table, one in manifest["results"].items():
                 if not (snapshot := one.get("iceberg_snapshot")):
                     continue
-                slices.setdefault(table, set()).add(manifest["slice"])
-                of = f"quarter = '{manifest['slice']}'"
+                slices.setdefault((table, column), set()).add(manifest["slice"])
+                of = f"{column} = '{manifest['slice']}'"
                 now = self._rows(f"SELECT * FROM {table} WHERE {of}")
                 then = self._rows(f"SELECT * FROM {table} FOR VERSION AS OF {snapshot} WHERE {of}")
                 self._state.parts["prod"][f"{manifest['slice']}/{table}"] = now
@@ -190,8 +196,8 @@ class _Reader:
                     self._state.wrong.append(
                         f"{table} does not show {of} as its manifest says: {_difference(now, then)}"
                     )
-        for table, known in slices.items():
-            there = {row["quarter"] for row in self._rows(f"SELECT DISTINCT quarter FROM {table}")}
+        for (table, column), known in slices.items():
+            there = {row[column] for row in self._rows(f"SELECT DISTINCT {column} FROM {table}")}
             if there - known:
                 self._state.wrong.append(f"{table} has rows of {there - known}, which nothing published")
 

@@ -16,13 +16,10 @@ from medlaunch import lake
 from medlaunch.athena import statements
 from sample_data.clinical import write_uploads
 from tests import clinical_model as model
-from tests.clinical_uploads import ROOT, pseudonym
+from tests.clinical_uploads import HL7, ROOT, SCT, condition, encounter, patient, pseudonym
 from tests.sql.clinical_lake import DAG, KINDS, SLICES, STAY_CLASSES, ClinicalLake
 
 SHARED = ROOT.parent / "shared/data/fhir/synthea-10"
-SCT = "http://snomed.info/sct"
-HL7 = "http://terminology.hl7.org/CodeSystem/discharge-disposition"
-VER = "http://terminology.hl7.org/CodeSystem/condition-ver-status"
 
 
 @pytest.fixture(scope="module")
@@ -31,60 +28,6 @@ def clinical(aws: Any, s3: Any) -> ClinicalLake:
 
 
 # --- resources -------------------------------------------------------------------------------------
-
-
-def patient(id_: str, **elements: Any) -> dict[str, Any]:
-    return {"resourceType": "Patient", "id": id_, **elements}
-
-
-def encounter(
-    id_: str,
-    who: str | None,
-    start: str | None,
-    end: str | None,
-    *,
-    org: str | None = "A",
-    left: str | None = None,
-    **elements: Any,
-) -> dict[str, Any]:
-    one: dict[str, Any] = {
-        "resourceType": "Encounter",
-        "id": id_,
-        "status": "finished",
-        "class": {"code": "IMP"},
-        "period": {name: value for name, value in (("start", start), ("end", end)) if value},
-    }
-    if who:
-        one["subject"] = {"reference": who if set(":/?") & set(who) else f"Patient/{who}"}
-    if org:
-        one["serviceProvider"] = {"reference": f"Organization/{org}"}
-    if left:
-        one["hospitalization"] = {"dischargeDisposition": {"coding": [{"system": HL7, "code": left}]}}
-    return one | elements
-
-
-def condition(
-    id_: str,
-    who: str | None,
-    onset: str | None,
-    code: str = "68566005",
-    *,
-    stay: str | None = None,
-    **elements: Any,
-) -> dict[str, Any]:
-    one: dict[str, Any] = {
-        "resourceType": "Condition",
-        "id": id_,
-        "verificationStatus": {"coding": [{"system": VER, "code": "confirmed"}]},
-        "code": {"coding": [{"system": SCT, "code": code}]},
-    }
-    if who:
-        one["subject"] = {"reference": f"Patient/{who}"}
-    if onset:
-        one["onsetDateTime"] = onset
-    if stay:
-        one["encounter"] = {"reference": f"Encounter/{stay}"}
-    return one | elements
 
 
 FOLDER = {"Patient": "patients", "Encounter": "encounters", "Condition": "conditions"}
