@@ -265,6 +265,7 @@ class Pipeline:
         findings: what is worth a look, but stops nothing.
         summarise: what the results of a run say, in one sentence for its note; empty if nothing needs saying.
         recompute: a slice is computed from all uploads it is made of; False: a run merges only its own uploads.
+        view_settings: settings whose values its tables and views are made with, by their names.
         refresh: results depend on the day or the params too: a run without uploads computes what is published anew.
         stale_after: how long nothing may be published, where that is longer than ``MEDLAUNCH_STALE_AFTER_SECONDS``.
     """
@@ -282,6 +283,7 @@ class Pipeline:
     summarise: Callable[[Mapping[str, str], Sequence[SliceCounts]], str]
     findings: Callable[[CheckContext], Findings] = lambda _: Findings()
     tags: tuple[str, ...] = ()
+    view_settings: tuple[str, ...] = ()
     recompute: bool = True
     refresh: bool = False
     stale_after: timedelta = timedelta(0)

@@ -73,7 +73,7 @@ def prepare_tables(pipeline: Pipeline) -> AthenaStatementsOperator:
             ["common/views", f"{pipeline.dag_id}/views"],
         ],
         creates_database=True,
-        values={"minimum_cell": settings().minimum_cell},
+        values={name: getattr(settings(), name) for name in pipeline.view_settings},
         trigger_rule=_after_waiting(pipeline),
         doc_md="Creates the database, tables and views that do not exist yet.",
     )

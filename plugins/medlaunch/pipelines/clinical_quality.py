@@ -146,6 +146,7 @@ CLINICAL_QUALITY = Pipeline(
         PartitionedResult(name="gold_clinical_measures", table="gold_clinical_measures"),
     ),
     tags=("clinical", "athena"),
+    view_settings=("minimum_cell",),
     recompute=False,
     refresh=True,
     read_params=read_params,
