@@ -25,6 +25,7 @@ from laptop.mirror import mirror
 from laptop.stack import ROOT, Stack
 from medlaunch.declaration import Pipeline
 from medlaunch.lake import report_key, run_key
+from medlaunch.operate.report import many
 
 BUILD = ROOT / "build"
 
@@ -378,7 +379,7 @@ def _upload(console: Console, stack: Stack, files: Sequence[uploads.LocalFile]) 
     size = sum(file.size for file in files) / 1e6
     _say(
         console,
-        f"Uploading {len(files):,} files ({size:,.1f} MB) to s3://{bucket}/landing/ in the order of their times",
+        f"Uploading {many(len(files), 'file')} ({size:,.1f} MB) to s3://{bucket}/landing/ in the order of their times",
     )
     columns = (TextColumn("  "), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:

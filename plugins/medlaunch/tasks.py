@@ -129,7 +129,8 @@ one that cannot be read at all is skipped.""",
         run = current_run(pipeline)
         uploads = run.get(group_name(group), list[Upload])
         size = sum(upload.size for upload in uploads)
-        label: dict[str, Any] = {"group_label": f"{len(uploads)} files, {size / 1e6:,.1f} MB"}
+        noun = "file" if len(uploads) == 1 else "files"
+        label: dict[str, Any] = {"group_label": f"{len(uploads)} {noun}, {size / 1e6:,.1f} MB"}
         get_current_context().update(label)  # type: ignore[typeddict-item]
         try:
             loaded = load_group(run, pipeline, uploads, settings().reference_dir)
