@@ -147,6 +147,7 @@ def test_filters_work_by_keyboard(tab: Page, url: str) -> None:
     box = tab.get_by_role("combobox", name="State")
     box.focus()
     tab.keyboard.type("Ohio")
+    tab.get_by_role("option", name="Ohio").wait_for()  # nobody presses Enter before the list has followed
     tab.keyboard.press("Enter")
     tab.wait_for_url("**state=OH**")
 
