@@ -18,8 +18,9 @@ INFRA := .venv-infra
 TEMPLATES := build/cdk
 AUDIT := .venv-audit
 DASHBOARD := .venv-dashboard
+SITE := .venv-site
 # Every lock of this repository: make audit looks up what is installed here, and nothing else.
-LOCKS := requirements.lock $(CLIENTS_FOLDER)/requirements.lock $(PEERS_FOLDER)/requirements.lock infra/requirements.lock tests/security/requirements.lock dashboard/requirements.lock dashboard/requirements-test.lock
+LOCKS := requirements.lock $(CLIENTS_FOLDER)/requirements.lock $(PEERS_FOLDER)/requirements.lock infra/requirements.lock docs/requirements.lock tests/security/requirements.lock dashboard/requirements.lock dashboard/requirements-test.lock
 
 LOCAL_AWS_PORT ?= 4566
 AIRFLOW_PORT ?= 8080
@@ -252,12 +253,18 @@ bench: $(INSTALLED) ## Measure speed and memory; writes benchmarks/RESULTS.md
 docs: $(INSTALLED) ## Write the generated pages of docs/
 	@$(PY) -m docs.generate
 
+# Warnings are errors in strict mode, and --quiet would hide them.
+.PHONY: site
+site: $(SITE)/installed.lock ## Build the docs site in build/site; fails on a broken link: ARGS=serve
+	@NO_MKDOCS_2_WARNING=1 $(SITE)/bin/mkdocs $(if $(ARGS),$(ARGS),build)
+
 .PHONY: lock
 lock: $(INSTALLED) ## Resolve the dependencies of pyproject.toml and packages/ again
 	$(VENV)/bin/uv pip compile pyproject.toml $(LOCAL_AWS)/pyproject.toml --group local --group dev --universal --python-version 3.11 --generate-hashes --no-header -o requirements.lock -q
 	$(VENV)/bin/uv pip compile $(CLIENTS_FOLDER)/requirements.in --universal --python-version 3.11 --generate-hashes --no-header -o $(CLIENTS_FOLDER)/requirements.lock -q
 	$(VENV)/bin/uv pip compile $(PEERS_FOLDER)/requirements.in --universal --python-version 3.11 --generate-hashes --no-header -o $(PEERS_FOLDER)/requirements.lock -q
 	$(VENV)/bin/uv pip compile infra/requirements.in --universal --python-version 3.11 --generate-hashes --no-header -o infra/requirements.lock -q
+	$(VENV)/bin/uv pip compile docs/requirements.in --universal --python-version 3.11 --generate-hashes --no-header -o docs/requirements.lock -q
 	$(VENV)/bin/uv pip compile dashboard/pyproject.toml --group dashboard/pyproject.toml:test --universal --python-version 3.11 --generate-hashes --no-header -o dashboard/requirements-test.lock -q
 	$(VENV)/bin/uv pip compile dashboard/pyproject.toml --constraint dashboard/requirements-test.lock --universal --python-version 3.11 --generate-hashes --no-header -o dashboard/requirements.lock -q
 	$(VENV)/bin/uv pip compile tests/security/requirements.in --universal --python-version 3.11 --generate-hashes --no-header -o tests/security/requirements.lock -q
@@ -282,6 +289,9 @@ $(PEERS)/installed.lock: $(PEERS_FOLDER)/requirements.lock $(INSTALLED)
 
 $(AUDIT)/installed.lock: tests/security/requirements.lock $(INSTALLED)
 	@bin/environment $(AUDIT) $<
+
+$(SITE)/installed.lock: docs/requirements.lock $(INSTALLED)
+	@bin/environment $(SITE) $<
 
 $(DASHBOARD)/installed.lock: dashboard/requirements-test.lock $(INSTALLED)
 	@bin/environment $(DASHBOARD) $<

@@ -246,7 +246,7 @@ def test_what_is_promised_runs() -> None:
     checks = PARSED["checks.yml"]["jobs"]
     assert checks["test"]["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13"]
     text = (FOLDER / "workflows/checks.yml").read_text()
-    for target in ("lint", "test", "test-package", "package", "test-compose", "test-infra"):
+    for target in ("lint", "test", "site", "test-package", "package", "test-compose", "test-infra"):
         assert re.search(rf"make [^\n]*\b{target}\b", text)
     deploy = PARSED["deploy.yml"]["jobs"]
     assert deploy["dev"]["needs"] == "checks"
