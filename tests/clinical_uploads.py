@@ -6,6 +6,8 @@ import hashlib
 import hmac
 import io
 import json
+import random
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +73,16 @@ def pseudonym(kind: str, id_: str, key: bytes = KEY) -> str:
     return hmac.new(key, f"{kind}/{id_}".encode(), hashlib.sha256).hexdigest()[:32]
 
 
+def connection(key: bytes = KEY) -> dict[str, str]:
+    """The environment variable that holds the key of pseudonyms."""
+    return {
+        "AIRFLOW_CONN_MEDLAUNCH_PSEUDONYMS": json.dumps({"conn_type": "generic", "password": key.decode()})
+    }
+
+
+# --- resources -------------------------------------------------------------------------------------
+
+
 def patient(id_: str, **elements: Any) -> dict[str, Any]:
     """A Patient with its id, and what else is given."""
     return {"resourceType": "Patient", "id": id_, **elements}
@@ -126,3 +138,100 @@ def condition(
     if stay:
         one["encounter"] = {"reference": f"Encounter/{stay}"}
     return one | elements
+
+
+FOLDER = {"Patient": "patients", "Encounter": "encounters", "Condition": "conditions"}
+
+
+# --- random populations ----------------------------------------------------------------------------
+
+DAY_0 = date(2024, 2, 10)
+DISPOSITIONS = [None, None, "exp", "home", "hosp", "aadvice", "other-hcf", "psy"]
+CODES = ["68566005", "68566005", "91302008", "233604007", "186431008", "22298006", "34014006"]
+
+
+def story(rng: random.Random) -> list[dict[str, Any]]:
+    """A person's resources, close together in time, so that every rule is met often."""
+
+    def day(number: int) -> str:
+        clocks = ["", "", "T00:00:00Z", "T23:30:00-05:00", "T10:00:00+02:00", "T08:15"]
+        return (DAY_0 + timedelta(days=number)).isoformat() + rng.choice(clocks)
+
+    values: list[dict[str, Any]] = []
+    kind = rng.choice(["", "", "", "date", "true", "false", "month", "orphan", "identifier"])
+    if kind != "orphan":
+        extra: dict[str, Any] = {"identifier": [{"system": "mrn", "value": "P"}]}
+        if kind == "date":
+            extra["deceasedDateTime"] = day(rng.randint(0, 70))
+        elif kind in ("true", "false"):
+            extra["deceasedBoolean"] = kind == "true"
+        elif kind == "month":
+            extra["deceasedDateTime"] = "2024-03"
+        values.append(patient("P", **extra))
+    begin = rng.randint(0, 20)
+    for number in range(rng.randint(0, 5)):
+        end = begin + rng.choice([0, 0, 1, 1, 2, 3, 5, 8, 15, 31]) - rng.choice([0] * 9 + [1])
+        one = encounter(
+            f"E{number}",
+            "P",
+            day(begin),
+            day(end),
+            org=rng.choice(["A", "A", "B", "C", None]),
+            left=rng.choice(DISPOSITIONS),
+        )
+        if kind == "identifier":
+            one["subject"] = {"identifier": {"system": "mrn", "value": "P"}}
+        quirk = rng.randint(0, 24)
+        if quirk == 0:
+            one["status"] = rng.choice(["entered-in-error", "in-progress"])
+        elif quirk == 1:
+            one["class"] = rng.choice([{"code": "AMB"}, {"code": "acute"}, [{"coding": [{"code": "EMER"}]}]])
+        elif quirk == 2:
+            one["partOf"] = {"reference": f"Encounter/E{rng.randint(0, 4)}"}
+        elif quirk == 3:
+            del one["period"][rng.choice(["start", "end"])]
+        elif quirk == 4:
+            one["priority"] = {"coding": [{"code": "EL"}]}
+        elif quirk == 5:
+            one["serviceType"] = {"coding": [{"code": "394587001"}]}
+        elif quirk == 6:
+            del one["subject"]
+        values.append(one)
+        # The next one begins inside this one, at its end, soon after, or around 30 days after.
+        soon = [begin, begin + 1, end - 1, end, end, end + 1, end + 1, end + 2, end + 29, end + 30, end + 31]
+        begin = max(0, rng.choice(soon))
+    for number in range(rng.randint(0, 4)):
+        one = condition(
+            f"C{number}",
+            "P",
+            day(rng.randint(-3, 60)),
+            rng.choice(CODES),
+            stay=rng.choice([None, "E0", "E1", "E2"]),
+        )
+        quirk = rng.randint(0, 14)
+        if quirk == 0:
+            one["verificationStatus"] = {"coding": [{"code": rng.choice(["refuted", "entered-in-error"])}]}
+        elif quirk == 1:
+            del one["verificationStatus"]
+        elif quirk == 2:
+            one["onsetPeriod"] = {"start": one.pop("onsetDateTime")}
+        elif quirk == 3:
+            one["recordedDate"] = one.pop("onsetDateTime")
+        values.append(one)
+    return values
+
+
+def named(values: list[dict[str, Any]], prefix: str) -> list[dict[str, Any]]:
+    """The same resources with ids that no other person's have."""
+    text = (
+        json.dumps(values)
+        .replace('"value": "P"', f'"value": "{prefix}"')
+        .replace('"id": "', f'"id": "{prefix}-')
+    )
+    for kind in FOLDER:
+        text = text.replace(f"{kind}/", f"{kind}/{prefix}-")
+    return json.loads(text)
+
+
+def population(rng: random.Random, people: int) -> list[dict[str, Any]]:
+    return [one for number in range(people) for one in named(story(rng), f"{number}")]

@@ -658,6 +658,14 @@ class Model:
             yield row
 
 
+#: Each table that readers see, and its rows.
+TABLES: dict[str, Callable[[Model], list[dict[str, Any]]]] = {
+    "silver_pbj_daily": lambda model: model.silver("pbj"),
+    "silver_provider_info": lambda model: model.silver("provider_info"),
+    "gold_daily_staffing_fact": Model.facts,
+    "gold_quarterly_provider_fact": Model.provider_facts,
+    "gold_facility_dim": Model.facilities,
+}
 VIEWS = [name for name in vars(Model) if name.startswith("v_")]
 
 

@@ -19,7 +19,7 @@ from medlaunch.aws.sensors import AnyS3KeySensor
 from sample_data.clinical import ClinicalAccount, write_uploads
 from sample_data.clinical_stories import FAMILY, GIVEN, STREETS
 from tests import clinical_model as model
-from tests.clinical_uploads import KEY, ROOT, pseudonym
+from tests.clinical_uploads import KEY, ROOT, connection, pseudonym
 from tests.pipeline import Pipeline
 
 DAG, ROLLBACK, REPLAY = "clinical_quality", "rollback_publication", "replay_uploads"
@@ -28,13 +28,6 @@ NAMES = {*GIVEN, *FAMILY, *STREETS}
 GOLD = ("gold_stays", "gold_infection_events", "gold_clinical_measures")
 
 Measures = dict[tuple[str, str, str], tuple[int, int, dict[str, int]]]
-
-
-def connection(key: bytes = KEY) -> dict[str, str]:
-    """The environment variable that holds the key of pseudonyms."""
-    return {
-        "AIRFLOW_CONN_MEDLAUNCH_PSEUDONYMS": json.dumps({"conn_type": "generic", "password": key.decode()})
-    }
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Callable
 from io import BytesIO
 from typing import Any
 
@@ -12,18 +11,11 @@ import pytest
 
 from tests.pipeline import ROOT, Pipeline
 from tests.staffing_lake import plain
-from tests.staffing_model import VIEWS, Model
+from tests.staffing_model import TABLES, VIEWS, Model
 from tests.staffing_uploads import PBJ_HEADER, PROVIDER_HEADER, as_csv, pbj_row, provider_row
 
 DAG = "nurse_staffing"
 RI_AND_WV = ROOT.parent / "shared/data/pbj/Payroll_Based_Journal_Daily_Nurse_Staffing_2023_Q2.csv"
-TABLES: dict[str, Callable[[Model], list[dict[str, Any]]]] = {
-    "silver_pbj_daily": lambda model: model.silver("pbj"),
-    "silver_provider_info": lambda model: model.silver("provider_info"),
-    "gold_daily_staffing_fact": Model.facts,
-    "gold_quarterly_provider_fact": Model.provider_facts,
-    "gold_facility_dim": Model.facilities,
-}
 
 
 class Staffing(Pipeline):
