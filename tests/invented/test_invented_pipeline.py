@@ -171,6 +171,39 @@ def test_the_manifests_say_what_a_replay_restores(meters: Pipeline) -> None:
     assert readings(meters) == before
 
 
+def test_what_a_rollback_excluded_from_one_slice_a_replay_of_another_does_not_bring_back(
+    meters: Pipeline,
+) -> None:
+    put(meters, "a.txt", "M1 2026-01 10", "M1 2026-02 20")
+    meters.report(DAG)
+    meters.next_second()
+    both = put(meters, "both.txt", "M1 2026-01 11", "M1 2026-02 21")
+    meters.report(DAG)
+    meters.report(ROLLBACK, pipeline=DAG, slice="2026-01", dry_run=False, reason="a mistake")
+    rolled_back = {("2026-01", "M1"): 10, ("2026-02", "M1"): 21}
+    assert readings(meters) == rolled_back
+
+    def replay(first: str, **options: Any) -> None:
+        meters.report(
+            REPLAY,
+            dataset="meters/readings",
+            slice_from=first,
+            slice_to="2026-02",
+            dry_run=False,
+            reason="r",
+            **options,
+        )
+        assert both in meters.keys("landing/")
+        meters.report(DAG)
+
+    replay("2026-02")
+    assert readings(meters) == rolled_back
+    replay("2026-01")
+    assert readings(meters) == rolled_back
+    replay("2026-01", include_excluded=True)
+    assert readings(meters) == {("2026-01", "M1"): 11, ("2026-02", "M1"): 21}
+
+
 def test_of_two_publications_at_once_the_table_shows_the_one_that_got_through(meters: Pipeline) -> None:
     put(meters, "a.txt", "M1 2026-01 10")
     meters.report(DAG)

@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 #: Metadata of an upload that was restored from the archive: when it first came (ISO 8601), and by which run.
 UPLOADED_AT = "medlaunch-uploaded-at"
 REPLAYED_BY = "medlaunch-replayed-by"
+#: ``true`` if the replay was asked for what rollbacks have excluded.
+READMITTED = "medlaunch-readmitted"
 
 _BRONZE_PART_BYTES = 512 * 1024**2
 # Bronze objects of one upload that are written at the same time; each holds a part of 8 MB in memory.
@@ -106,7 +108,11 @@ def _load(run: Run, pipeline: Pipeline, upload: Upload, loader: Loader, referenc
         with _Bronze(run, pipeline, upload) as bronze, rejects:
             counts = loader(cast(BinaryIO, source), upload, bronze, rejects, reference=reference)
         version_id = source.version_id
-        upload = msgspec.structs.replace(upload, uploaded_at=first_upload(source.metadata, upload))
+        upload = msgspec.structs.replace(
+            upload,
+            uploaded_at=first_upload(source.metadata, upload),
+            readmitted=source.metadata.get(READMITTED) == "true",
+        )
     return LoadedUpload(
         upload=upload, version_id=version_id, counts=counts, rejects_key=rejects_key if rejects.used else None
     )

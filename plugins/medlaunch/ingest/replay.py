@@ -26,7 +26,7 @@ from medlaunch.aws.objects import (
     list_objects,
 )
 from medlaunch.declaration import Dataset, Pipeline
-from medlaunch.ingest.loading import REPLAYED_BY, UPLOADED_AT
+from medlaunch.ingest.loading import READMITTED, REPLAYED_BY, UPLOADED_AT
 from medlaunch.ingest.uploads import Upload
 from medlaunch.operate import task_metrics
 from medlaunch.operate.report import many
@@ -54,12 +54,16 @@ class ReplayRefused(Exception):
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
-    """An archived upload that goes back to landing. ``size`` in bytes, ``uploaded_at`` when it first came."""
+    """An archived upload that goes back to landing. ``size`` in bytes, ``uploaded_at`` when it first came.
+
+    ``readmitted``: also to slices from which a rollback has excluded it.
+    """
 
     key: str
     size: int
     etag: str
     uploaded_at: datetime
+    readmitted: bool = False
 
 
 class SliceFiles(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,22 +134,40 @@ def plan(
     left_out: list[LeftOut] = []
     items: list[Item] = []
     slices: list[tuple[str, list[Item]]] = []
+    taken: set[str] = set()
+    shut_outs: dict[str, str] = {}
     for slice_, archived, published, excluded in _archived(run, pipeline, dataset, first, last, left_out):
         chosen: list[Item] = []
         for stored in archived:
             key = lake.landing_key_of(stored.key)
+            if key in taken:
+                continue
             shut_out = excluded.get(key)
             if shut_out is not None and not include_excluded:
-                left_out.append(LeftOut(key=stored.key, reason="a rollback has excluded it"))
+                shut_outs[key] = stored.key
                 continue
+            taken.add(key)
             # The archive has the last version of a name that was processed.
             latest = shut_out or published.get(key)
             uploaded_at = latest.order[0] if latest else stored.last_modified.astimezone(UTC)
-            chosen.append(Item(key=key, size=stored.size, etag=stored.etag, uploaded_at=uploaded_at))
+            item = Item(
+                key=key,
+                size=stored.size,
+                etag=stored.etag,
+                uploaded_at=uploaded_at,
+                readmitted=include_excluded,
+            )
+            chosen.append(item)
         if chosen:
             chosen.sort(key=lambda one: (one.uploaded_at, one.key))
             slices.append((slice_, chosen))
             items += chosen
+    # Another slice of the range may have it; it stays excluded from this one.
+    left_out += [
+        LeftOut(key=stored, reason="a rollback has excluded it")
+        for key, stored in shut_outs.items()
+        if key not in taken
+    ]
     if len(items) > batch_files * MAX_BATCHES:
         raise ReplayRefused(
             f"{len(items):,} files are too many for {MAX_BATCHES:,} batches of {batch_files:,}; "
@@ -202,20 +224,28 @@ def _archived(
         return
     # Only the lines know their slice: the manifests say which uploads each slice was made of.
     prefix = lake.manifests_prefix(pipeline.name)
-    seen: set[str] = set()
     archive = {one.key: one for one in list_objects(run.s3, run.bucket, lake.archive_prefix(dataset.name))}
-    for manifest in list_objects(run.s3, run.bucket, prefix):
-        slice_ = manifest.key.removeprefix(prefix).removesuffix(".json")
+    slices = [
+        one.key.removeprefix(prefix).removesuffix(".json") for one in list_objects(run.s3, run.bucket, prefix)
+    ]
+    all_known = dict(
+        zip(slices, in_parallel(lambda slice_: _known(run, pipeline, slice_), slices), strict=True)
+    )
+    # The archive has the latest upload of a name. If a slice has an earlier one, the latest has no part in it.
+    latest: dict[str, Upload] = {}
+    for one in (
+        upload for published, excluded in all_known.values() for upload in (published | excluded).values()
+    ):
+        if one.key not in latest or latest[one.key].order < one.order:
+            latest[one.key] = one
+    for slice_, (published, excluded) in all_known.items():
         if first <= slice_ <= last:
-            published, excluded = _known(run, pipeline, slice_)
-            keys = [lake.archive_key(key) for key in sorted(published | excluded)]
-            yield (
-                slice_,
-                [archive[key] for key in keys if key in archive and key not in seen],
-                published,
-                excluded,
-            )
-            seen |= set(keys)
+            keys = [
+                lake.archive_key(key)
+                for key, one in sorted((published | excluded).items())
+                if one.order == latest[key].order
+            ]
+            yield slice_, [archive[key] for key in keys if key in archive], published, excluded
 
 
 def _by_folder(
@@ -290,7 +320,10 @@ def _restore(run: Run, item: Item) -> str | None:
     if archived["ETag"].strip('"') != item.etag:
         return "another upload of that name was processed meanwhile"
     copy = Copy(source, item.key, item.size, item.etag, archived.get("VersionId"))
-    metadata = archived["Metadata"] | {UPLOADED_AT: item.uploaded_at.isoformat(), REPLAYED_BY: run.key}
+    metadata = {name: value for name, value in archived["Metadata"].items() if name != READMITTED}
+    metadata |= {UPLOADED_AT: item.uploaded_at.isoformat(), REPLAYED_BY: run.key}
+    if item.readmitted:
+        metadata[READMITTED] = "true"
     try:
         copy_object(run.s3, run.bucket, copy, metadata=metadata, headers=archived, only_if_absent=True)
     except ObjectChanged:

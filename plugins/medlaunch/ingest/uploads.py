@@ -27,7 +27,7 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
     """One version of one upload. ``size`` in bytes, ``last_modified`` in UTC.
 
     ``slice`` is what its folder says, None if only its lines know. ``uploaded_at`` is set for an upload that came
-    again from the archive: when it first came.
+    again from the archive: when it first came. ``readmitted``: it counts although a rollback has excluded it.
     """
 
     key: str
@@ -38,6 +38,7 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
     last_modified: datetime
     upload_id: str
     uploaded_at: datetime | None = None
+    readmitted: bool = False
 
     @property
     def order(self) -> tuple[datetime, str]:

@@ -77,8 +77,8 @@ def plan(run: Run, pipeline: Pipeline, groups: Sequence[LoadedGroup]) -> list[Sl
         loaded = {slice_: [] for slice_ in published_slices(run, pipeline)}
     for slice_ in sorted(loaded):
         published = read_manifest(run.s3, run.bucket, pipeline.name, slice_)
-        excluded = {one.upload_id for one in published.excluded} if published else set()
-        left_out |= {one.upload.upload_id for one in loaded[slice_]} & excluded
+        excluded = _excluded(loaded[slice_], published)
+        left_out |= excluded
         fresh = [one for one in loaded[slice_] if one.upload.upload_id not in excluded]
         if loaded[slice_] and not fresh:
             continue
@@ -108,6 +108,24 @@ def plan(run: Run, pipeline: Pipeline, groups: Sequence[LoadedGroup]) -> list[Sl
                 )
                 table.write(msgspec.json.encode(row) + b"\n")
     return plans
+
+
+def _excluded(loaded: Sequence[LoadedUpload], published: Manifest | None) -> set[str]:
+    """The ids of those uploads that a rollback of the slice has excluded.
+
+    A replay, which may be one of another slice that the upload has a part in, brings it back under another id but in its
+    place in the order.
+    """
+    if published is None:
+        return set()
+    ids = {one.upload_id for one in published.excluded}
+    orders = {one.order for one in published.excluded} - {one.upload.order for one in published.inputs}
+    return {
+        one.upload_id
+        for one in (each.upload for each in loaded)
+        if one.upload_id in ids
+        or (one.uploaded_at is not None and not one.readmitted and one.order in orders)
+    }
 
 
 def published_slices(run: Run, pipeline: Pipeline) -> list[str]:

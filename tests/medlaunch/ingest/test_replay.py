@@ -225,3 +225,23 @@ def test_where_only_lines_know_their_slice_the_manifests_say_which_uploads_come_
     ]
     replay.restore(run, 0)
     assert in_landing(run) == ["landing/pbj/any/both.json", "landing/pbj/any/one.json"]
+
+
+def test_of_a_name_that_was_used_again_only_the_slices_of_the_latest_upload_come_back(run: Run) -> None:
+    dataset = replace(DATASET, name="pbj", slice_of_folder=None)
+    pipeline = replace(PIPELINE, datasets=(dataset,), slice_name="quarter")
+    run.s3.put_object(Bucket=run.bucket, Key="archive/pbj/a.json", Body=b"{}")
+    for number, day in enumerate(("2024Q1", "2024Q2"), start=1):
+        one = upload("landing/pbj/a.json", datetime(2026, 11, number, tzinfo=UTC))
+        one = msgspec.structs.replace(one, dataset="pbj", slice=None)
+        content = manifest(slice=day, inputs=[loaded(one, counts(1, day))])
+        put_json(run.s3, run.bucket, lake.manifest_key(pipeline.dag_id, day), content)
+
+    def planned(first: str, last: str) -> list[tuple[str, int]]:
+        made = replay.plan(
+            run, pipeline, dataset, first, last, reason="r", include_excluded=False, batch_files=9
+        )
+        return [(one.slice, one.first_uploaded_at.day) for one in made.slices]
+
+    assert planned("2024Q1", "2024Q1") == []
+    assert planned("2024Q1", "2024Q2") == [("2024Q2", 2)]
