@@ -42,6 +42,8 @@ CODE_BUCKET ?=
 CHECKED ?=
 DRY_RUN ?=
 ARGS ?=
+SEED ?=
+STEPS ?= 200
 # As many as there are processors on a small machine; each takes about 1 GB.
 TEST_PROCESSES ?= 2
 STACK ?= lake
@@ -55,7 +57,7 @@ help: ## List these commands
 	@awk 'BEGIN {FS = ":.*## "} /^## / {printf "\n%s\n", substr($$0, 4)} \
 		/^test-[a-z-]+:.*## / {long = long " " substr($$1, 6); next} \
 		/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2} \
-		END {printf "\nLong tests (CONTRIBUTING.md describes them)\n  make test-...%s\n", long}' $(MAKEFILE_LIST)
+		END {printf "\nLong tests, make test-... (CONTRIBUTING.md describes them)\n %s\n", long}' $(MAKEFILE_LIST)
 
 ## Look at it
 
@@ -218,6 +220,10 @@ test-infra: $(INSTALLED) synth ## Check the templates, and deploy the lake to lo
 .PHONY: test-faults
 test-faults: $(INSTALLED) ## Break each step in each way and compare the results: ARGS="-k publish"
 	@$(PY) -m tests.faults $(ARGS)
+
+.PHONY: test-history
+test-history: $(INSTALLED) ## Do random things to a lake and compare its tables with a model: SEED=1 STEPS=200
+	@$(PY) -m tests.history --steps "$(STEPS)" $(if $(SEED),--seed "$(SEED)") $(ARGS)
 
 .PHONY: lint
 lint: $(INSTALLED) ## Check style, formatting, types and SQL; changes nothing
