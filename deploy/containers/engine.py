@@ -72,11 +72,14 @@ def running() -> Iterator[None]:
 
 
 def images() -> list[str]:
-    """The images that the compose file and its Dockerfile start from."""
+    """The images that the compose file, without its profiles, and its Dockerfile start from."""
     text = (HERE / "Dockerfile").read_text(encoding="utf-8")
     compose = (ROOT / "docker-compose.yaml").read_text(encoding="utf-8")
+    services = [
+        one for one in re.split(r"^(?=  [\w-]+:$)", compose, flags=re.MULTILINE) if "profiles:" not in one
+    ]
     found = re.findall(r"^FROM (\S+)", text, re.MULTILINE)
-    found += re.findall(r"^ +image: (?!medlaunch/)(\S+)$", compose, re.MULTILINE)
+    found += re.findall(r"^ +image: (?!medlaunch/)(\S+)$", "".join(services), re.MULTILINE)
     return list(dict.fromkeys(found))
 
 

@@ -65,7 +65,8 @@ def test_what_every_service_has(name: str) -> None:
     limits = service["deploy"]["resources"]["limits"]
     assert float(limits["cpus"]) > 0
     assert re.fullmatch(r"\d+[MG]", limits["memory"])
-    assert service["user"] in ("50000:0", "10001:10001", "postgres"), "root"
+    users = ("50000:0", "10001:10001", "postgres", "65534:65534", "472:0")
+    assert service["user"] in users, "root"
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert service["cap_drop"] == ["ALL"]
     assert service["logging"]["options"]["max-size"]
@@ -97,8 +98,8 @@ def test_ports_are_open_to_this_machine_only(name: str) -> None:
 def test_images_are_pinned_and_are_mwaas_airflow() -> None:
     found = engine.images()
     assert len(found) == 3
-    for image in found:
-        assert re.search(r":\d+\.\d+", image), image
+    for image in [*found, *(one["image"] for one in SERVICES.values() if "medlaunch/" not in one["image"])]:
+        assert re.search(r":v?\d+\.\d+", image), image
     assert "apache-airflow==3.3.1" in (ROOT / "requirements.txt").read_text()
     assert "apache/airflow:3.3.1-python3.12" in found
 
