@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import PurePosixPath
@@ -45,6 +46,9 @@ RESULTS = "s3_results"
 
 # Pages of the workgroup's newest queries, 50 each, that are searched for what an earlier try left running.
 _PAGES_OF_QUERIES = 20
+
+# The query whose result an UNLOAD writes.
+_UNLOADED = re.compile(r"\bUNLOAD\s*\((.*)\)\s*TO\s*'", re.DOTALL | re.IGNORECASE)
 
 #: What a check does with the rows of its statements, by their file's name.
 Check = Callable[[Mapping[str, "Sequence[Row]"]], None]
@@ -166,6 +170,16 @@ class AthenaSqlOperator(AthenaOperator):
         context["ti"].xcom_push(RESULTS, s3_results_url(s3, results))
         push_statistics(context, [statistics(execution)], self.target)
         return query_id
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """The lineage of the statement, if OpenLineage is on. Its parser does not know UNLOAD, and gets the query inside."""
+        statement, unloaded = self.query, _UNLOADED.search(self.query)
+        if unloaded:
+            self.query = unloaded[1].strip()
+        try:
+            return super().get_openlineage_facets_on_complete(task_instance)
+        finally:
+            self.query = statement
 
     def _execution(self, query_id: str | None) -> Mapping[str, Any]:
         """What Athena says of a query."""
