@@ -203,6 +203,10 @@ test-dashboard: $(INSTALLED) $(DASHBOARD)/installed.lock ## Test the dashboard's
 screenshots: $(INSTALLED) $(DASHBOARD)/installed.lock ## Make the pictures of the dashboard in docs/images; needs Chromium
 	@PYTHONPATH= $(DASHBOARD)/bin/python -m pytest -c dashboard/pyproject.toml dashboard/tests/screenshots.py
 
+.PHONY: load-dashboard
+load-dashboard: $(INSTALLED) $(DASHBOARD)/installed.lock ## Time the dashboard's pages, and load them: PEOPLE=30 MINUTES=5
+	@PYTHONPATH= $(DASHBOARD)/bin/python -m pytest -c dashboard/pyproject.toml dashboard/tests/load.py --timeout 3600 $(ARGS)
+
 .PHONY: test-sql
 test-sql: $(INSTALLED) ## Compare many random uploads in random order with the models
 	@$(PY) -m pytest -p no:cacheprovider -m slow tests/sql $(ARGS)

@@ -77,9 +77,13 @@ def main() -> None:
     st.title(page.title)
     try:
         page.run()
+        outdated = ui.outdated()
     except QueryError as error:
         ui.problem(error)
+        outdated = False
     ui.footer()
+    if outdated:
+        st.rerun()
 
 
 def run() -> None:

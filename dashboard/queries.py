@@ -98,8 +98,10 @@ class Reader:
         self._lock = threading.Lock()
         self._running: dict[Query, Future[Answer]] = {}
         self._kept = self._new_cache(config.cache_seconds)
-        # What is published is asked for again and again; its answers must not be old.
+        # What is published is asked for again and again. An answer that is older than version_seconds is still shown, so
+        # that no page waits for it, and asked for anew beside the page's own queries; see current().
         self._fresh = self._new_cache(config.version_seconds)
+        self._seen = self._new_cache(config.cache_seconds)
         self._connection: Any = None
 
     def _new_cache(self, seconds: int) -> TTLCache[Query, Answer]:
@@ -113,6 +115,27 @@ class Reader:
             QueryError: of the first that failed, in words for the reader of a page.
         """
         futures = [self._future(one) for one in queries]
+        return self._wait(queries, futures)
+
+    def begin(self, *queries: Query) -> None:
+        """Start queries that :meth:`rows` will be asked for later, so that they run beside what comes before."""
+        for one in queries:
+            self._future(one)
+
+    def current(self, query: Query) -> Answer:
+        """The answer of a query without a version that is not older than ``version_seconds``; waits for it.
+
+        Raises:
+            QueryError: as :meth:`rows`.
+        """
+        with self._lock:
+            kept = self._fresh.get(query)
+            future = self._running.get(query)
+        if kept is not None:
+            return kept
+        return self._wait([query], [future or self._future(query)])[0]
+
+    def _wait(self, queries: Sequence[Query], futures: Sequence[Future[Answer]]) -> list[Answer]:
         deadline = time.monotonic() + self.config.query_seconds + 5
         answers = []
         for query, future in zip(queries, futures, strict=True):
@@ -125,23 +148,27 @@ class Reader:
     def _future(self, query: Query) -> Future[Answer]:
         with self._lock:
             cached = (self._kept if query.version else self._fresh).get(query)
-            if cached is not None:
-                self.cost.add_cached()
-                done: Future[Answer] = Future()
-                done.set_result(cached)
-                return done
-            if query not in self._running:
-                self._running[query] = self._pool.submit(self._run, query)
-            return self._running[query]
+            running = self._running.get(query)
+            if cached is None and running is None:
+                running = self._running[query] = self._pool.submit(self._run, query)
+            if cached is None and not query.version:
+                cached = self._seen.get(query)
+            if cached is None:
+                assert running is not None
+                return running
+            self.cost.add_cached()
+            done: Future[Answer] = Future()
+            done.set_result(cached)
+            return done
 
     def _run(self, query: Query) -> Answer:
         try:
             answer = self._ask(query)
             with self._lock:
-                kept = self._kept if query.version else self._fresh
-                # An answer that is larger than the whole memory for answers is not kept.
-                if kept.getsizeof(answer) <= kept.maxsize:
-                    kept[query] = answer
+                for kept in (self._kept,) if query.version else (self._fresh, self._seen):
+                    # An answer that is larger than the whole memory for answers is not kept.
+                    if kept.getsizeof(answer) <= kept.maxsize:
+                        kept[query] = answer
             return answer
         finally:
             with self._lock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import calendar
+import json
 
 import pandas as pd
 
@@ -30,10 +31,12 @@ def published() -> ui.Published:
 
 def quarter_filter(published: ui.Published) -> str:
     """The quarters that have staffing, the newest first."""
-    [quarters] = ui.answers(published.query("staffing/quarters"))
-    if quarters.empty:
+    slices = published.slices[published.slices["pipeline"] == "nurse_staffing.pbj"]
+    rows = slices["result_rows"].map(lambda text: json.loads(text).get("gold_daily_staffing_fact", 0))
+    quarters = sorted(slices[rows > 0]["slice"], reverse=True)
+    if not quarters:
         raise ui.NothingPublished("No quarter has staffing yet.", HOW)
-    return ui.select("Quarter", "quarter", list(quarters["quarter"]))
+    return ui.select("Quarter", "quarter", quarters)
 
 
 def group_filter() -> str:

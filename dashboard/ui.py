@@ -62,9 +62,25 @@ class Published:
         return list(self.slices["slice"])
 
 
+_PUBLISHED = Query.of("common/published")
+
+
 def all_published() -> pd.DataFrame:
-    [answer] = reader().rows(Query.of("common/published"))
+    """The newest publication of each slice, as it was seen last: a page does not wait for it, see :func:`outdated`."""
+    [answer] = reader().rows(_PUBLISHED)
+    st.session_state["published"] = versions(answer.frame)
     return answer.frame
+
+
+def outdated() -> bool:
+    """Whether something was published that the page, which has just been drawn, does not show."""
+    shown = st.session_state.pop("published", None)
+    return shown is not None and versions(reader().current(_PUBLISHED).frame) != shown
+
+
+def begin(*queries: Query) -> None:
+    """Start queries that the page will ask for, beside those that it waits for first."""
+    reader().begin(*queries)
 
 
 def published(pipeline: str, how: str) -> Published:
@@ -140,8 +156,8 @@ def _kept(key: str) -> str:
 
 
 def _keep(key: str, value: str, default: str = "") -> str:
-    """Keep the value of a filter for other pages, and write it into the URL unless it is the default."""
-    st.session_state[_kept(key)] = value
+    """Keep the value of a filter for other pages, and write it into the URL; not the default, which may move."""
+    st.session_state[_kept(key)] = value if value != default else None
     st.session_state[_written(key)] = value if value != default else None
     if value == default:
         if key in st.query_params:

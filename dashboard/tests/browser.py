@@ -23,6 +23,13 @@ FOOT = "Since the dashboard started"
 @contextmanager
 def server(environment: dict[str, str]) -> Iterator[str]:
     """The application with these variables, on a free port; gives its address."""
+    with serving(environment) as (url, _):
+        yield url
+
+
+@contextmanager
+def serving(environment: dict[str, str]) -> Iterator[tuple[str, int]]:
+    """The application as :func:`server` starts it; gives its address and its process id."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -50,7 +57,7 @@ def server(environment: dict[str, str]) -> Iterator[str]:
         try:
             url = f"http://127.0.0.1:{port}"
             _wait_for(f"{url}/_stcore/health", process, log)
-            yield url
+            yield url, process.pid
         finally:
             process.terminate()
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -423,7 +425,8 @@ def test_a_missing_database_is_said(page: Open, environment: pytest.MonkeyPatch)
 
 
 def test_a_missing_table_is_said(page: Open, small: Any) -> None:
-    small({"publications": [PUBLICATION | {"pipeline": name} for name in PIPELINES]})
+    rows = {"result_rows": {"gold_daily_staffing_fact": 1}}
+    small({"publications": [PUBLICATION | rows | {"pipeline": name} for name in PIPELINES]})
     for name in PAGES:
         shown = page(name)
         assert not shown.exception
@@ -527,6 +530,33 @@ def test_published_tables_without_rows_are_no_error(page: Open, small: Any) -> N
         assert not shown.error
         assert shown.info, name
     assert "no table for this page yet" in messages(page()), "the overview also reads run_reports"
+
+
+def test_what_is_published_meanwhile_is_shown(
+    page: Open, small: Any, environment: pytest.MonkeyPatch
+) -> None:
+    """The answer of before is used at once; the page runs again when a newer one says otherwise."""
+    environment.setenv("DASHBOARD_VERSION_SECONDS", "1")
+    state = {"state_code": "MI", "state_name": "Michigan", "facilities": 9, "as_of": "2026-11-02"}
+    days = (DAY, "2026-12-01")
+    small(
+        {
+            "publications": [PUBLICATION],
+            "accredited_facilities_by_state": [
+                state | {"accredited_facilities": number, "snapshot_date": day}
+                for number, day in enumerate(days, 1)
+            ],
+        }
+    )
+    assert metrics(page("accreditation_states"))["Accredited"] == "1"
+    later = PUBLICATION | {"slice": days[1], "publication": "p2", "published_at": "2026-12-02 10:00:00"}
+    bucket = os.environ["DASHBOARD_DATABASE"]
+    body = "\n".join(json.dumps(one) for one in (PUBLICATION, later)).encode()
+    boto3.client("s3").put_object(Bucket=bucket, Key="publications/rows.json", Body=body)
+    time.sleep(1.2)
+    shown = page("accreditation_states")
+    assert metrics(shown)["Accredited"] == "2"
+    assert f"snapshot {days[1]}" in "".join(one.value for one in shown.markdown)
 
 
 def test_one_row_is_shown(page: Open, small: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -129,6 +130,23 @@ def test_thirty_readers_ask_athena_once(monkeypatch: pytest.MonkeyPatch) -> None
     assert _Cursor.executed == 2, "another version is another query"
     assert reader.cost.queries == 2
     assert reader.cost.bytes_billed == 2 * 10_000_000, "Athena bills 10 MB at least"
+
+
+def test_nobody_waits_for_what_is_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queries, "connect", lambda **_: SimpleNamespace(cursor=_Cursor))
+    monkeypatch.setattr(_Cursor, "go", threading.Event())
+    monkeypatch.setattr(_Cursor, "executed", 0)
+    reader = Reader(Config(version_seconds=1))
+    query = Query.of("common/published")
+    _Cursor.go.set()
+    [first] = reader.rows(query)
+    assert reader.current(query) is first
+    time.sleep(1.1)
+    _Cursor.go.clear()
+    assert reader.rows(query) == [first] == reader.rows(query), "it is older than a second, and at hand"
+    _Cursor.go.set()
+    assert reader.current(query) is not first
+    assert _Cursor.executed == 2, "it was asked for anew, once"
 
 
 def test_settings_that_cannot_be_used_are_named() -> None:

@@ -6,6 +6,7 @@ import altair as alt
 import streamlit as st
 
 from dashboard import charts, ui
+from dashboard.queries import Query
 
 accreditation = ui.published(
     "facility_accreditation", "Upload facility records: make upload FILE=... SNAPSHOT=..."
@@ -14,6 +15,17 @@ snapshot = ui.select("Snapshot", "snapshot", accreditation.names)
 state = ui.state_filter()
 text = ui.text("Name or id contains", "find")
 asked = ui.chosen("facility")
+
+
+def about(facility: str) -> list[Query]:
+    return [
+        accreditation.query("accreditation/facility", facility=facility),
+        accreditation.query("accreditation/facility_expiring", snapshot=snapshot, facility=facility),
+    ]
+
+
+if asked:
+    ui.begin(*about(asked))
 [found] = ui.answers(
     accreditation.query(
         "accreditation/facility_search", snapshot=snapshot, state=state, text=text.strip().lower()
@@ -32,10 +44,7 @@ facility = ui.select(
     names={key: f"{name} ({key})" for key, name in names.items()},
     fixed=True,
 )
-history, expiring = ui.answers(
-    accreditation.query("accreditation/facility", facility=facility),
-    accreditation.query("accreditation/facility_expiring", snapshot=snapshot, facility=facility),
-)
+history, expiring = ui.answers(*about(facility))
 ui.source_line(accreditation, accreditation.of_slice(snapshot), "snapshot")
 if history.empty:
     ui.nothing(

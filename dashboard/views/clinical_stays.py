@@ -5,11 +5,21 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard import clinical, ui
-from dashboard.queries import ROWS
+from dashboard.queries import ROWS, Query
 
 published = clinical.published()
 measure = ui.select("Measure", "measure", list(clinical.MEASURES), names=clinical.MEASURES, fixed=True)
 org = ui.chosen("org", clinical.ALL)
+
+
+def behind(month: str, page: int) -> Query:
+    skip = (page - 1) * ui.PAGE_ROWS
+    values = {"measure": measure, "org": org, "month": month}
+    return published.query("clinical/stays", **values, skip=skip, until=skip + ui.PAGE_ROWS)
+
+
+if asked := ui.chosen("month"):
+    ui.begin(behind(asked, 1))
 found, months = ui.answers(
     published.query("clinical/organizations"), published.query("clinical/months", org=org, measures=measure)
 )
@@ -35,8 +45,7 @@ if row["suppressed"]:
 count = int(row["denominator"] if measure == "alos" else row["numerator"])
 page = ui.asked_page(measure, org, month)
 values = {"measure": measure, "org": org, "month": month}
-skip = (page - 1) * ui.PAGE_ROWS
-[stays] = ui.answers(published.query("clinical/stays", **values, skip=skip, until=skip + ui.PAGE_ROWS))
+[stays] = ui.answers(behind(month, page))
 where = "all hospitals" if org == clinical.ALL else ui.plain(org)
 ui.headline(
     f"{clinical.MEASURES[measure]}, {month}",

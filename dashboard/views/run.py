@@ -18,12 +18,14 @@ if everything.empty:
         "Upload a file (make upload), or look at its runs in Airflow.",
     )
 version = "-".join(versions(everything).values())
+asked_pipeline, asked_run = ui.chosen("pipeline"), ui.chosen("run")
+if asked_pipeline and asked_run:
+    ui.begin(Query.of("common/run", version, pipeline=asked_pipeline, run=asked_run))
 [runs] = ui.answers(Query.of("common/runs", version, rows=500))
 if runs.empty:
     raise ui.NothingPublished("No run has written a report yet.", "Look at the runs in Airflow.")
 
 # The run of a shared link may be older than the newest 500.
-asked_pipeline, asked_run = ui.chosen("pipeline"), ui.chosen("run")
 pipelines = sorted({*runs["pipeline"], *([asked_pipeline] if asked_pipeline else [])})
 pipeline = ui.select("Pipeline", "pipeline", pipelines, fixed=True)
 names = list(runs[runs["pipeline"] == pipeline]["run"])

@@ -7,12 +7,26 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import charts, places, staffing, ui
+from dashboard.queries import Query
 
 published = staffing.published()
 quarter = staffing.quarter_filter(published)
 state = ui.state_filter()
 text = ui.text("Name or CCN contains", "find")
 asked = ui.chosen("ccn")
+
+
+def about(ccn: str) -> list[Query]:
+    return [
+        published.query("staffing/facility", ccn=ccn),
+        published.query("staffing/facility_quarters", ccn=ccn),
+        published.query("staffing/facility_days", ccn=ccn, quarter=quarter),
+        published.query("staffing/state_quarters", ccn=ccn),
+    ]
+
+
+if asked:
+    ui.begin(*about(asked))
 [found] = ui.answers(published.query("staffing/facility_search", state=state, text=text.strip().lower()))
 names = {row.ccn: f"{row.provider_name} ({row.ccn})" for row in found.itertuples()}
 if asked and asked not in names:
@@ -21,18 +35,13 @@ if not names:
     ui.nothing("No facility matches.", "Change the text, or choose all states.")
     st.stop()
 ccn = ui.select("Facility (50 at most)", "ccn", list(names), names=names, fixed=True)
-known, quarters, days = ui.answers(
-    published.query("staffing/facility", ccn=ccn),
-    published.query("staffing/facility_quarters", ccn=ccn),
-    published.query("staffing/facility_days", ccn=ccn, quarter=quarter),
-)
+known, quarters, days, beside = ui.answers(*about(ccn))
 staffing.source_line(published, quarter)
 if known.empty or quarters.empty:
     ui.nothing(f"No published quarter has a facility {ui.plain(ccn)}.", "Look for it by name.")
     st.stop()
 
 facility = known.iloc[0]
-[beside] = ui.answers(published.query("staffing/state_quarters", state=str(facility["state"])))
 where = places.names().get(str(facility["state"]), str(facility["state"]))
 ui.headline(
     ui.plain(facility["provider_name"]),

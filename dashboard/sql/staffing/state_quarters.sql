@@ -1,4 +1,4 @@
--- Hours per resident and day of each quarter: of one state, and of all states together ('US').
+-- Hours per resident and day of each quarter: of a facility's state, and of all states together ('US').
 SELECT
     quarter,
     state AS place,
@@ -8,7 +8,7 @@ SELECT
     total_hprd,
     rn_hprd
 FROM v_hprd_state_quarter
-WHERE state = :state
+WHERE state = (SELECT dim.state FROM gold_facility_dim AS dim WHERE dim.ccn = :ccn)
 
 UNION ALL
 
