@@ -203,8 +203,8 @@ test-dashboard: $(INSTALLED) $(DASHBOARD)/installed.lock ## Test the dashboard's
 screenshots: $(INSTALLED) $(DASHBOARD)/installed.lock ## Make the pictures of the dashboard in docs/images; needs Chromium
 	@PYTHONPATH= $(DASHBOARD)/bin/python -m pytest -c dashboard/pyproject.toml dashboard/tests/screenshots.py
 
-.PHONY: load-dashboard
-load-dashboard: $(INSTALLED) $(DASHBOARD)/installed.lock ## Time the dashboard's pages, and load them: PEOPLE=30 MINUTES=5
+.PHONY: test-load
+test-load: $(INSTALLED) $(DASHBOARD)/installed.lock ## Time the dashboard's pages, and load them: PEOPLE=30 MINUTES=5
 	@PYTHONPATH= $(DASHBOARD)/bin/python -m pytest -c dashboard/pyproject.toml dashboard/tests/load.py --timeout 3600 $(ARGS)
 
 .PHONY: test-sql

@@ -1,4 +1,4 @@
-"""Many people at once, and how long one page takes: ``make load-dashboard``, ``PEOPLE=30 MINUTES=5``.
+"""Many people at once, and how long one page takes: ``make test-load``, ``PEOPLE=30 MINUTES=5``.
 
 A person is a WebSocket client that speaks Streamlit's protocol as a browser does, without drawing what comes.
 """
