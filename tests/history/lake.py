@@ -87,12 +87,12 @@ class Lake(Pipeline):
         }
         return self._other.submit(_run_elsewhere, names, dag_id, conf).result(timeout=RUN_SECONDS)
 
-    def chain(self, track: str, slice_: str, since: str) -> list[str]:
-        """The versions of a slice that were published after ``since``, oldest first."""
-        found: list[str] = []
+    def chain(self, track: str, slice_: str, since: str) -> dict[str, str]:
+        """The versions of a slice that were published after ``since``, oldest first, and how."""
+        found: dict[str, str] = {}
         manifest = self._manifest_of(f"prod/manifests/{track}/{slice_}.json")
         while manifest is not None and manifest["version"] != since and manifest["version"] not in found:
-            found.insert(0, manifest["version"])
+            found = {manifest["version"]: manifest["action"], **found}
             before = manifest["previous_version"]
             manifest = before and self._manifest_of(f"prod/publications/{track}/{slice_}.{before}.json")
         return found

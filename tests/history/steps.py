@@ -39,6 +39,8 @@ class Pipeline:
     dag: str
     conf: dict[str, Any]
     tracks: list[Track]
+    #: How often it is chosen, beside the others.
+    weight: int
     #: How many requests change something, in the last run that came to its end.
     writes: int = 60
     #: A run failed and has not been followed by one that succeeded.
@@ -75,13 +77,17 @@ def _pipelines() -> list[Pipeline]:
             "facility_accreditation",
             {"expect_shrink": True},
             [Track("facility_accreditation", "facilities", recomputes=True)],
+            weight=40,
         ),
         Pipeline(
             "nurse_staffing",
             {"expect_change": True},
             [Track("nurse_staffing.pbj", "pbj"), Track("nurse_staffing.provider_info", "provider_info")],
+            weight=35,
         ),
-        Pipeline("clinical_quality", {}, [Track("clinical_quality", "fhir/bundles", refreshes=True)]),
+        Pipeline(
+            "clinical_quality", {}, [Track("clinical_quality", "fhir/bundles", refreshes=True)], weight=25
+        ),
     ]
 
 
@@ -101,7 +107,7 @@ class History:
         Raises:
             Wrong: with the table and the rows that differ.
         """
-        pipeline = self.rng.choices(self.pipelines, (40, 35, 25))[0]
+        pipeline = self.rng.choices(self.pipelines, [one.weight for one in self.pipelines])[0]
         kind = self.rng.choices(list(KINDS), list(KINDS.values()))[0]
         if pipeline.failed and kind not in DISTURBANCES:
             kind = "run"
@@ -233,22 +239,20 @@ class History:
         slices = {slice_ for one in everything for slice_ in one.slices} | track.seen.keys()
         for slice_ in sorted(slices):
             seen = track.seen.get(slice_)
-            for name in self.lake.chain(track.name, slice_, seen.name if seen else ""):
-                run = name.rpartition(".")[0]
-                # What was uploaded while the run was under way, it may have missed.
-                planned = track.planned(
-                    uploads[run] if published or run != ended.run else before.values(), data_end
-                )
+            chain = self.lake.chain(track.name, slice_, seen.name if seen else "")
+            runs = [name.rpartition(".")[0] for name in chain]
+            for place, (name, action) in enumerate(chain.items()):
+                # What came before the other run began, if that one published after it.
+                missed = runs[place] == ended.run and set(runs[place + 1 :]) & {one.run for one in other}
+                taken = list(before.values()) if missed else uploads[runs[place]]
+                planned = track.planned(taken, data_end)
                 if slice_ not in planned:
                     raise Wrong(f"{track.name} {slice_}: version {name} has nothing new")
-                refreshed = not any(slice_ in one.slices for one in uploads[run])
-                track.publish(
-                    slice_,
-                    planned[slice_],
-                    name,
-                    certain=certain,
-                    action="refresh" if refreshed else "publish",
-                )
+                # A run whose uploads the other one took, before it could, computes what is there anew.
+                wanted = "publish" if any(slice_ in one.slices for one in taken) else "refresh"
+                if not place:
+                    action = wanted
+                track.publish(slice_, planned[slice_], name, certain=certain, action=action)
                 published.add(slice_)
         for slice_, version in track.planned(
             (one for key, one in track.waiting.items() if key in gone), data_end
