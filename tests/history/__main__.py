@@ -1,7 +1,8 @@
 """A random history: ``python -m tests.history [--seed N] [--steps N]``.
 
 Uploads, corrections, replays, rollbacks, failures and runs at the same time, over all three pipelines, by the real DAGs in
-this process. After each step every table that readers see is compared with the model. Ends at the first difference.
+this process. After each step all published tables, and the views of accreditation and staffing, are compared with the model.
+Ends at the first difference.
 """
 
 from __future__ import annotations
