@@ -987,8 +987,13 @@ def parallel() -> Iterator[Row]:
     yield "every step", "two runs side by side", "next run", _side_by_side
 
 
-def overtaken(stage: Stage, rule: Callable[..., Rule], more: Mapping[str, bytes] = REJECTED) -> None:
-    """A run is held; another one, which has seen more uploads, runs from its begin to its end."""
+def overtaken(
+    stage: Stage, rule: Callable[..., Rule], more: Mapping[str, bytes] = REJECTED, *, merges: bool = False
+) -> None:
+    """A run is held; another one, which has seen more uploads, runs from its begin to its end.
+
+    ``merges``: a run reads its own uploads only, so the manifest counts those of the one that got through.
+    """
     lake = stage.lake()
     gate = Gate()
     made = rule(gate.hold)
@@ -1001,7 +1006,9 @@ def overtaken(stage: Stage, rule: Callable[..., Rule], more: Mapping[str, bytes]
         gate.opened.set()
     require(quick.state == "success", "The run that overtakes fails", quick)
     require(slow.outcome.state in ("success", "failed"), "The slow run does not end", slow.outcome)
-    stage.recover(lake, [slow.outcome, quick], stage.story.uploads, more, reports=False)
+    first = stage.story.uploads
+    batches = [{**first, **more}] if merges else [first, more]
+    stage.recover(lake, [slow.outcome, quick], *batches, reports=False)
 
 
 def _side_by_side(stage: Stage) -> None:

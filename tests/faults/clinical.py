@@ -152,7 +152,7 @@ def _merge_fails(stage: Stage, table: str) -> None:
 
 
 def _overtaken(stage: Stage, table: str) -> None:
-    overtaken(stage.of(CLINICAL), partial(_merge, table), more=CORRECTED)
+    overtaken(stage.of(CLINICAL), partial(_merge, table), more=CORRECTED, merges=True)
 
 
 def _outage(stage: Stage, step: str) -> None:

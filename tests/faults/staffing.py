@@ -144,7 +144,7 @@ def _outage(stage: Stage, step: str) -> None:
 
 
 def _overtaken(stage: Stage, table: str) -> None:
-    overtaken(stage.of(STAFFING), partial(_merge, table), more=RESTATED)
+    overtaken(stage.of(STAFFING), partial(_merge, table), more=RESTATED, merges=True)
 
 
 def _one_track(stage: Stage, step: str, other: str) -> None:
@@ -176,5 +176,6 @@ def _zip_bomb(stage: Stage) -> None:
     require(outcome.state == "success", "The run fails", outcome)
     lake.read_alerts()
     require(len(lake.warnings) == 1, f"{len(lake.warnings)} warnings", outcome)
-    lake.s3.delete_object(Bucket=lake.bucket, Key="archive/pbj/bomb.zip")
+    for folder in ("archive/pbj", "quarantine/pbj/skipped"):
+        lake.s3.delete_object(Bucket=lake.bucket, Key=f"{folder}/bomb.zip")
     stage.recover(lake, [outcome], reports=False)

@@ -246,6 +246,46 @@ def test_of_two_publications_at_once_the_table_shows_the_one_that_got_through(me
     assert totals(meters) == {"2026-01": 17}
 
 
+def test_a_merge_that_comes_after_another_publication_leaves_no_trace(meters: Pipeline) -> None:
+    """Of a run that waits just before its MERGE while another one publishes the same uploads, and one more."""
+    put(meters, "a.txt", "M1 2026-01 10")
+    meters.report(DAG)
+    meters.next_second()
+    put(meters, "b.txt", "M1 2026-01 11", "M2 2026-01 5")
+    states = []
+
+    def another_run() -> None:
+        put(meters, "c.txt", "M1 2026-01 12")
+        states.append(meters.run(DAG).state)
+
+    publish = publishing.publish
+
+    def publish_slowly(*args: Any, **options: Any) -> Any:
+        publishing.publish = publish
+        from medlaunch.aws.clients import athena_client
+
+        once(
+            "before-parameter-build.athena.StartQueryExecution",
+            athena_client("aws_default"),
+            lambda params: "MERGE INTO meter_readings" in params["QueryString"],
+            another_run,
+        )
+        return publish(*args, **options)
+
+    publishing.publish = publish_slowly
+    try:
+        run = meters.run(DAG)
+    finally:
+        publishing.publish = publish
+    assert states == ["success"]
+    assert run.state == "failed"
+    assert {one["upload"]["key"].rsplit("/", 1)[-1] for one in manifest(meters, "2026-01")["inputs"]} == {
+        "a.txt", "b.txt", "c.txt"
+    }  # fmt: skip
+    assert readings(meters) == {("2026-01", "M1"): 12, ("2026-01", "M2"): 5}
+    assert totals(meters) == {"2026-01": 17}
+
+
 def test_permissions_are_derived_and_cover_the_merge() -> None:
     found = {one.sid: one for one in statements(WATER_METERS)}
     assert found["ReadUploads"].resources == (

@@ -34,6 +34,7 @@ from medlaunch.publish.manifests import (
     PublishedResult,
     read_current,
     read_manifest,
+    read_version,
 )
 from medlaunch.publish.plan import SlicePlan, drop_stale_rejects
 from medlaunch.publish.reconcile import Reconciliation, SliceReconciliation
@@ -95,6 +96,15 @@ def publish(
     """
     s3, bucket, pipeline = run.s3, run.bucket, target.pipeline
     prepared = [_prepare(run, pipeline, plan) for plan in plans]
+    for one in prepared:
+        try:
+            _refuse_if_overtaken(run, one.plan, one.version, one.before.manifest)
+        except ConcurrentPublication:
+            # An earlier try of this run may have changed the tables after the other run did.
+            for begun in prepared:
+                if read_version(s3, bucket, pipeline.name, begun.plan.slice, begun.version) is not None:
+                    _show_published(run, target, begun.plan.slice)
+            raise
     copies = [copy for one in prepared for group in one.copies.values() for copy in group]
     checksums = dict(zip((copy.target for copy in copies), copy_objects(s3, bucket, copies), strict=True))
     log.info("Copied %d objects to s3://%s/%s/", len(copies), bucket, lake.PROD)
@@ -112,7 +122,14 @@ def publish(
             _put_version(run, manifest)
         manifests.append(manifest)
     fresh = [one.plan.slice for one in prepared if not _is_published(one)]
-    snapshots = iceberg.merge(run, target.queries, pipeline, fresh)
+    try:
+        snapshots = iceberg.merge(run, target.queries, pipeline, fresh)
+    except iceberg.ConcurrentMerge:
+        # If the other run has published, this MERGE has come too late. If it is about to, this run's retry yields.
+        for one in prepared:
+            if read_current(s3, bucket, pipeline.name, one.plan.slice).etag != one.before.etag:
+                _show_published(run, target, one.plan.slice)
+        raise
     for number, manifest in enumerate(manifests):
         if snapshots and manifest.slice in fresh:
             manifests[number] = _with_snapshots(manifest, snapshots)
@@ -124,8 +141,7 @@ def publish(
             # Nor are the other slices published, whose files are there already.
             for other in manifests[number + 1 :]:
                 partitions.mark_superseded(s3, bucket, other, other.keys)
-                if (seen := read_manifest(s3, bucket, pipeline.name, other.slice)) is not None:
-                    iceberg.restore(target.queries, target.glue, target.database, pipeline, seen)
+                _show_published(run, target, other.slice)
             raise
         # Not before: until then another run may publish, and its rejects are not this run's to judge.
         drop_stale_rejects(run, pipeline, manifest.slice, manifest.inputs)
@@ -145,7 +161,6 @@ def _prepare(run: Run, pipeline: Pipeline, plan: SlicePlan) -> _Prepared:
     }
     version = _version(run.key, staged)
     before = read_current(run.s3, run.bucket, pipeline.name, plan.slice)
-    _refuse_if_overtaken(run, plan, version, before.manifest)
     copies = {
         result.name: partitions.targets(
             lake.version_prefix(result.name, pipeline.slice_column, plan.slice, version), staged[result.name]
@@ -217,14 +232,21 @@ def switch(run: Run, target: Target, *, manifest: Manifest, before: Current) -> 
     partitions.mark_superseded(s3, bucket, manifest, others)
 
 
+def _show_published(run: Run, target: Target, slice_: str) -> None:
+    """Make the tables show what is published of a slice, whatever this run has done to them."""
+    seen = read_manifest(run.s3, run.bucket, target.pipeline.name, slice_)
+    if seen is not None:
+        partitions.point(target.glue, run.bucket, target.database, target.pipeline, seen)
+        iceberg.restore(target.queries, target.glue, target.database, target.pipeline, seen)
+
+
 def _yield_to_winner(run: Run, target: Target, manifest: Manifest, error: ObjectChanged) -> None:
     """Make the tables show what another run published in the same moment, unless it was this same publication."""
     winner = read_manifest(run.s3, run.bucket, manifest.pipeline, manifest.slice)
     if winner is not None and winner.publication == manifest.publication:
         return  # our own write, whose answer was lost and which was sent again
     if winner is not None:
-        partitions.point(target.glue, run.bucket, target.database, target.pipeline, winner)
-        iceberg.restore(target.queries, target.glue, target.database, target.pipeline, winner)
+        _show_published(run, target, manifest.slice)
         # The other run may have looked what is there before this version was.
         partitions.mark_superseded(run.s3, run.bucket, manifest, manifest.keys)
     raise ConcurrentPublication(
