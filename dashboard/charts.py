@@ -15,10 +15,7 @@ _SEQUENCE = ["#d6e6f2", "#9dc6e0", "#5c9fcd", "#2a7ab4", "#00497a"]
 
 def states_map(frame: pd.DataFrame, value: str, title: str, tooltips: list[alt.Tooltip], format: str) -> Any:
     """The states, coloured by a column; ``frame`` has ``state_code``. States without a value are grey."""
-    # As text: Altair checks each number of values that are not, which takes longer than the page's query.
-    shapes = alt.Data(
-        values=places.outlines_text(), format=alt.JsonDataFormat(property="features", type="json")
-    )
+    shapes = alt.Data(values=places.outlines()["features"])
     fields = [one for one in frame.columns if one != "state_code"]
     base = alt.Chart(shapes).mark_geoshape(stroke="#ffffff", strokeWidth=0.7)
     empty = (

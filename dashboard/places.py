@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 TERRITORIES = {
     "AS": "American Samoa",
@@ -20,15 +21,13 @@ TERRITORIES = {
 
 
 @cache
-def outlines_text() -> str:
+def outlines() -> dict[str, Any]:
     """A GeoJSON FeatureCollection of the states; ``id`` is the two-letter code. Territories have no outline."""
-    return (Path(__file__).parent / "states.geojson").read_text(encoding="utf-8")
+    return json.loads((Path(__file__).parent / "states.geojson").read_text(encoding="utf-8"))
 
 
 @cache
 def names() -> dict[str, str]:
     """Names by two-letter code, in the order of the names."""
-    found = {
-        one["id"]: one["properties"]["name"] for one in json.loads(outlines_text())["features"]
-    } | TERRITORIES
+    found = {one["id"]: one["properties"]["name"] for one in outlines()["features"]} | TERRITORIES
     return dict(sorted(found.items(), key=lambda one: one[1]))
