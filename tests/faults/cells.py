@@ -149,14 +149,17 @@ def _kill(stage: Stage, step: str, moment: str, retried: bool = True) -> None:
     kill(stage, kill_rule(stage, step, moment), retried)
 
 
-def kill(stage: Stage, rule: Rule, retried: bool) -> None:
-    """A try dies where the rule says, and is tried again, or the next run takes over."""
+def kill(stage: Stage, rule: Rule, retried: bool, *, merges: bool = False) -> None:
+    """A try dies where the rule says, and is tried again, or the next run takes over.
+
+    ``merges``: a run of the pipeline reads its own uploads only.
+    """
     lake = stage.lake()
     outcome = lake.run([rule], settings=None if retried else NO_RETRY)
     rules_fired([rule])
     require(any(one["killed"] for one in outcome.tries), "Nothing was killed", outcome)
     require(outcome.state == ("success" if retried else "failed"), "Not the end that was expected", outcome)
-    stage.recover(lake, [outcome])
+    stage.recover(lake, [outcome], rows_only=merges and not retried)
 
 
 def _kill_publishing(stage: Stage, rule: Callable[..., Rule], recovery: str) -> None:
@@ -992,7 +995,7 @@ def overtaken(
 ) -> None:
     """A run is held; another one, which has seen more uploads, runs from its begin to its end.
 
-    ``merges``: a run reads its own uploads only, so the manifest counts those of the one that got through.
+    ``merges``: a run of the pipeline reads its own uploads only.
     """
     lake = stage.lake()
     gate = Gate()
@@ -1006,9 +1009,8 @@ def overtaken(
         gate.opened.set()
     require(quick.state == "success", "The run that overtakes fails", quick)
     require(slow.outcome.state in ("success", "failed"), "The slow run does not end", slow.outcome)
-    first = stage.story.uploads
-    batches = [{**first, **more}] if merges else [first, more]
-    stage.recover(lake, [slow.outcome, quick], *batches, reports=False)
+    runs = [slow.outcome, quick]
+    stage.recover(lake, runs, stage.story.uploads, more, reports=False, rows_only=merges)
 
 
 def _side_by_side(stage: Stage) -> None:

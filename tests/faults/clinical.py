@@ -131,7 +131,7 @@ def _merge(table: str, action: Callable[..., None]) -> Rule:
 
 def _killed(stage: Stage, step: str, retried: bool) -> None:
     stage = stage.of(CLINICAL)
-    kill(stage, kill_rule(stage, step, "in the middle of"), retried)
+    kill(stage, kill_rule(stage, step, "in the middle of"), retried, merges=True)
 
 
 def _killed_publishing(stage: Stage, rule: Callable[[], Rule], retried: bool) -> None:

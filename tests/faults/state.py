@@ -34,6 +34,16 @@ class State:
     reports: list[dict[str, Any]] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
 
+    def of_rows(self) -> State:
+        """Without what a manifest of a merging pipeline has of one run only: its counts, and the order of its uploads."""
+        prod = dict(self.parts["prod"])
+        for key, one in prod.items():
+            if key.endswith("/manifest"):
+                inputs = sorted(one["inputs"], key=lambda source: source["upload"]["key"])
+                kept = {name: value for name, value in one.items() if name not in ("lines", "measures")}
+                prod[key] = kept | {"inputs": inputs}
+        return State(self.parts | {"prod": prod}, self.reports, self.wrong)
+
     def differences(self, other: State) -> list[str]:
         """In what this state differs from the undisturbed one."""
         found = list(self.wrong)
