@@ -23,6 +23,7 @@ import pytest
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import connect
+from websockets.typing import Origin, Subprotocol
 
 from dashboard import app
 from dashboard.tests import browser
@@ -50,7 +51,9 @@ def view(url: str, path: str, query: str = "") -> float:
     address = url.replace("http", "ws", 1) + "/_stcore/stream"
     began = time.monotonic()
     shown: list[str] = []
-    with connect(address, origin=url, subprotocols=["streamlit"], max_size=None, proxy=None) as socket:
+    with connect(
+        address, origin=Origin(url), subprotocols=[Subprotocol("streamlit")], max_size=None, proxy=None
+    ) as socket:
         ask = BackMsg()
         ask.rerun_script.query_string = query
         ask.rerun_script.page_name = path
@@ -178,10 +181,10 @@ def test_first_and_cached(lake: dict[str, Any], capsys: pytest.CaptureFixture[st
     )
     workgroup = lake["environment"]["DASHBOARD_WORKGROUP"]
 
-    def executions() -> dict[str, dict[str, Any]]:
+    def executions() -> dict[str, Any]:
         pages = athena.get_paginator("list_query_executions").paginate(WorkGroup=workgroup)
         ids = [one for page in pages for one in page["QueryExecutionIds"]]
-        found: list[dict[str, Any]] = []
+        found: list[Any] = []
         for place in range(0, len(ids), 50):
             found += athena.batch_get_query_execution(QueryExecutionIds=ids[place : place + 50])[
                 "QueryExecutions"
