@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -532,8 +532,9 @@ class Executor:
                 execution.error = error.athena_error()
             elif state == "CANCELLED":
                 execution.reason = reason or "Query cancelled by user"
+            # Before anybody sees it: what a client was told outlives the server.
+            self.saved(execution.region, replace(execution, state=state))
             execution.state = state
-        self.saved(execution.region, execution)
         summary = " ".join(execution.query.split())
         log.info(
             "%s %s %s %d ms, %d bytes scanned, %s%s: %s",
