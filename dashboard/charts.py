@@ -13,9 +13,15 @@ BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#8
 _SEQUENCE = ["#d6e6f2", "#9dc6e0", "#5c9fcd", "#2a7ab4", "#00497a"]
 
 
-def states_map(frame: pd.DataFrame, value: str, title: str, tooltips: list[alt.Tooltip], format: str) -> Any:
-    """The states, coloured by a column; ``frame`` has ``state_code``. States without a value are grey."""
-    shapes = alt.Data(values=places.outlines()["features"])
+def states_map(
+    frame: pd.DataFrame, value: str, title: str, tooltips: list[alt.Tooltip], format: str
+) -> dict[str, Any]:
+    """The states, coloured by a column; ``frame`` has ``state_code``. States without a value are grey.
+
+    As a Vega-Lite specification, into which the outlines are put at the end: Altair goes through each of their numbers,
+    several times, which takes longer than all else on a page.
+    """
+    shapes = alt.Data(values=[])
     fields = [one for one in frame.columns if one != "state_code"]
     base = alt.Chart(shapes).mark_geoshape(stroke="#ffffff", strokeWidth=0.7)
     empty = (
@@ -38,7 +44,10 @@ def states_map(frame: pd.DataFrame, value: str, title: str, tooltips: list[alt.T
             tooltip=[alt.Tooltip("properties.name:N", title="State"), *tooltips],
         )
     )
-    return (empty + filled).project(type="identity", reflectY=False).properties(height=380)
+    figure = (empty + filled).project(type="identity", reflectY=False).properties(height=380)
+    specification: dict[str, Any] = figure.to_dict()
+    specification["data"]["values"] = places.outlines()["features"]
+    return specification
 
 
 def ranking(

@@ -285,7 +285,10 @@ def headline(title: str, about: str | None = None, summary: str | None = None) -
 
 
 def chart(figure: Any, alt_text: str, height: int | None = None) -> None:
-    """A chart, with a text for those who do not see it."""
+    """A chart of Altair or a Vega-Lite specification, with a text for those who do not see it."""
+    if isinstance(figure, dict):
+        st.vega_lite_chart(figure, width="stretch", alt=alt_text)
+        return
     if height:
         figure = figure.properties(height=height)
     st.altair_chart(figure, width="stretch", alt=alt_text)
