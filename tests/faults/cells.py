@@ -163,17 +163,22 @@ def kill(stage: Stage, rule: Rule, retried: bool, *, merges: bool = False) -> No
 
 
 def _kill_publishing(stage: Stage, rule: Callable[..., Rule], recovery: str) -> None:
-    """A snapshot that is published already is published anew, and that is where it dies."""
+    made = partial(rule, kill_before, task="publish_results", attempt=1)
+    killed_publishing(stage, made, EXTRA | CORRECTED, recovery == "retry", reports=True)
+
+
+def killed_publishing(
+    stage: Stage, rule: Callable[[], Rule], more: Mapping[str, bytes], retried: bool, *, reports: bool = False
+) -> None:
+    """What readers see already is published anew, with ``more`` uploads, and that is where it dies."""
     lake = stage.lake()
     before = lake.run()
-    lake.upload_all(EXTRA | CORRECTED)
-    made = rule(kill_before, task="publish_results", attempt=1)
-    outcome = lake.run([made], settings=None if recovery == "retry" else NO_RETRY)
+    lake.upload_all(more)
+    made = rule()
+    outcome = lake.run([made], settings=None if retried else NO_RETRY)
     rules_fired([made])
-    require(
-        outcome.state == ("success" if recovery == "retry" else "failed"), "Not the expected end", outcome
-    )
-    stage.recover(lake, [before, outcome], UPLOADS, EXTRA | CORRECTED)
+    require(outcome.state == ("success" if retried else "failed"), "Not the expected end", outcome)
+    stage.recover(lake, [before, outcome], stage.story.uploads, more, reports=reports)
 
 
 def _kill_scheduler(stage: Stage, step: str) -> None:

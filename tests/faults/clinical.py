@@ -8,7 +8,17 @@ from functools import partial
 from typing import Any
 
 from tests.clinical_uploads import condition, encounter, patient
-from tests.faults.cells import MOVES, NO_RETRY, Row, kill, kill_rule, outage, overtaken, query_fails
+from tests.faults.cells import (
+    MOVES,
+    NO_RETRY,
+    Row,
+    kill,
+    kill_rule,
+    killed_publishing,
+    outage,
+    overtaken,
+    query_fails,
+)
 from tests.faults.proxy import Rule, kill_after, kill_before, refuse
 from tests.faults.stage import Stage, Story, failed_at_once, require, rules_fired
 
@@ -135,16 +145,7 @@ def _killed(stage: Stage, step: str, retried: bool) -> None:
 
 
 def _killed_publishing(stage: Stage, rule: Callable[[], Rule], retried: bool) -> None:
-    """Measures that readers see already are published anew, and that is where it dies."""
-    stage = stage.of(CLINICAL)
-    lake = stage.lake()
-    before = lake.run()
-    lake.upload_all(CORRECTED)
-    made = rule()
-    outcome = lake.run([made], settings=None if retried else NO_RETRY)
-    rules_fired([made])
-    require(outcome.state == ("success" if retried else "failed"), "Not the expected end", outcome)
-    stage.recover(lake, [before, outcome], UPLOADS, CORRECTED, reports=False)
+    killed_publishing(stage.of(CLINICAL), rule, CORRECTED, retried)
 
 
 def _merge_fails(stage: Stage, table: str) -> None:

@@ -8,7 +8,15 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from tests.faults.cells import NO_RETRY, Row, kill, kill_rule, outage, overtaken, query_fails
+from tests.faults.cells import (
+    Row,
+    kill,
+    kill_rule,
+    killed_publishing,
+    outage,
+    overtaken,
+    query_fails,
+)
 from tests.faults.proxy import Rule, kill_after, kill_before, refuse
 from tests.faults.stage import Stage, Story, require, rules_fired
 from tests.staffing_uploads import PBJ_HEADER, PROVIDER_HEADER, as_csv, pbj_row, provider_row
@@ -123,16 +131,7 @@ def _killed(stage: Stage, step: str, retried: bool) -> None:
 
 
 def _killed_publishing(stage: Stage, rule: Callable[[], Rule], retried: bool) -> None:
-    """A quarter that readers see already is published anew, and that is where it dies."""
-    stage = stage.of(STAFFING)
-    lake = stage.lake()
-    before = lake.run()
-    lake.upload_all(RESTATED)
-    made = rule()
-    outcome = lake.run([made], settings=None if retried else NO_RETRY)
-    rules_fired([made])
-    require(outcome.state == ("success" if retried else "failed"), "Not the expected end", outcome)
-    stage.recover(lake, [before, outcome], UPLOADS, RESTATED, reports=False)
+    killed_publishing(stage.of(STAFFING), rule, RESTATED, retried)
 
 
 def _merge_fails(stage: Stage, table: str) -> None:
