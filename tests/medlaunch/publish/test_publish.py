@@ -264,3 +264,18 @@ def test_files_are_spared_before_a_rollback_shows_them(lake: Lake) -> None:
     )
     lake.roll_back("roll", lake.plan_rollback("roll"))
     assert marked == [set()]
+
+
+def test_files_that_a_run_marks_while_a_rollback_shows_them_are_spared_too(lake: Lake) -> None:
+    """The run that published last marks what it superseded only after its switch, and a rollback may come between."""
+    (first,) = lake.process("r1", upload("a", 1))
+    (second,) = lake.process("r2", upload("b", 2))
+
+    once(
+        "before-parameter-build.glue.UpdatePartition",
+        lake.glue,
+        lambda _: True,
+        lambda: partitions.mark_superseded(lake.s3, lake.bucket, second, first.keys),
+    )
+    lake.roll_back("roll", lake.plan_rollback("roll"))
+    assert not lake.superseded() & set(first.keys)
