@@ -11,6 +11,7 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +19,22 @@ import duckdb
 from duckdb.func import FunctionNullHandling, PythonUDFType
 
 from local_aws.athena.errors import Cancelled, QueryError
-from local_aws.athena.expressions import MARK
+from local_aws.athena.expressions import LAZY, MARK
 from local_aws.athena.macros import MACROS
 
 
 class Session:
     """A query's own connection: it can be interrupted without disturbing others."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, define: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        define: Callable[[str], None],
+        planning: Callable[[], AbstractContextManager[None]],
+    ) -> None:
         self._connection = connection
         self._define = define
+        self._planning = planning
         self._cancelled = threading.Event()
         self._functions: list[str] = []
         # What the SerDe whose files are read says of a line that is no JSON.
@@ -43,6 +50,10 @@ class Session:
         if "py_" in sql:
             self._define(sql)
         try:
+            if LAZY in sql and not sql.startswith("EXPLAIN"):
+                with self._planning():
+                    self._connection.execute(f"PREPARE lazy AS {sql}")
+                return self._connection.execute("EXECUTE lazy")
             return self._connection.execute(sql)
         except duckdb.Error as e:
             if self._cancelled.is_set():
@@ -108,11 +119,22 @@ class Engine:
     def session(self) -> Iterator[Session]:
         with self._lock:
             cursor = self._database.cursor()
-        session = Session(cursor, self._define)
+        session = Session(cursor, self._define, self._planning)
         try:
             yield session
         finally:
             session.close()
+
+    @contextlib.contextmanager
+    def _planning(self) -> Iterator[None]:
+        """While a statement is planned whose expressions are computed one by one; DuckDB's setting is for all sessions,
+        so that what others plan meanwhile is computed thus, too."""
+        with self._lock:
+            self._database.execute("SET disabled_optimizers = 'common_subexpressions'")
+            try:
+                yield
+            finally:
+                self._database.execute("RESET disabled_optimizers")
 
     def _define(self, sql: str) -> None:
         """Registers the functions in Python that a query calls; DuckDB takes long to do so for the first time.

@@ -39,6 +39,16 @@ class E:
     value: Any = None
 
 
+# In SQL some parts of which may only be computed where others say so, which DuckDB's elimination of common
+# subexpressions does not heed: it computes what comes twice first (see engine.Session).
+LAZY = "/*lazy*/"
+
+
+def lazy(*sqls: str) -> str:
+    """The mark, if several failures are in expressions that are not always computed."""
+    return LAZY if sum(s.count(MARK) for s in sqls) > 3 else ""
+
+
 # The parameter of lambdas that conversions write. A λ is in no column's name: DuckDB takes v.key for a
 # field of the column v, if there is one. The names of a query's own lambda parameters differ
 # (see Compiler.parameter), and the bodies of these lambdas name no other variable, so they may nest.
@@ -264,6 +274,8 @@ def convert(sql: str, a: Type, b: Type, implicit: bool = False) -> str:
     if a.base in ("real", "double") and b.base in ty.INTEGERS:
         # Trino rounds half away from zero, DuckDB's cast half to even.
         return f"CAST(round({sql}) AS {d})"
+    if (a.base, b.base) == ("double", "real"):
+        return f"trino_real({sql})"
     if b.base == "time with time zone":
         if a.base == "timestamp with time zone":
             zones.fixed(a)

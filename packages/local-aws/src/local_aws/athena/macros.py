@@ -120,6 +120,11 @@ MACROS = [
     CREATE OR REPLACE MACRO trino_all(l) AS
         CASE WHEN list_contains(l, false) THEN false WHEN list_count(l) < len(l) THEN NULL ELSE true END
     """,
+    # As Java narrows it: what is too large is infinite, where DuckDB fails.
+    r"""
+    CREATE OR REPLACE MACRO trino_real(x) AS CASE WHEN isfinite(x) AND abs(x) >= 3.4028235677973366e38
+        THEN CAST(CASE WHEN x > 0 THEN 'Infinity' ELSE '-Infinity' END AS FLOAT) ELSE CAST(x AS FLOAT) END
+    """,
     # Years before the first and after the 9999th have a sign.
     r"""
     CREATE OR REPLACE MACRO trino_date_text(d) AS CASE WHEN d BETWEEN DATE '0001-01-01' AND DATE '9999-12-31' THEN CAST(d AS VARCHAR)

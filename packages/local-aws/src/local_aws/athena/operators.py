@@ -13,6 +13,8 @@ from local_aws.athena import functions as fn
 from local_aws.athena import types as ty
 from local_aws.athena.errors import QueryError, not_supported
 from local_aws.athena.expressions import (
+    LAZY,
+    MARK,
     E,
     cast,
     coerce,
@@ -60,7 +62,9 @@ def _column(compiler: Compiler, node: exp.Column, scope: Scope) -> E:
         column = next((c for s, c in f.origins if s is compiler.partition_scan), None)
         if column is not None:
             return E(f"p.{ty.quote(column)}", f.type)
-    return E(f.sql, f.type, f.origins)
+    e = E(f.sql, f.type, f.origins)
+    own = found is not None and found[1].relations is scope.relations
+    return compiler.lift(e) if compiler.group_sql[-1] is None and own else e
 
 
 def _identifier(compiler: Compiler, node: exp.Identifier, scope: Scope) -> E:
@@ -90,9 +94,19 @@ def _parameter(compiler: Compiler, node: exp.Expression, scope: Scope) -> E:
 
 def _connective(compiler: Compiler, node: exp.Expression, scope: Scope) -> E:
     word = "AND" if isinstance(node, exp.And) else "OR"
-    a = _logical(compiler, node.this, scope, word)
-    b = _logical(compiler, node.expression, scope, word)
-    return E(f"({a.sql} {word} {b.sql})", ty.BOOLEAN)
+    nodes = [node.expression]
+    first = node.this
+    while type(first) is type(node):
+        nodes.insert(0, first.expression)
+        first = first.this
+    parts = [_logical(compiler, n, scope, word).sql for n in (first, *nodes)]
+    whole = f"({f' {word} '.join(parts)})"
+    if compiler.filtering or not any(MARK in p for p in parts[1:]):
+        return E(whole, ty.BOOLEAN)
+    # What decides keeps the rest from being computed, as DuckDB does it for conditions on rows only.
+    test, decided = ("", "true") if word == "OR" else ("NOT ", "false")
+    cases = " ".join(f"WHEN {test}{p} THEN {decided}" for p in parts[:-1])
+    return E(f"CASE {cases} ELSE {whole} END", ty.BOOLEAN)
 
 
 def _logical(compiler: Compiler, node: exp.Expression, scope: Scope, word: str) -> E:
@@ -132,10 +146,13 @@ def _compare(compiler: Compiler, node: exp.Expression, scope: Scope) -> E:
         compiler.variables += 1
         t = _one_column(compiler, query, node)
         return E(f"({cast(left, t).sql} {op} {word} ({query.sql}))", ty.BOOLEAN)
-    right = compiler.expr(right_node, scope)
+    return E(_compared(compiler, op, left, compiler.expr(right_node, scope), node), ty.BOOLEAN)
+
+
+def _compared(compiler: Compiler, op: str, left: E, right: E, node: exp.Expression) -> str:
     a, b, t = compiler.common(left, right, op, node)
     comparable(compiler, t, op, node)
-    return E(_comparison(op, a, b, t, left.value is not None, right.value is not None), ty.BOOLEAN)
+    return _comparison(op, a, b, t, left.value is not None, right.value is not None)
 
 
 def _distinct_from(compiler: Compiler, node: exp.Expression, scope: Scope) -> E:
@@ -165,6 +182,9 @@ def _between(compiler: Compiler, node: exp.Between, scope: Scope) -> E:
         raise compiler.fail(
             "TYPE_MISMATCH", f"Cannot check if {value.type} is BETWEEN {low.type} and {high.type}", node
         )
+    if t.args or t.base in ("double", "real") or "char" in (value.type.base, low.type.base, high.type.base):
+        above = _compared(compiler, ">=", value, low, node)
+        return E(f"({above} AND {_compared(compiler, '<=', value, high, node)})", ty.BOOLEAN)
     return E(f"({cast(value, t).sql} BETWEEN {cast(low, t).sql} AND {cast(high, t).sql})", ty.BOOLEAN)
 
 
@@ -193,6 +213,9 @@ def _in(compiler: Compiler, node: exp.In, scope: Scope) -> E:
             )
         r = compiler.alias()
         column = cast(E(f'{r}."c0"', t), c).sql
+        if c.base == "varchar" and "char" in (value.type.base, t.base):
+            # Compared as char, that is without the blanks at the end.
+            value, column = E(f"rtrim({value.sql}, ' ')", c), f"rtrim({column}, ' ')"
         if c.args:
             equal = equals(cast(value, c).sql, column, c)
             return E(
@@ -279,7 +302,7 @@ def _cast(compiler: Compiler, node: exp.Expression, scope: Scope) -> E:
     target = ty.trino_type(to)
     result = coerce(compiler, e, target, node)
     if isinstance(node, exp.TryCast):
-        return E(f"TRY({result.sql})", target)
+        return E(f"TRY({LAZY}{result.sql})", target)
     return result
 
 
@@ -329,8 +352,9 @@ def _case(compiler: Compiler, node: exp.Case, scope: Scope) -> E:
     branches: list[tuple[str, E]] = []
     for i in node.args["ifs"]:
         if operand is not None:
-            a, b, _ = compiler.common(operand, compiler.expr(i.this, scope), "=", node)
-            condition = f"{a.sql} = {b.sql}"
+            value = compiler.expr(i.this, scope)
+            a, b, t = compiler.common(operand, value, "=", node)
+            condition = equals(a.sql, b.sql, t, value.value is not None)
         else:
             condition = compiler.boolean(i.this, scope, "CASE WHEN clause").sql
         branches.append((condition, compiler.expr(i.args["true"], scope)))
@@ -440,6 +464,18 @@ def _within_group(compiler: Compiler, node: exp.WithinGroup, scope: Scope) -> E:
 
 
 def _window(compiler: Compiler, node: exp.Window, scope: Scope) -> E:
+    lifted = compiler.lifted
+    if lifted is None or compiler.group_sql[-1] is not None:
+        return _over(compiler, node, scope)
+    compiler.lifted = None
+    try:
+        e = _over(compiler, node, scope)
+    finally:
+        compiler.lifted = lifted
+    return compiler.lift(e)
+
+
+def _over(compiler: Compiler, node: exp.Window, scope: Scope) -> E:
     window: exp.Expression = node
     alias = node.args.get("alias")
     if alias is not None:

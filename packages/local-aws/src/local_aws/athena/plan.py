@@ -136,6 +136,9 @@ class Compiler(ABC):
         self.free: list[tuple[str, exp.Expression]] = []
         self.group_sql: list[set[str] | None] = [None]
         self.in_aggregate = 0
+        # Aggregates and keys of a grouped query, windows and columns of another, that are computed in a query of their
+        # own (see select._project): their SQL, and what it is called outside.
+        self.lifted: dict[str, str] | None = None
         self.windows: list[exp.Expression] = []
         self.named_windows: dict[str, exp.Expression] = {}
         # How many columns, parameters and random values were met: an expression that met none is a constant.
@@ -147,6 +150,8 @@ class Compiler(ABC):
         # cheaper SQL may be written: `wants_truth` for the next expression, `truth` for the one at hand.
         self.wants_truth = False
         self.truth = False
+        # Whether the expression at hand is a condition on rows.
+        self.filtering = False
         self._aliases = itertools.count()
 
     @abstractmethod
@@ -164,6 +169,13 @@ class Compiler(ABC):
     def parameter(self) -> str:
         """The DuckDB name of the next lambda's parameter; the same whenever the same text is compiled."""
         return f"λ{len(self.lambdas)}"
+
+    def lift(self, e: E) -> E:
+        """An aggregate or key as the query around its own one names it."""
+        if self.lifted is None or self.in_aggregate:
+            return e
+        name = self.lifted.setdefault(e.sql, f'λg."l{len(self.lifted)}"')
+        return E(name, e.type, e.origins, const=e.const, value=e.value)
 
     def changes(self) -> None:
         """Notes that the expression at hand is no constant."""
@@ -242,11 +254,12 @@ class Compiler(ABC):
         raise self.fail("COLUMN_NOT_FOUND", f"Column '{node.sql('trino')}' cannot be resolved", node)
 
     def boolean(self, node: exp.Expression, scope: Scope, where: str) -> E:
-        saved, self.wants_truth = self.wants_truth, True
+        saved, self.wants_truth, filtering = self.wants_truth, True, self.filtering
+        self.filtering = filtering or where in ("WHERE clause", "JOIN ON")
         try:
             e = self.expr(node, scope)
         finally:
-            self.wants_truth = saved
+            self.wants_truth, self.filtering = saved, filtering
         if e.type.base == "unknown":
             return E("CAST(NULL AS BOOLEAN)", ty.BOOLEAN)
         if e.type != ty.BOOLEAN:
@@ -259,7 +272,7 @@ class Compiler(ABC):
         t = ty.common(a.type, b.type)
         if t is None:
             raise self.fail("TYPE_MISMATCH", f"Cannot apply operator: {a.type} {op} {b.type}", node)
-        if {a.type.base, b.type.base} == {"varchar", "char"}:
+        if t.base == "varchar" and "char" in (a.type.base, b.type.base):
             # Compared as char, that is without the blanks at the end.
             return E(f"rtrim({a.sql}, ' ')", ty.VARCHAR), E(f"rtrim({b.sql}, ' ')", ty.VARCHAR), ty.VARCHAR
         return cast(a, t), cast(b, t), t

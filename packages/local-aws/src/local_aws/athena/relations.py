@@ -338,6 +338,7 @@ def _unnest(compiler: Compiler, node: exp.Unnest, scope: Scope) -> tuple[str, Re
     """
     columns: list[tuple[str, Type]] = []
     lists: list[str] = []
+    known = len(compiler.references)
     for e in node.expressions:
         value = compiler.expr(e, scope)
         if value.type.base == "array":
@@ -368,7 +369,25 @@ def _unnest(compiler: Compiler, node: exp.Unnest, scope: Scope) -> tuple[str, Re
         [Field(n, t, f'{r}."c{i}"') for i, ((_, t), n) in enumerate(zip(columns, names, strict=True))],
     )
     _rename(compiler, relation, alias, node)
+    if "lambda" in items:
+        items = _within(compiler, items, compiler.references[known:])
     return f"LATERAL (SELECT {items}) AS {r}", relation
+
+
+def _within(compiler: Compiler, items: str, used: list[Field]) -> str:
+    """The items of a lateral SELECT with the columns from outside as those of a table of its own: DuckDB does not find
+    a column that only the body of a lambda names."""
+    r = compiler.alias()
+    inner: dict[str, str] = {}
+    for f in used:
+        if f.sql not in inner and f.sql in items:
+            inner[f.sql] = f'{r}."c{len(inner)}"'
+    for outside, inside in inner.items():
+        items = items.replace(outside, inside)
+    if not inner:
+        return items
+    brought = ", ".join(f'{sql} AS "c{i}"' for i, sql in enumerate(inner))
+    return f"{items} FROM (SELECT {brought}) AS {r}"
 
 
 def from_clause(

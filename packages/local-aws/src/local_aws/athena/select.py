@@ -86,6 +86,7 @@ class QueryCompiler(Compiler):
         saved_free, self.free = self.free, []
         saved_aggregate, self.in_aggregate = self.in_aggregate, 0
         saved_windows, self.windows = self.windows, []
+        saved_lifted, self.lifted = self.lifted, None
         saved_named = self.named_windows
         self.named_windows = {w.this.name.lower(): w for w in node.args.get("windows") or []}
         try:
@@ -102,6 +103,7 @@ class QueryCompiler(Compiler):
         finally:
             self.group_sql, self.free = saved_group, saved_free
             self.in_aggregate, self.windows = saved_aggregate, saved_windows
+            self.lifted = saved_lifted
             self.named_windows = saved_named
 
     def _project(self, node: exp.Select, scope: Scope, from_sql: str, where: str) -> Query:
@@ -121,6 +123,11 @@ class QueryCompiler(Compiler):
             group_sql, keys = self._group(group, items, scope)
         if aggregated:
             self.group_sql.append(set(keys))
+        clauses = [e for e, _, _ in items if e is not None]
+        clauses += [c for c in (having, order) if c is not None]
+        if any(_within_try(e, aggregated) for e in clauses):
+            # DuckDB's TRY takes no aggregates and windows: they are computed in a query inside of this one.
+            self.lifted = {}
         outputs: list[tuple[E, str | None]] = []
         for e, name, ready in items:
             if ready is not None:
@@ -130,14 +137,15 @@ class QueryCompiler(Compiler):
                         f"Column '{name}' not in GROUP BY clause",
                         node,
                     )
-                outputs.append((ready, name))
+                outputs.append((self.lift(ready), name))
                 continue
             assert e is not None
             value = self._checked(e, scope)
             outputs.append((value, name))
         having_sql = ""
         if having is not None:
-            having_sql = f" HAVING {self._checked(having.this, scope, boolean='HAVING clause').sql}"
+            word = "WHERE" if self.lifted is not None else "HAVING"
+            having_sql = f" {word} {self._checked(having.this, scope, boolean='HAVING clause').sql}"
         distinct = node.args.get("distinct")
         if distinct is not None and distinct.args.get("on"):
             raise self.fail("", "mismatched input 'ON'", distinct)
@@ -150,9 +158,11 @@ class QueryCompiler(Compiler):
         limit_sql = "" if ties is not None else self._limit(node)
         select = ", ".join(f'{e.sql} AS "c{i}"' for i, (e, _) in enumerate(outputs))
         sql = f"SELECT {'DISTINCT ' if distinct else ''}{select}"
-        if from_sql:
-            sql += f" FROM {from_sql}"
-        sql += where + group_sql + having_sql + order_sql + limit_sql
+        inner = (f" FROM {from_sql}" if from_sql else "") + where + group_sql
+        if self.lifted:
+            lifted = ", ".join(f"{s} AS {name.partition('.')[2]}" for s, name in self.lifted.items())
+            inner = f" FROM (SELECT {lifted}{inner}) AS λg"
+        sql += inner + having_sql + order_sql + limit_sql
         if ties is not None:
             sql = self._with_ties(sql, order_sql, ties, node)
             limit_sql = order_sql
@@ -501,6 +511,7 @@ class QueryCompiler(Compiler):
         keys = self.group_sql[-1]
         if keys is not None and e.sql in keys:
             del self.free[start:]
+            return self.lift(e)
         return e
 
 
@@ -539,6 +550,15 @@ def no_aggregate(compiler: Compiler, node: exp.Expression, where: str) -> None:
                 f"{where} cannot contain aggregations, window functions or grouping operations: [{call.sql('trino')}]",
                 call,
             )
+
+
+def _within_try(node: exp.Expression, aggregated: bool) -> bool:
+    """Whether an aggregate, or else a window, is inside of TRY or TRY_CAST."""
+    tries = [n for n in _own(node, exp.Anonymous) if n.name.lower() == "try"] + list(_own(node, exp.TryCast))
+    inner = [child for n in tries for child in n.iter_expressions()]
+    if aggregated:
+        return any(_has_aggregate(child) for child in inner)
+    return any(True for child in inner for _ in _own(child, exp.Window))
 
 
 def _has_aggregate(node: exp.Expression) -> bool:

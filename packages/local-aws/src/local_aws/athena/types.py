@@ -92,6 +92,11 @@ def varchar(n: int | None) -> Type:
     return Type("varchar", p=n)
 
 
+def varchar_of(t: Type) -> Type:
+    """The type of texts that are parts of one of the type t."""
+    return varchar(t.p if t.base in ("varchar", "char") else None)
+
+
 def array(t: Type) -> Type:
     return Type("array", (t,))
 
@@ -367,7 +372,8 @@ def common(a: Type, b: Type) -> Type | None:
             names = tuple(x if x == y else None for x, y in zip(a.names, b.names, strict=True))
             return Type(a.base, tuple(args), names)
     if {a.base, b.base} == {"varchar", "char"}:
-        return VARCHAR
+        # Of a varchar without a length it would be the longest char, with all of its blanks.
+        return VARCHAR if a.p is None or b.p is None else Type("char", p=max(a.p, b.p))
     if {a.base, b.base} == {"date", "timestamp"}:
         return a if a.base == "timestamp" else b
     if {a.base, b.base} == {"time", "time with time zone"}:

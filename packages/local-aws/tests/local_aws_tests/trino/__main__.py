@@ -1,4 +1,5 @@
-"""The cases on a real Trino: ``make test-trino``, or ``python -m local_aws_tests.trino [--record]``.
+"""The cases on a real Trino: ``make test-trino``, or ``python -m local_aws_tests.trino [--record]``; with
+``--fuzz SECONDS [--seed N]`` random statements, on both (see fuzz).
 
 Trino's engine comes from Maven Central, through the user's own mvn and its settings; Java 17 or later runs it, with
 at most 2 GB. Where one of them is missing, this says so and ends well. --record writes Trino's values into cases that
@@ -7,6 +8,7 @@ have none.
 
 from __future__ import annotations
 
+import argparse
 import base64
 import json
 import re
@@ -211,8 +213,35 @@ def difference(url: str, case: cases.Case) -> str | None:
     return json.dumps(rows, ensure_ascii=False)
 
 
+def _fuzz(seconds: float, seed: int) -> int:
+    from local_aws_tests.trino import fuzz
+
+    with server() as url, fuzz.local() as athena:
+
+        def trino(sql: str) -> fuzz.Answer:
+            try:
+                return query(url, sql)
+            except FailedError as e:
+                return str(e)
+
+        return 1 if fuzz.Fuzzer(athena, trino).run(seconds, seed) else 0
+
+
 def main() -> int:
-    record = "--record" in sys.argv[1:]
+    parser = argparse.ArgumentParser(prog="python -m local_aws_tests.trino")
+    parser.add_argument(
+        "--record", action="store_true", help="write Trino's values into cases that have none"
+    )
+    parser.add_argument("--fuzz", type=float, metavar="SECONDS", help="compare random statements instead")
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    record = options.record
+    if options.fuzz is not None:
+        try:
+            return _fuzz(options.fuzz, options.seed)
+        except UnavailableError as e:
+            print(f"Skipped: {e}.")
+            return 0
     everything = cases.load()
     try:
         with server() as url:

@@ -83,6 +83,64 @@ def _of_doubles(function: str, count: int = 1, made: str = "{}") -> Aggregate:
 _FINITE = "CASE WHEN isfinite({0}) THEN {0} END"
 
 
+def _spread(function: str) -> Aggregate:
+    """Variances and the like: of a NaN or an infinite number they are NaN, where DuckDB fails."""
+
+    def compile_(c: AggregateCall) -> Aggregation:
+        x = accept(c.args[0], DOUBLE) if len(c.args) == 1 else None
+        if x is None:
+            raise c.unexpected()
+        item, nan = x.sql, "CAST('NaN' AS DOUBLE)"
+
+        def plain(over: str) -> str:
+            if function != "kurtosis":
+                return function + over
+            # Of equal numbers DuckDB's is NULL.
+            return f"CASE WHEN count{over} >= 4 THEN coalesce(kurtosis{over}, {nan}) END"
+
+        if c.args[0].type.base not in ("real", "double"):
+            return Aggregation([item], DOUBLE, plain)
+
+        def made(over: str) -> str:
+            finite = over.replace(item, f"CASE WHEN isfinite({item}) THEN {item} END", 1)
+            least = {"var_pop": 1, "stddev_pop": 1, "kurtosis": 4}.get(function, 2)
+            several = f" AND count{over} >= {least}" if least > 1 else ""
+            return f"CASE WHEN NOT isfinite(sum{over}){several} THEN {nan} ELSE {plain(finite)} END"
+
+        return Aggregation([item], DOUBLE, made)
+
+    return compile_
+
+
+def _of_pairs(function: str) -> Aggregate:
+    """NULL where a pair has a NaN or an infinite number, where DuckDB fails."""
+    plain = _of_doubles(function, 2, _FINITE)
+
+    def compile_(c: AggregateCall) -> Aggregation:
+        made = plain(c)
+        if not any(a.type.base in ("real", "double") for a in c.args):
+            return made
+        x, y = made.items
+        finite = f"isfinite({x}) AND isfinite({y})"
+
+        def checked(over: str) -> str:
+            given = f"{x}, {y}"
+            kept = over.replace(given, f"CASE WHEN {finite} THEN {x} END, {y}", 1)
+            odd = over.replace(given, f"NOT ({finite})", 1)
+            return f"CASE WHEN bool_or{odd} THEN NULL ELSE {made.made(kept)} END"
+
+        return Aggregation(made.items, made.type, checked)
+
+    return compile_
+
+
+def _geometric_mean(c: AggregateCall) -> Aggregation:
+    x = accept(c.args[0], DOUBLE) if len(c.args) == 1 else None
+    if x is None:
+        raise c.unexpected()
+    return Aggregation([f"trino_ln({x.sql})"], DOUBLE, lambda over: f"exp(avg{over})")
+
+
 # ---------------------------------------------------------------------------------------- sums and counts
 
 
@@ -351,6 +409,16 @@ def _map_union(c: AggregateCall) -> Aggregation:
 
 def _histogram(c: AggregateCall) -> Aggregation:
     e = _first(c)
+    if e.type.base in ("real", "double"):
+        # DuckDB's own takes NaN for equal to whatever it meets.
+        def counted(over: str) -> str:
+            values = f"list_sort(list_filter(list{over}, lambda λx: λx IS NOT NULL))"
+            each = f"list_filter({values}, lambda λx, λi: λi = 1 OR λx <> {values}[λi - 1])"
+            count = f"len(list_filter({values}, lambda λx: λx = λk))"
+            entries = f"list_transform({each}, lambda λk: {{'key': λk, 'value': {count}}})"
+            return f"CASE WHEN len({values}) > 0 THEN map_from_entries({entries}) END"
+
+        return Aggregation([e.sql], ty.map_of(e.type, BIGINT), counted)
     d = f"MAP({duckdb_type(e.type)}, BIGINT)"
     return Aggregation([e.sql], ty.map_of(e.type, BIGINT), lambda over: f"CAST(histogram{over} AS {d})")
 
@@ -379,16 +447,16 @@ AGGREGATES: Mapping[str, Aggregate] = {
     "bool_and": _plain("bool_and", (BOOLEAN,), BOOLEAN),
     "bool_or": _plain("bool_or", (BOOLEAN,), BOOLEAN),
     "convex_hull_agg": _of_geometries("convex_hull_all"),
-    "corr": _of_doubles("corr", 2, _FINITE),
+    "corr": _of_pairs("corr"),
     "count": _count,
     "count_if": _plain("count_if", (BOOLEAN,), BIGINT, "coalesce(CAST({} AS BIGINT), 0)"),
     "covar_pop": _of_doubles("covar_pop", 2),
     "covar_samp": _of_doubles("covar_samp", 2),
     "every": _plain("bool_and", (BOOLEAN,), BOOLEAN),
-    "geometric_mean": _of_doubles("geomean"),
+    "geometric_mean": _geometric_mean,
     "geometry_union_agg": _of_geometries("union_all"),
     "histogram": _histogram,
-    "kurtosis": _of_doubles("kurtosis"),
+    "kurtosis": _spread("kurtosis"),
     "map_agg": _map_agg,
     "map_union": _map_union,
     "max": _min_max,
@@ -398,18 +466,18 @@ AGGREGATES: Mapping[str, Aggregate] = {
     "min_by": _min_max_by,
     "multimap_agg": _map_agg,
     "qdigest_agg": _digest,
-    "regr_intercept": _of_doubles("regr_intercept", 2, _FINITE),
-    "regr_slope": _of_doubles("regr_slope", 2, _FINITE),
+    "regr_intercept": _of_pairs("regr_intercept"),
+    "regr_slope": _of_pairs("regr_slope"),
     "set_agg": _set_agg,
     "skewness": _skewness,
-    "stddev": _of_doubles("stddev_samp"),
-    "stddev_pop": _of_doubles("stddev_pop"),
-    "stddev_samp": _of_doubles("stddev_samp"),
+    "stddev": _spread("stddev_samp"),
+    "stddev_pop": _spread("stddev_pop"),
+    "stddev_samp": _spread("stddev_samp"),
     "sum": _sum,
     "tdigest_agg": _digest,
-    "var_pop": _of_doubles("var_pop"),
-    "var_samp": _of_doubles("var_samp"),
-    "variance": _of_doubles("var_samp"),
+    "var_pop": _spread("var_pop"),
+    "var_samp": _spread("var_samp"),
+    "variance": _spread("var_samp"),
 }
 # Those with a syntax of their own.
 _OTHERS = {"grouping", "listagg", "reduce_agg"}
@@ -436,10 +504,12 @@ def aggregate(
     if c.in_aggregate and over is None:
         raise c.fail("NESTED_AGGREGATION", f"Cannot nest aggregations inside aggregation '{name}'", node)
     if name == "grouping":
+        lifted, c.lifted = c.lifted, None
         args = [c.expr(n, scope) for n in nodes]
-        return E(f"grouping({', '.join(a.sql for a in args)})", BIGINT)
+        c.lifted = lifted
+        return c.lift(E(f"grouping({', '.join(a.sql for a in args)})", BIGINT))
     if name == "reduce_agg" and over is None and len(nodes) == 4:
-        return reduce_agg(c, nodes, scope, filter_node, node)
+        return c.lift(reduce_agg(c, nodes, scope, filter_node, node))
     if name not in AGGREGATES:
         raise not_supported(f"Aggregate function '{name}' of this form")
     c.in_aggregate += over is None
@@ -470,7 +540,8 @@ def aggregate(
         c.in_aggregate -= over is None
     made = AGGREGATES[name](AggregateCall(c, name, args, node, star))
     inside = ("DISTINCT " if distinct else "") + ", ".join(made.items) + order
-    return E(made.made(f"({inside}){condition}{over or ''}"), made.type)
+    e = E(made.made(f"({inside}){condition}{over or ''}"), made.type)
+    return e if over is not None else c.lift(e)
 
 
 def _filter(c: Compiler, node: exp.Expression | None, scope: Scope) -> str:
@@ -499,4 +570,4 @@ def listagg(c: Compiler, node: exp.GroupConcat, scope: Scope, filter_node: exp.E
         condition = _filter(c, filter_node, scope)
     finally:
         c.in_aggregate -= 1
-    return E(f"string_agg({distinct}{e.sql}, {between}{order}){condition}", ty.VARCHAR)
+    return c.lift(E(f"string_agg({distinct}{e.sql}, {between}{order}){condition}", ty.VARCHAR))

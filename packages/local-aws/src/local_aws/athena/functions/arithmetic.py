@@ -51,6 +51,15 @@ def _moved(c: Compiler, op: str, a: E, b: E, node: exp.Expression) -> E | None:
     if x == "date":
         if y == _DAY and b.value is not None and b.value % 86400000:
             raise c.fail("INVALID_FUNCTION_ARGUMENT", "Cannot add hour, minutes or seconds to a date", node)
+        if y == _DAY and b.value is None:
+            no_days = raise_text(
+                "INVALID_FUNCTION_ARGUMENT", "Cannot add hour, minutes or seconds to a date", "DATE"
+            )
+            moved = f"CAST(({a.sql} {op} {b.sql}) AS DATE)"
+            return E(
+                f"CASE WHEN epoch_ms({b.sql}) % 86400000 <> 0 AND {a.sql} IS NOT NULL THEN {no_days} ELSE {moved} END",
+                ty.DATE,
+            )
         return E(f"CAST(({a.sql} {op} {b.sql}) AS DATE)", ty.DATE)
     if y == _YEAR:
         return move_clock(a, lambda clock: f"({clock} {op} {b.sql})")
@@ -112,12 +121,13 @@ def _numeric(op: str, a: E, b: E) -> E:
     x, y = _typed(cast(a, t), t), _typed(cast(b, t), t)
     if t.base in ty.INTEGERS and op in "/%":
         made = f"({x} {'//' if op == '/' else '%'} {y})"
-        return E(made if isinstance(b.value, int) and b.value != 0 else _divided(y, made, d), t)
+        return E(made if isinstance(b.value, int) and b.value != 0 else _divided(x, y, made, d), t)
     return E(f"({x} {op} {y})", t)
 
 
-def _divided(by: str, made: str, d: str) -> str:
-    return f"CASE WHEN {by} = 0 THEN {raise_text('DIVISION_BY_ZERO', 'Division by zero', d)} ELSE {made} END"
+def _divided(x: str, by: str, made: str, d: str) -> str:
+    by_zero = raise_text("DIVISION_BY_ZERO", "Division by zero", d)
+    return f"CASE WHEN {by} = 0 AND {x} IS NOT NULL THEN {by_zero} ELSE {made} END"
 
 
 def _typed(e: E, t: Type) -> str:
@@ -154,8 +164,8 @@ def _decimal(op: str, a: E, b: E) -> E:
                 f"(CAST(CAST({v} AS DECIMAL(38,{k})) * {power_of_ten(k)} AS HUGEINT) * {power_of_ten(s - k)})"
                 for v, k in ((x, sa), (y, sb))
             )
-            return E(_divided(y, of_units(f"({m} % {n})", s, d), d), t)
-        return E(_divided(y, f"CAST(({x} % {y}) AS {d})", d), t)
+            return E(_divided(x, y, of_units(f"({m} % {n})", s, d), d), t)
+        return E(_divided(x, y, f"CAST(({x} % {y}) AS {d})", d), t)
     t = ty.decimal(pa + sb + max(sb - sa, 0), s)
     d = duckdb_type(t)
     # Exact: whole numbers divided, rounded half away from zero, scaled back.
@@ -165,7 +175,7 @@ def _decimal(op: str, a: E, b: E) -> E:
     den = f"CAST(CAST({y} AS DECIMAL(38,{sb})) * {power_of_ten(sb)} AS HUGEINT)"
     sign = f"(CASE WHEN ({x} < 0) <> ({y} < 0) THEN -1 ELSE 1 END)"
     quotient = f"((2 * abs({num}) + abs({den})) // (2 * abs({den})) * {sign})"
-    return E(_divided(y, of_units(quotient, s, d), d), t)
+    return E(_divided(x, y, of_units(quotient, s, d), d), t)
 
 
 def of_units(sql: str, s: int, d: str) -> str:

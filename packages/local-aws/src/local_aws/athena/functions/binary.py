@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from local_aws.athena.expressions import raise_sql
 from local_aws.athena.functions.registry import Overload, Table
 from local_aws.athena.types import BIGINT, DOUBLE, INTEGER, REAL, VARBINARY, VARCHAR
 
@@ -19,6 +20,14 @@ def _from_base64(text: str) -> str:
     # DuckDB wants the padding that Trino can do without.
     padded = f"length({text}) % 4 = 0 AND regexp_full_match({text}, '[A-Za-z0-9+/]*={{0,2}}')"
     return f"CASE WHEN {padded} THEN from_base64({text}) ELSE py_from_base64({text}) END"
+
+
+def _from_hex(text: str) -> str:
+    # DuckDB takes an odd number of digits.
+    bad = raise_sql(
+        "INVALID_FUNCTION_ARGUMENT", f"'Invalid input ' || {text} || ' with odd length'", "VARCHAR"
+    )
+    return f"unhex(CASE WHEN length({text}) % 2 = 1 THEN {bad} ELSE {text} END)"
 
 
 def _of_text(sql: str | Callable[[str], str]) -> list[Overload]:
@@ -40,7 +49,7 @@ FUNCTIONS: Table = {
         Overload((VARBINARY,), INTEGER, lambda data: f"CAST(py_unpack_integer({data}, '>i') AS INTEGER)")
     ],
     "from_big_endian_64": [Overload((VARBINARY,), BIGINT, lambda data: f"py_unpack_integer({data}, '>q')")],
-    "from_hex": [Overload((VARCHAR,), VARBINARY, "unhex")],
+    "from_hex": _of_text(_from_hex),
     "from_ieee754_32": [
         Overload((VARBINARY,), REAL, lambda data: f"CAST(py_unpack_float({data}, '>f') AS FLOAT)")
     ],

@@ -34,7 +34,10 @@ def concat(c: Compiler, args: list[E], node: exp.Expression) -> E:
         return E("(" + " || ".join(cast(a, ty.VARBINARY).sql for a in args) + ")", ty.VARBINARY)
     if all(t.base in ("varchar", "char", "unknown") for t in types):
         texts = [cast(a, ty.VARCHAR).sql if a.type.base == "unknown" else a.sql for a in args]
-        return E("(" + " || ".join(texts) + ")", ty.VARCHAR)
+        t = ty.VARCHAR
+        if any(x.base == "char" for x in types) and all(x.p is not None for x in types):
+            t = Type("char", p=sum(x.p or 0 for x in types))
+        return E("(" + " || ".join(texts) + ")", t)
     raise c.fail(
         "FUNCTION_NOT_FOUND" if len(args) != 2 else "TYPE_MISMATCH",
         f"Unexpected parameters ({', '.join(map(str, types))}) for function concat",

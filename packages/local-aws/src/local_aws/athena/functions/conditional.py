@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from local_aws.athena import types as ty
 from local_aws.athena.errors import QueryError
-from local_aws.athena.expressions import E, cast
+from local_aws.athena.expressions import LAZY, E, cast, equals, lazy
 from local_aws.athena.functions.composite import concat, make_row
 from local_aws.athena.functions.registry import Call, Overload, Special, Table
 from local_aws.athena.functions.sets import greatest_number
@@ -16,18 +16,19 @@ from local_aws.athena.types import VARCHAR, duckdb_type
 
 def _coalesce(c: Call, *args: E) -> E:
     t = c.common_type(*args)
-    return E(f"coalesce({', '.join(cast(a, t).sql for a in args)})", t)
+    items = [cast(a, t).sql for a in args]
+    return E(f"coalesce({lazy(*items[1:])}{', '.join(items)})", t)
 
 
 def _nullif(c: Call, a: E, b: E) -> E:
-    t = ty.common(a.type, b.type)
-    if t is None:
+    if ty.common(a.type, b.type) is None:
         raise c.fail("TYPE_MISMATCH", f"Types are not comparable with NULLIF: {a.type} vs {b.type}")
-    return E(f"CASE WHEN {cast(a, t).sql} = {cast(b, t).sql} THEN NULL ELSE {a.sql} END", a.type)
+    x, y, t = c.compiler.common(a, b, "=", c.node)
+    return E(f"CASE WHEN {equals(x.sql, y.sql, t)} THEN NULL ELSE {a.sql} END", a.type)
 
 
 def _try(c: Call, e: E) -> E:
-    return E(f"TRY({e.sql})", e.type)
+    return E(f"TRY({LAZY}{e.sql})", e.type)
 
 
 def _concat(c: Call, *args: E) -> E:

@@ -197,6 +197,10 @@ def _date_add(c: Call, unit: E, count: E, moment: E) -> E:
 
 
 def _date_diff(c: Call, unit: E, start: E, end: E) -> E:
+    if start.type.base == "unknown":
+        start = cast(start, end.type)
+    elif end.type.base == "unknown":
+        end = cast(end, start.type)
     a, b = temporal(c, start, *_TIMES), temporal(c, end, *_TIMES)
     t = ty.common(a.type, b.type)
     if t is None:

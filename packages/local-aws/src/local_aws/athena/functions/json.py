@@ -7,7 +7,7 @@ import re
 from local_aws.athena import jsonpath
 from local_aws.athena import types as ty
 from local_aws.athena.errors import not_supported
-from local_aws.athena.expressions import E, cast, coerce, raise_sql, raise_text, to_json, to_varchar
+from local_aws.athena.expressions import LAZY, E, cast, coerce, raise_sql, raise_text, to_json, to_varchar
 from local_aws.athena.functions.registry import (
     TEXT,
     Call,
@@ -70,7 +70,7 @@ def _extract_scalar(c: Call, e: E, path: E) -> E:
         # The text of a number with a fraction is kept as it was written.
         f"CASE WHEN json_type({text}, {p}) = 'DOUBLE' THEN py_json_number({text}, {p}) "
         f"WHEN json_type({text}, {p}) NOT IN ('OBJECT', 'ARRAY') THEN json_extract_string({text}, {p}) END",
-        VARCHAR,
+        ty.varchar_of(e.type),
     )
 
 
@@ -206,7 +206,7 @@ def _queried(c: Compiler, node: JsonCall, scope: Scope, text: str, path: str) ->
     value = coerce(c, E(f"substr({found}, 2)", VARCHAR), target, node).sql
     if node.args.get("error") != "ERROR" and target.base != "varchar":
         # A value that the type cannot hold is an error of the path, too.
-        tried = f"TRY({value})"
+        tried = f"TRY({LAZY}{value})"
         value = f"CASE WHEN {tried} IS NULL THEN {case('error')} ELSE {tried} END"
     return E(
         f"CASE left({found}, 1) WHEN 'v' THEN {value} WHEN 'e' THEN {case('empty')} WHEN 'x' THEN {case('error')} END",

@@ -29,6 +29,10 @@ def _angle(name: str) -> list[Overload]:
     return [Overload((DOUBLE,), DOUBLE, lambda x: f"CASE WHEN isinf({x}) THEN {_NAN} ELSE {name}({x}) END")]
 
 
+def _arc(name: str) -> list[Overload]:
+    return [Overload((DOUBLE,), DOUBLE, lambda x: f"CASE WHEN abs({x}) > 1 THEN {_NAN} ELSE {name}({x}) END")]
+
+
 _POWER = [Overload((DOUBLE, DOUBLE), DOUBLE, "pow")]
 
 
@@ -67,6 +71,10 @@ def _round(c: Call, e: E, places: E | None = None) -> E:
 
 def _truncate(c: Call, e: E, places: E | None = None) -> E:
     t = c.number_type(e)
+    if t.base in ty.INTEGERS and places is not None:
+        # There is none of two integers: a decimal it is.
+        e = cast(e, ty.as_decimal(t))
+        t = e.type
     p, s = t.digits
     if places is not None:
         if t.base != "decimal":
@@ -127,7 +135,8 @@ def _width_bucket(c: Call, x: E, *bounds: E) -> E:
 def _to_base(c: Call, value: E, radix: E) -> E:
     n, r = value.sql, f"CAST({radix.sql} AS INTEGER)"
     return E(
-        f"(CASE WHEN {n} < 0 THEN '-' ELSE '' END || lower(to_base(abs(CAST({n} AS BIGINT)), {r})))", VARCHAR
+        f"(CASE WHEN {n} < 0 THEN '-' ELSE '' END || lower(to_base(abs(CAST({n} AS BIGINT)), {r})))",
+        ty.varchar(64),
     )
 
 
@@ -148,8 +157,6 @@ def _random(c: Call, *bounds: E) -> E:
 
 FUNCTIONS: Table = {
     **_of_double(
-        "acos",
-        "asin",
         "atan",
         "cosh",
         "degrees",
@@ -158,6 +165,8 @@ FUNCTIONS: Table = {
         "sinh",
         "tanh",
     ),
+    "acos": _arc("acos"),
+    "asin": _arc("asin"),
     "abs": [Overload((NUMBER,), SAME, "abs")],
     "atan2": [Overload((DOUBLE, DOUBLE), DOUBLE, "atan2")],
     "cbrt": [Overload((DOUBLE,), DOUBLE, "trino_cbrt")],

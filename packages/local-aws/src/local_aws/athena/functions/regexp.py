@@ -53,7 +53,8 @@ def _extract(c: Call, text: E, pattern: E, group: E | None = None) -> E:
     """regexp_extract_all, too."""
     x, p = c.texts(text, pattern)
     everything = c.name == "regexp_extract_all"
-    t = ty.array(VARCHAR) if everything else VARCHAR
+    part = ty.varchar_of(text.type)
+    t = ty.array(part) if everything else part
     at = group.sql if group is not None else "0"
     exact = _in_re2(pattern) and (group is None or not _OPTIONAL.search(str(pattern.value)))
     if not exact or (group is not None and not isinstance(group.value, int)):
@@ -84,15 +85,19 @@ def _position(c: Call, text: E, pattern: E, start: E | None = None, occurrence: 
 def _split(c: Call, text: E, pattern: E) -> E:
     t, p = c.texts(text, pattern)
     simple = _in_re2(pattern) and not _matches_nothing(pattern)
-    return E(f"{'string_split_regex' if simple else 'py_regexp_split'}({t}, {p})", ty.array(VARCHAR))
+    return E(
+        f"{'string_split_regex' if simple else 'py_regexp_split'}({t}, {p})",
+        ty.array(ty.varchar_of(text.type)),
+    )
 
 
 def _replace(c: Call, text: E, pattern: E, replacement: E | None = None) -> E:
     if replacement is None:
         t, p = c.texts(text, pattern)
+        kind = ty.varchar_of(text.type)
         if _in_re2(pattern):
-            return E(f"regexp_replace({t}, {p}, '', 'g')", VARCHAR)
-        return E(f"py_regexp_replace({t}, {p}, '')", VARCHAR)
+            return E(f"regexp_replace({t}, {p}, '', 'g')", kind)
+        return E(f"py_regexp_replace({t}, {p}, '')", kind)
     t, p, r = c.texts(text, pattern, replacement)
     by = replacement.value
     if _in_re2(pattern) and isinstance(by, str) and not re.search(r"\$\{|\$\d\d", by):

@@ -101,8 +101,10 @@ class Kind(Enum):
 
 ANY, NUMBER, TEMPORAL, CLOCK, TEXT = Kind
 Parameter = Type | Kind
-# A result of the type of the first argument.
+# A result of the type of the first argument, or a varchar as long as it, or an array of such.
 SAME: Type | None = None
+PART = Type("varchar", p=-1)
+PARTS = ty.array(PART)
 
 
 @dataclass(frozen=True)
@@ -127,8 +129,14 @@ class Overload:
         if len(sqls) != len(args):
             return None
         made = f"{self.sql}({', '.join(sqls)})" if isinstance(self.sql, str) else self.sql(*sqls)
-        result = E(f"({made})", args[0].type if self.result is None else self.result)
+        result = E(f"({made})", self._result(args))
         return strictly(args, result) if self.strict else result
+
+    def _result(self, args: list[E]) -> Type:
+        if self.result in (PART, PARTS):
+            part = ty.varchar_of(args[0].type)
+            return part if self.result == PART else ty.array(part)
+        return args[0].type if self.result is None else self.result
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from local_aws.athena import types as ty
 from local_aws.athena.expressions import E, cast, raise_sql, raise_text, to_varchar
-from local_aws.athena.functions.registry import SAME, Call, Overload, Special, Table, accept
+from local_aws.athena.functions.registry import PART, PARTS, SAME, Call, Overload, Special, Table, accept
 from local_aws.athena.functions.sets import first_of_each, unique_map
 from local_aws.athena.types import BIGINT, BOOLEAN, DOUBLE, VARBINARY, VARCHAR
 
@@ -99,8 +99,8 @@ def _pad_bytes(side: str) -> Overload:
 
 def _trim(name: str) -> list[Overload]:
     return [
-        Overload((VARCHAR,), SAME, lambda text: f"{name}({text}, {_SPACE})"),
-        Overload((VARCHAR, VARCHAR), SAME, name),
+        Overload((VARCHAR,), PART, lambda text: f"{name}({text}, {_SPACE})"),
+        Overload((VARCHAR, VARCHAR), PART, name),
     ]
 
 
@@ -207,14 +207,14 @@ def _entries(text: str, entry_delimiter: str, pair_delimiter: str) -> str:
 
 
 _SUBSTR = [
-    Overload((VARCHAR, BIGINT), SAME, _substr, strict=True),
-    Overload((VARCHAR, BIGINT, BIGINT), SAME, _substr, strict=True),
+    Overload((VARCHAR, BIGINT), PART, _substr, strict=True),
+    Overload((VARCHAR, BIGINT, BIGINT), PART, _substr, strict=True),
     Overload((VARBINARY, BIGINT), VARBINARY, _substr_of_bytes, strict=True),
     Overload((VARBINARY, BIGINT, BIGINT), VARBINARY, _substr_of_bytes, strict=True),
 ]
 
 FUNCTIONS: Table = {
-    "chr": [Overload((BIGINT,), VARCHAR, lambda n: f"chr(CAST({n} AS INTEGER))")],
+    "chr": [Overload((BIGINT,), ty.varchar(1), lambda n: f"chr(CAST({n} AS INTEGER))")],
     "codepoint": Special(_codepoint),
     "concat_ws": Special(_concat_ws),
     "format": Special(_format),
@@ -229,18 +229,18 @@ FUNCTIONS: Table = {
     "luhn_check": [Overload((VARCHAR,), BOOLEAN, "py_luhn_check")],
     "normalize": Special(_normalize),
     "replace": [
-        Overload((VARCHAR, VARCHAR), VARCHAR, lambda text, old: f"replace({text}, {old}, '')"),
+        Overload((VARCHAR, VARCHAR), PART, lambda text, old: f"replace({text}, {old}, '')"),
         Overload((VARCHAR, VARCHAR, VARCHAR), VARCHAR, _replace),
     ],
     "reverse": Special(_reverse),
     "rpad": [_pad_bytes("rpad"), _pad("rpad")],
     "rtrim": _trim("rtrim"),
-    "soundex": [Overload((VARCHAR,), VARCHAR, "py_soundex")],
+    "soundex": [Overload((VARCHAR,), ty.varchar(4), "py_soundex")],
     "split": [
-        Overload((VARCHAR, VARCHAR), ty.array(VARCHAR), _split, strict=True),
-        Overload((VARCHAR, VARCHAR, BIGINT), ty.array(VARCHAR), _split_at_most, strict=True),
+        Overload((VARCHAR, VARCHAR), PARTS, _split, strict=True),
+        Overload((VARCHAR, VARCHAR, BIGINT), PARTS, _split_at_most, strict=True),
     ],
-    "split_part": [Overload((VARCHAR, VARCHAR, BIGINT), VARCHAR, _split_part, strict=True)],
+    "split_part": [Overload((VARCHAR, VARCHAR, BIGINT), PART, _split_part, strict=True)],
     "split_to_map": Special(_split_to_map, strict=True),
     "split_to_multimap": Special(_split_to_multimap, strict=True),
     "starts_with": [Overload((VARCHAR, VARCHAR), BOOLEAN, "starts_with")],

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 from local_aws.athena.udf import fail, udf
 
@@ -67,15 +66,6 @@ def normalize(text: str, form: str) -> str:
     import unicodedata
 
     return unicodedata.normalize(form, text)  # type: ignore[arg-type]
-
-
-@udf("VARCHAR VARCHAR", "VARCHAR")
-def url_extract_parameter(url: str, name: str) -> str | None:
-    try:
-        query = urlsplit(url).query
-    except ValueError:
-        return None
-    return next((v for k, v in parse_qsl(query, keep_blank_values=True) if k == name), None)
 
 
 @udf("VARCHAR BIGINT", "BIGINT")
