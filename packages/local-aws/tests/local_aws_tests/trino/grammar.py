@@ -95,8 +95,8 @@ FAMILIES: dict[str, list[str]] = {
 }
 
 U1, U2 = (
-    "'millisecond' 'second' 'minute' 'hour' 'day' 'week' 'month' 'quarter' 'year'".split(),
-    "'second' 'minute' 'hour' 'day' 'week' 'month' 'quarter' 'year'".split(),
+    ["'millisecond'", "'second'", "'minute'", "'hour'", "'day'", "'week'", "'month'", "'quarter'", "'year'"],
+    ["'second'", "'minute'", "'hour'", "'day'", "'week'", "'month'", "'quarter'", "'year'"],
 )
 SMALL = ["0", "1", "2", "3", "-1", "5"]
 
