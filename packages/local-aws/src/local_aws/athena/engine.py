@@ -18,7 +18,7 @@ from typing import Any
 import duckdb
 from duckdb.func import FunctionNullHandling, PythonUDFType
 
-from local_aws.athena.errors import Cancelled, QueryError
+from local_aws.athena.errors import Cancelled, QueryError, not_supported
 from local_aws.athena.expressions import LAZY, MARK
 from local_aws.athena.macros import MACROS
 
@@ -173,11 +173,12 @@ _TRINO_FAILURE = re.compile(f"{MARK}([A-Z_]+){MARK}(.*?){MARK}", re.S)
 def translate(e: duckdb.Error, json_failure: str = "") -> QueryError:
     """DuckDB's failure in Trino's words, without the paths of files here."""
     text = re.sub(r' (?:in file )?"?/[^"\s]+"?,?', "", str(e))
+    # Before what DuckDB repeats of the SQL, which has such texts too, and before where it was in its own code.
+    text = re.split(r"\n\n(?:LINE |Stack Trace)", text)[0]
     m = _TRINO_FAILURE.search(text)
     if m is not None:
         return QueryError(m.group(1), m.group(2))
-    body = text.split("\n\nLINE ")[0].strip()
-    first = body.split(": ", 1)[-1]
+    first = text.strip().split(": ", 1)[-1]
     if isinstance(e, duckdb.OutOfMemoryException):
         return QueryError(
             "EXCEEDED_LOCAL_MEMORY_LIMIT",
@@ -211,6 +212,8 @@ def translate(e: duckdb.Error, json_failure: str = "") -> QueryError:
         return QueryError(
             "INVALID_CAST_ARGUMENT", f"Cannot cast {m.group(1)} to {names.get(m.group(2), m.group(2))}"
         )
+    if "Unimplemented expression class" in text and "WINDOW" in text:
+        return not_supported("A window function over aggregates inside of TRY")
     if "Map keys must be unique" in text:
         return QueryError("INVALID_FUNCTION_ARGUMENT", "Duplicate map keys are not allowed")
     if "map key list does not align" in text:

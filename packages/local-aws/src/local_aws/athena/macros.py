@@ -128,7 +128,7 @@ MACROS = [
     # Years before the first and after the 9999th have a sign.
     r"""
     CREATE OR REPLACE MACRO trino_date_text(d) AS CASE WHEN d BETWEEN DATE '0001-01-01' AND DATE '9999-12-31' THEN CAST(d AS VARCHAR)
-        WHEN d IS NOT NULL THEN CASE WHEN year(d) > 0 THEN '+' ELSE '-' END || lpad(CAST(abs(year(d)) AS VARCHAR), CAST(greatest(4, length(CAST(abs(year(d)) AS VARCHAR))) AS INTEGER), '0')
+        WHEN d IS NOT NULL THEN CASE WHEN year(d) > 0 THEN '+' WHEN year(d) < 0 THEN '-' ELSE '' END || lpad(CAST(abs(year(d)) AS VARCHAR), CAST(greatest(4, length(CAST(abs(year(d)) AS VARCHAR))) AS INTEGER), '0')
             || strftime(d, '-%m-%d') END
     """,
     # By code points, where DuckDB keeps combining characters together.

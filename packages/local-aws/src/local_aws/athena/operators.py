@@ -28,7 +28,7 @@ from local_aws.athena.expressions import (
     zoned_time,
 )
 from local_aws.athena.parser import JsonCall, position
-from local_aws.athena.plan import Compiler, Field, Query, Scope, direction
+from local_aws.athena.plan import Compiler, Field, Query, Scope, sort_key
 from local_aws.athena.types import Type
 
 # https://docs.aws.amazon.com/athena/latest/ug/other-notable-limitations.html
@@ -55,6 +55,8 @@ def _column(compiler: Compiler, node: exp.Column, scope: Scope) -> E:
     f = found[0] if found is not None else compiler.find(scope, parts, node)
     compiler.variables += 1
     compiler.references.append(f)
+    if found is not None and found[1].relations is not scope.relations:
+        compiler.outer.append(f)
     compiler.touch(f)
     if not compiler.in_aggregate and found is not None and found[1].relations is scope.relations:
         compiler.free.append((".".join(parts), node))
@@ -145,7 +147,11 @@ def _compare(compiler: Compiler, node: exp.Expression, scope: Scope) -> E:
         query = compiler.query(inner.this if isinstance(inner, exp.Subquery) else inner, scope)
         compiler.variables += 1
         t = _one_column(compiler, query, node)
-        return E(f"({cast(left, t).sql} {op} {word} ({query.sql}))", ty.BOOLEAN)
+        r = compiler.alias()
+        a, b, both = compiler.common(left, E(f'{r}."c0"', t), op, node)
+        comparable(compiler, both, op, node)
+        numbers = _without_nan(b.sql, both) if op == ("<>" if everything else "=") else ""
+        return E(f"({a.sql} {op} {word} (SELECT {b.sql} FROM ({query.sql}) AS {r}{numbers}))", ty.BOOLEAN)
     return E(_compared(compiler, op, left, compiler.expr(right_node, scope), node), ty.BOOLEAN)
 
 
@@ -222,7 +228,10 @@ def _in(compiler: Compiler, node: exp.In, scope: Scope) -> E:
                 f"(SELECT CASE WHEN coalesce(bool_or({equal}), false) THEN true WHEN count(*) > count({equal}) THEN NULL ELSE false END FROM ({query.sql}) AS {r})",
                 ty.BOOLEAN,
             )
-        return E(f"({cast(value, c).sql} IN (SELECT {column} FROM ({query.sql}) AS {r}))", ty.BOOLEAN)
+        numbers = _without_nan(column, c)
+        return E(
+            f"({cast(value, c).sql} IN (SELECT {column} FROM ({query.sql}) AS {r}{numbers}))", ty.BOOLEAN
+        )
     if node.args.get("unnest"):
         raise not_supported("IN UNNEST", position(compiler.source, node))
     items = [compiler.expr(e, scope) for e in node.expressions]
@@ -238,6 +247,11 @@ def _in(compiler: Compiler, node: exp.In, scope: Scope) -> E:
     if t.base == "varchar" and any(e.type.base == "char" for e in (value, *items)):
         value, *items = (E(f"rtrim({e.sql}, ' ')", t) for e in (value, *items))
     return E(f"({cast(value, t).sql} IN ({', '.join(cast(i, t).sql for i in items)}))", ty.BOOLEAN)
+
+
+def _without_nan(column: str, t: Type) -> str:
+    """A clause that leaves NaN out, which equals nothing."""
+    return f" WHERE isnan({column}) IS DISTINCT FROM true" if t.base in ("real", "double") else ""
 
 
 def _one_column(compiler: Compiler, query: Query, node: exp.Expression) -> Type:
@@ -464,18 +478,6 @@ def _within_group(compiler: Compiler, node: exp.WithinGroup, scope: Scope) -> E:
 
 
 def _window(compiler: Compiler, node: exp.Window, scope: Scope) -> E:
-    lifted = compiler.lifted
-    if lifted is None or compiler.group_sql[-1] is not None:
-        return _over(compiler, node, scope)
-    compiler.lifted = None
-    try:
-        e = _over(compiler, node, scope)
-    finally:
-        compiler.lifted = lifted
-    return compiler.lift(e)
-
-
-def _over(compiler: Compiler, node: exp.Window, scope: Scope) -> E:
     window: exp.Expression = node
     alias = node.args.get("alias")
     if alias is not None:
@@ -490,7 +492,8 @@ def _over(compiler: Compiler, node: exp.Window, scope: Scope) -> E:
         parts.append("PARTITION BY " + ", ".join(compiler.expr(e, scope).sql for e in partition))
     order = window.args.get("order")
     if order is not None:
-        keys = [compiler.expr(o.this, scope).sql + direction(o) for o in order.expressions]
+        compiled = [(compiler.expr(o.this, scope), o) for o in order.expressions]
+        keys = [sort_key(e.sql, e.type, o) for e, o in compiled]
         parts.append("ORDER BY " + ", ".join(keys))
     spec = window.args.get("spec")
     if spec is not None:

@@ -145,6 +145,8 @@ class Compiler(ABC):
         self.variables = 0
         # The columns that the condition at hand names, and the scan whose partitions it is to choose.
         self.references: list[Field] = []
+        # The columns of queries around the SELECT at hand that it names.
+        self.outer: list[Field] = []
         self.partition_scan: Scan | None = None
         # Whether NULL and false mean the same to whoever uses the expression (a WHERE clause), so that
         # cheaper SQL may be written: `wants_truth` for the next expression, `truth` for the one at hand.
@@ -276,6 +278,15 @@ class Compiler(ABC):
             # Compared as char, that is without the blanks at the end.
             return E(f"rtrim({a.sql}, ' ')", ty.VARCHAR), E(f"rtrim({b.sql}, ' ')", ty.VARCHAR), ty.VARCHAR
         return cast(a, t), cast(b, t), t
+
+
+def sort_key(sql: str, t: Type, ordered: exp.Expression, number: str | None = None) -> str:
+    """A key of ORDER BY. number: what the key is called in an expression, if that is not its SQL."""
+    way = direction(ordered)
+    if t.base in ("real", "double") and way.endswith("FIRST"):
+        # Whoever puts NULLs first has NaN before the numbers, and behind them in descending order.
+        return f"isnan({number or sql}) {'ASC' if 'DESC' in way else 'DESC'} NULLS FIRST, {sql}{way}"
+    return sql + way
 
 
 def direction(ordered: exp.Expression) -> str:

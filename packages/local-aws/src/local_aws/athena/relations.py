@@ -377,17 +377,21 @@ def _unnest(compiler: Compiler, node: exp.Unnest, scope: Scope) -> tuple[str, Re
 def _within(compiler: Compiler, items: str, used: list[Field]) -> str:
     """The items of a lateral SELECT with the columns from outside as those of a table of its own: DuckDB does not find
     a column that only the body of a lambda names."""
+    table, (items,) = as_own(compiler, used, items)
+    return f"{items} FROM {table}" if table else items
+
+
+def as_own(compiler: Compiler, outer: list[Field], *sqls: str) -> tuple[str, list[str]]:
+    """A table of the columns from outside that the SQL names, and the SQL with its columns in their places."""
     r = compiler.alias()
     inner: dict[str, str] = {}
-    for f in used:
-        if f.sql not in inner and f.sql in items:
+    changed = list(sqls)
+    for f in outer:
+        if f.sql not in inner and any(f.sql in s for s in sqls):
             inner[f.sql] = f'{r}."c{len(inner)}"'
-    for outside, inside in inner.items():
-        items = items.replace(outside, inside)
-    if not inner:
-        return items
+            changed = [s.replace(f.sql, inner[f.sql]) for s in changed]
     brought = ", ".join(f'{sql} AS "c{i}"' for i, sql in enumerate(inner))
-    return f"{items} FROM (SELECT {brought}) AS {r}"
+    return (f"(SELECT {brought}) AS {r}" if inner else ""), changed
 
 
 def from_clause(

@@ -15,9 +15,9 @@ from local_aws.athena.errors import QueryError, not_supported
 from local_aws.athena.expressions import E, cast, struct_field
 from local_aws.athena.operators import HANDLERS
 from local_aws.athena.parser import position
-from local_aws.athena.plan import Compiler, Cte, Field, Origin, Query, Relation, Scope, direction, qualifies
+from local_aws.athena.plan import Compiler, Cte, Field, Origin, Query, Relation, Scope, qualifies, sort_key
 from local_aws.athena.pruning import constrain
-from local_aws.athena.relations import from_clause, mentions
+from local_aws.athena.relations import as_own, from_clause, mentions
 from local_aws.athena.types import Type
 
 # Rows of an ordered result that is limited
@@ -87,6 +87,7 @@ class QueryCompiler(Compiler):
         saved_aggregate, self.in_aggregate = self.in_aggregate, 0
         saved_windows, self.windows = self.windows, []
         saved_lifted, self.lifted = self.lifted, None
+        saved_outer, self.outer = self.outer, []
         saved_named = self.named_windows
         self.named_windows = {w.this.name.lower(): w for w in node.args.get("windows") or []}
         try:
@@ -104,6 +105,8 @@ class QueryCompiler(Compiler):
             self.group_sql, self.free = saved_group, saved_free
             self.in_aggregate, self.windows = saved_aggregate, saved_windows
             self.lifted = saved_lifted
+            own = {id(f) for r in (parent.relations if parent is not None else []) for f in r.fields}
+            self.outer = [*saved_outer, *(f for f in self.outer if id(f) not in own)]
             self.named_windows = saved_named
 
     def _project(self, node: exp.Select, scope: Scope, from_sql: str, where: str) -> Query:
@@ -158,6 +161,11 @@ class QueryCompiler(Compiler):
         limit_sql = "" if ties is not None else self._limit(node)
         select = ", ".join(f'{e.sql} AS "c{i}"' for i, (e, _) in enumerate(outputs))
         sql = f"SELECT {'DISTINCT ' if distinct else ''}{select}"
+        if self.outer and not aggregated and "lambda" in select + where + order_sql:
+            # DuckDB does not find a column from outside that only the body of a lambda names.
+            table, (select, where, order_sql) = as_own(self, self.outer, select, where, order_sql)
+            from_sql = f"{from_sql}, {table}" if from_sql and table else from_sql or table
+            sql = f"SELECT {'DISTINCT ' if distinct else ''}{select}"
         inner = (f" FROM {from_sql}" if from_sql else "") + where + group_sql
         if self.lifted:
             lifted = ", ".join(f"{s} AS {name.partition('.')[2]}" for s, name in self.lifted.items())
@@ -339,7 +347,10 @@ class QueryCompiler(Compiler):
                 raise self.fail(
                     "TYPE_MISMATCH", f"Type {t} is not orderable, and therefore cannot be used in ORDER BY", e
                 )
-            keys.append((str(index + 1) if index is not None else sql) + direction(ordered))
+            if index is not None:
+                keys.append(sort_key(str(index + 1), t, ordered, f'"c{index}"'))
+            else:
+                keys.append(sort_key(sql, t, ordered))
         return " ORDER BY " + ", ".join(keys) if keys else ""
 
     def _limit(self, node: exp.Expression) -> str:
@@ -502,10 +513,16 @@ class QueryCompiler(Compiler):
         truth = self.wants_truth
         self.truth = truth
         self.wants_truth = truth and isinstance(node, exp.And | exp.Or | exp.Paren)
+        lifted = self.lifted
+        whole = lifted is not None and _is_whole(node, self.group_sql[-1] is not None)
+        if whole:
+            self.lifted = None
         try:
             e = handler(self, node, scope)
         finally:
-            self.wants_truth = truth
+            self.wants_truth, self.lifted = truth, lifted
+        if whole:
+            e = self.lift(e)
         if self.variables == before:
             e.const = True
         keys = self.group_sql[-1]
@@ -553,12 +570,23 @@ def no_aggregate(compiler: Compiler, node: exp.Expression, where: str) -> None:
 
 
 def _within_try(node: exp.Expression, aggregated: bool) -> bool:
-    """Whether an aggregate, or else a window, is inside of TRY or TRY_CAST."""
+    """Whether an aggregate, or else a window or subquery, is inside of TRY or TRY_CAST."""
     tries = [n for n in _own(node, exp.Anonymous) if n.name.lower() == "try"] + list(_own(node, exp.TryCast))
     inner = [child for n in tries for child in n.iter_expressions()]
     if aggregated:
         return any(_has_aggregate(child) for child in inner)
-    return any(True for child in inner for _ in _own(child, exp.Window))
+    return any(True for child in inner for _ in _own(child, exp.Window | exp.Query | exp.Subquery))
+
+
+def _is_whole(node: exp.Expression, grouped: bool) -> bool:
+    """What is lifted with all that is in it."""
+    if isinstance(node, exp.Window):
+        return not grouped
+    if isinstance(node, exp.Paren):
+        return isinstance(node.this, exp.Query)
+    quantified = isinstance(node, exp.Binary) and isinstance(node.expression, exp.Any | exp.All)
+    subquery = isinstance(node, exp.Subquery | exp.Select | exp.Exists)
+    return subquery or quantified or (isinstance(node, exp.In) and not node.expressions)
 
 
 def _has_aggregate(node: exp.Expression) -> bool:

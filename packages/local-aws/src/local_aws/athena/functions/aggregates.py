@@ -9,11 +9,11 @@ from sqlglot import exp
 
 from local_aws.athena import types as ty
 from local_aws.athena.errors import not_supported
-from local_aws.athena.expressions import E, cast, comparable, raise_text
+from local_aws.athena.expressions import E, cast, comparable, convert, raise_text
 from local_aws.athena.functions.arithmetic import months, of_units, power_of_ten
 from local_aws.athena.functions.lambdas import reduce_agg
 from local_aws.athena.functions.registry import ANY, Call, Parameter, accept
-from local_aws.athena.plan import Compiler, Scope, direction
+from local_aws.athena.plan import Compiler, Scope, sort_key
 from local_aws.athena.types import (
     BIGINT,
     BOOLEAN,
@@ -179,7 +179,7 @@ def _sum(c: AggregateCall) -> Aggregation:
         return Aggregation([e.sql], BIGINT, lambda over: f"CAST(sum{over} AS BIGINT)")
     if t.base != "decimal":
         return Aggregation(
-            [e.sql], t, lambda over: f"CAST(sum{over} AS FLOAT)" if t.base == "real" else f"sum{over}"
+            [e.sql], t, lambda over: f"trino_real(sum{over})" if t.base == "real" else f"sum{over}"
         )
     p, s = t.digits
     r = ty.decimal(38, s)
@@ -282,20 +282,94 @@ def _min_max_by(c: AggregateCall) -> Aggregation:
     return Aggregation([pair], ty.array(t), made)
 
 
+# Beyond so many values approx_percentile is exact here, for its digest takes a second for a million.
+_DIGESTED = 100_000
+
+
 def _percentile(c: AggregateCall) -> Aggregation:
-    """approx_percentile: the value at the floor of share * count, as Trino's digests give it for few values; DuckDB's is
-    one before where the product is whole."""
+    """approx_percentile(x, share), (x, weight, share) and with an accuracy behind: by Trino's digest."""
     if len(c.args) not in (2, 3, 4):
         raise c.unexpected()
-    if len(c.args) > 2:
-        raise not_supported("approx_percentile with weights or an accuracy")
-    e, share = c.args
-    if share.type.base == "array":
-        shares = cast(share, ty.array(DOUBLE)).sql
-        at = f"list_transform({shares}, lambda λp: least(λp + 1e-12, 1))"
-        return Aggregation([e.sql, at], ty.array(e.type), lambda over: f"quantile_disc{over}")
-    at = f"least({cast(share, DOUBLE).sql} + 1e-12, 1)"
-    return Aggregation([e.sql, at], e.type, lambda over: f"quantile_disc{over}")
+    e, share = c.args[0], c.args[1 if len(c.args) == 2 else 2]
+    x = accept(e, DOUBLE)
+    w = accept(c.args[1], DOUBLE) if len(c.args) > 2 else None
+    several = share.type.base == "array"
+    if x is None or (w is None and len(c.args) > 2):
+        raise c.unexpected()
+    shares = cast(share, ty.array(DOUBLE)).sql if several else f"[{cast(share, DOUBLE).sql}]"
+    kind = ty.BIGINT if e.type.base in ty.INTEGERS else e.type if e.type == REAL else DOUBLE
+    t = ty.array(kind) if several else kind
+    if w is None:
+        pair = f"{{'x': {x.sql}}}"
+        given = f"CASE WHEN {x.sql} IS NOT NULL THEN {pair} END"
+    else:
+        pair = f"{{'x': {x.sql}, 'w': {w.sql}}}"
+        given = f"CASE WHEN {x.sql} IS NOT NULL AND {w.sql} IS NOT NULL THEN {pair} END"
+
+    def made(over: str) -> str:
+        pairs = f"list_filter(list{over}, lambda λz: λz IS NOT NULL)"
+        values = f"list_transform({pairs}, lambda λz: λz.x)"
+        weights = f"list_transform({pairs}, lambda λz: λz.w)" if w is not None else "CAST([] AS DOUBLE[])"
+        found = f"py_approx_percentile({values}, {weights}, {shares})"
+        if w is None:
+            at = f"list_transform({shares}, lambda λp: list_sort({values})[least(CAST(floor(λp * len({pairs}) + 1e-9) AS BIGINT) + 1, len({pairs}))])"
+            found = f"CASE WHEN len({pairs}) > {_DIGESTED} THEN {at} ELSE {found} END"
+        back = convert(found, ty.array(DOUBLE), ty.array(kind))
+        return f"CASE WHEN len({pairs}) > 0 THEN {back if several else f'({back})[1]'} END"
+
+    return Aggregation([given], t, made)
+
+
+# How values are given to checksum: which of Trino's hashes, and their text.
+_CHECKSUMS = {
+    **dict.fromkeys(ty.INTEGERS, ("number", "{}")),
+    "boolean": ("number", "CAST({} AS INTEGER)"),
+    "date": ("number", "CAST(epoch({}) AS BIGINT) // 86400"),
+    "timestamp": ("number", "epoch_us({})"),
+    "timestamp with time zone": ("number", "epoch_ms({})"),
+    "time": ("number", "CAST(epoch_us({}) AS HUGEINT) * 1000000"),
+    "interval day to second": ("number", "epoch_ms({})"),
+    "real": ("real", "{}"),
+    "double": ("double", "{}"),
+    "varchar": ("text", "{}"),
+    "char": ("text", "rtrim({}, ' ')"),
+    "varbinary": ("bytes", "hex({})"),
+}
+
+
+def _checksum(c: AggregateCall) -> Aggregation:
+    if len(c.args) != 1:
+        raise c.unexpected()
+    t = c.args[0].type
+    kind, form = _CHECKSUMS.get(t.base, ("", ""))
+    if t.base == "decimal" and (t.p or 0) <= 18:
+        kind, form = "number", f"CAST({{}} * {power_of_ten(t.s or 0)} AS HUGEINT)"
+    if not kind or (t.base == "timestamp with time zone" and (t.p or 0) > 3):
+        raise not_supported(f"checksum of {t}")
+    item = f"CAST({form.format(c.args[0].sql)} AS VARCHAR)"
+    return Aggregation([item], ty.VARBINARY, lambda over: f"py_checksum(list{over}, '{kind}')")
+
+
+def _numeric_histogram(c: AggregateCall) -> Aggregation:
+    if len(c.args) not in (2, 3):
+        raise c.unexpected()
+    buckets, *numbers = c.args
+    taken = [accept(a, DOUBLE) for a in numbers]
+    x, w = taken[0], taken[1] if len(taken) == 2 else E("CAST(1 AS DOUBLE)", DOUBLE)
+    if x is None or w is None or buckets.type.base not in ty.INTEGERS:
+        raise c.unexpected()
+    t = REAL if numbers[0].type.base == "real" else DOUBLE
+    pair = f"CASE WHEN {x.sql} IS NOT NULL AND {w.sql} IS NOT NULL THEN {{'x': {x.sql}, 'w': {w.sql}}} END"
+
+    def made(over: str) -> str:
+        pairs = f"list_filter(list{over}, lambda λz: λz IS NOT NULL)"
+        values, weights = (f"list_transform({pairs}, lambda λz: λz.{part})" for part in "xw")
+        json = f"py_numeric_histogram(CAST({buckets.sql} AS BIGINT), {values}, {weights})"
+        entries = f"list_transform(CAST({json} AS DOUBLE[][]), lambda λz: {{'key': λz[1], 'value': λz[2]}})"
+        d = duckdb_type(ty.map_of(t, t))
+        return f"CASE WHEN len({pairs}) > 0 THEN CAST(map_from_entries({entries}) AS {d}) END"
+
+    return Aggregation([pair], ty.map_of(t, t), made)
 
 
 def _most_frequent(c: AggregateCall) -> Aggregation:
@@ -446,6 +520,7 @@ AGGREGATES: Mapping[str, Aggregate] = {
     "bitwise_xor_agg": _plain("bit_xor", (BIGINT,), BIGINT),
     "bool_and": _plain("bool_and", (BOOLEAN,), BOOLEAN),
     "bool_or": _plain("bool_or", (BOOLEAN,), BOOLEAN),
+    "checksum": _checksum,
     "convex_hull_agg": _of_geometries("convex_hull_all"),
     "corr": _of_pairs("corr"),
     "count": _count,
@@ -465,6 +540,7 @@ AGGREGATES: Mapping[str, Aggregate] = {
     "min": _min_max,
     "min_by": _min_max_by,
     "multimap_agg": _map_agg,
+    "numeric_histogram": _numeric_histogram,
     "qdigest_agg": _digest,
     "regr_intercept": _of_pairs("regr_intercept"),
     "regr_slope": _of_pairs("regr_slope"),
@@ -549,7 +625,8 @@ def _filter(c: Compiler, node: exp.Expression | None, scope: Scope) -> str:
 
 
 def _order_by(c: Compiler, node: exp.Expression, scope: Scope) -> str:
-    return " ORDER BY " + ", ".join(c.expr(o.this, scope).sql + direction(o) for o in node.expressions)
+    compiled = [(c.expr(o.this, scope), o) for o in node.expressions]
+    return " ORDER BY " + ", ".join(sort_key(e.sql, e.type, o) for e, o in compiled)
 
 
 def listagg(c: Compiler, node: exp.GroupConcat, scope: Scope, filter_node: exp.Expression | None = None) -> E:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from local_aws.athena import types as ty
 from local_aws.athena.errors import not_supported
-from local_aws.athena.expressions import E, cast, cast_text, coerce, raise_sql, raise_text
+from local_aws.athena.expressions import E, cast, cast_text, raise_sql, raise_text
 from local_aws.athena.functions.composite import concat
 from local_aws.athena.functions.ip import CONTAINS
 from local_aws.athena.functions.registry import Call, Special, Table, overloaded
@@ -21,6 +21,8 @@ from local_aws.athena.types import (
 )
 
 _INVALID = "INVALID_FUNCTION_ARGUMENT"
+# Elements of a sequence.
+_LONGEST = 10_000
 
 
 def _cardinality(c: Call, e: E) -> E:
@@ -56,9 +58,12 @@ def _element_at(c: Call, a: E, i: E) -> E:
     """Of maps, too."""
     if a.type.base == "map":
         k, v = a.type.args
-        if ty.common(i.type, k) is None:
+        both = ty.common(i.type, k)
+        if both is None:
             raise c.unexpected()
-        return E(f"{a.sql}[{coerce(c.compiler, i, k, c.node).sql}]", v)
+        if both != k and k.base != "varchar":
+            a = cast(a, ty.map_of(both, v))
+        return E(f"{a.sql}[{cast(i, both).sql}]", v)
     t = c.element_type(a)
     if i.type.base not in (*ty.INTEGERS, "unknown"):
         raise c.unexpected()
@@ -104,7 +109,8 @@ def _overlap(c: Call, first: E, second: E) -> E:
     t = c.common_type(first, second)
     a, b = cast(first, t).sql, cast(second, t).sql
     return E(
-        f"CASE WHEN len(list_filter({a}, lambda λy: λy IS NOT NULL AND list_contains({b}, λy))) > 0 THEN true "
+        # Without a lambda over the second, which DuckDB does not find in a subquery.
+        f"CASE WHEN list_has_any(list_filter({a}, lambda λy: λy IS NOT NULL), {b}) THEN true "
         f"WHEN len({a}) = 0 OR len({b}) = 0 THEN false "
         f"WHEN list_count({a}) < len({a}) OR list_count({b}) < len({b}) THEN NULL "
         f"WHEN {a} IS NULL OR {b} IS NULL THEN NULL ELSE false END",
@@ -181,8 +187,10 @@ def _sequence(c: Call, start: E, stop: E, step: E | None = None) -> E:
     one = f"CASE WHEN {a} <= {b} THEN 1 ELSE -1 END"
     if t.base in ty.INTEGERS:
         by = step.sql if step is not None else one
+        series = f"generate_series(CAST({a} AS BIGINT), CAST({b} AS BIGINT), CAST({by} AS BIGINT))"
+        sizes = f"abs((CAST({b} AS HUGEINT) - {a}) // nullif({by}, 0)) + 1"
         return E(
-            f"generate_series(CAST({a} AS BIGINT), CAST({b} AS BIGINT), CAST({by} AS BIGINT))",
+            _checked_sequence(series, a, b, by if step is not None else "", "0", sizes, BIGINT),
             ty.array(BIGINT),
         )
     if t.base not in ("date", "timestamp") or (step is None and t.base == "timestamp"):
@@ -192,14 +200,40 @@ def _sequence(c: Call, start: E, stop: E, step: E | None = None) -> E:
         if not step.value:
             raise not_supported("sequence with a step in months that is no literal")
         m = step.value
-        return E(
-            f"list_transform(range(0, datesub('month', {a}, {b}) // {m} + 1), "
-            f"lambda λy: CAST({a} + to_months(CAST(λy * {m} AS INTEGER)) AS {duckdb_type(t)}))",
-            ty.array(t),
+        count = f"datesub('month', {a}, {b}) // {m} + 1"
+        series = (
+            f"list_transform(range(0, {count}), "
+            f"lambda λy: CAST({a} + to_months(CAST(λy * {m} AS INTEGER)) AS {duckdb_type(t)}))"
         )
+        return E(_checked_sequence(series, a, b, str(m), "0", count, t), ty.array(t))
     by = step.sql if step is not None else f"to_days({one})"
-    series = f"generate_series(CAST({a} AS TIMESTAMP), CAST({b} AS TIMESTAMP), {by})"
-    return E(f"CAST({series} AS {duckdb_type(t)}[])", ty.array(t))
+    series = (
+        f"CAST(generate_series(CAST({a} AS TIMESTAMP), CAST({b} AS TIMESTAMP), {by}) AS {duckdb_type(t)}[])"
+    )
+    size = f"(epoch_ms({b}) - epoch_ms({a})) // nullif(epoch_ms({by}), 0) + 1"
+    return E(
+        _checked_sequence(series, a, b, by if step is not None else "", "to_days(0)", size, t), ty.array(t)
+    )
+
+
+def _checked_sequence(series: str, a: str, b: str, by: str, zero: str, size: str, t: Type) -> str:
+    """The series, if its step leads from a to b and it is not too long."""
+    d = duckdb_type(ty.array(t))
+    cases = ""
+    if by:
+        nothing = raise_text(_INVALID, "step must not be zero", d)
+        wrong = raise_text(
+            _INVALID,
+            "sequence stop value should be greater than or equal to start value if step is greater than zero "
+            "otherwise stop should be less than or equal to start",
+            d,
+        )
+        cases = (
+            f"WHEN {by} = {zero} THEN {nothing} "
+            f"WHEN ({by} > {zero} AND {a} > {b}) OR ({by} < {zero} AND {a} < {b}) THEN {wrong} "
+        )
+    long = raise_text(_INVALID, f"result of sequence function must not have more than {_LONGEST} entries", d)
+    return f"CASE {cases}WHEN {size} > {_LONGEST} THEN {long} ELSE {series} END"
 
 
 def _repeat(c: Call, element: E, count: E) -> E:

@@ -53,7 +53,9 @@ FUNCTIONS: Table = {
     "from_ieee754_32": [
         Overload((VARBINARY,), REAL, lambda data: f"CAST(py_unpack_float({data}, '>f') AS FLOAT)")
     ],
-    "from_ieee754_64": [Overload((VARBINARY,), DOUBLE, lambda data: f"py_unpack_float({data}, '>d')")],
+    "from_ieee754_64": [
+        Overload((VARBINARY,), DOUBLE, lambda data: f"CAST(py_unpack_float({data}, '>d') AS DOUBLE)")
+    ],
     "from_utf8": [
         Overload((VARBINARY,), VARCHAR, lambda data: f"py_from_utf8({data}, chr(65533))"),
         Overload((VARBINARY, VARCHAR), VARCHAR, "py_from_utf8"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from sqlglot import exp
 
 from local_aws.athena import types as ty
-from local_aws.athena.expressions import E, cast, coerce, raise_sql, raise_text, struct_field, to_varchar
+from local_aws.athena.expressions import E, cast, raise_sql, raise_text, struct_field, to_varchar
 from local_aws.athena.plan import Compiler
 from local_aws.athena.types import Type, duckdb_type
 
@@ -89,9 +89,13 @@ def subscript(c: Compiler, base: E, index: E, node: exp.Expression) -> E:
         )
     if base.type.base == "map":
         k, t = base.type.args
-        if ty.common(index.type, k) != k:
+        both = ty.common(index.type, k)
+        if both is None:
             raise c.fail("TYPE_MISMATCH", f"Cannot use {index.type} for subscript of {base.type}", node)
-        key = coerce(c, index, k, node).sql
+        if both != k and k.base != "varchar":
+            base = cast(base, ty.map_of(both, t))
+        # A longer text than the keys' stays what it is.
+        key = cast(index, both).sql
         missing = raise_sql(code, f"'Key not present in map: ' || {to_varchar(key, k)}", duckdb_type(t))
         return E(
             f"CASE WHEN {base.sql} IS NULL OR {key} IS NULL THEN NULL WHEN NOT map_contains({base.sql}, {key}) "

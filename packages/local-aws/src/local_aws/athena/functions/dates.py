@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from dataclasses import replace
 
@@ -303,7 +304,7 @@ def _to_iso8601(c: Call, moment: E) -> E:
 
 
 _ISO_TIMESTAMP = re.compile(
-    r"(\d{4}(?:-\d{2}(?:-\d{2})?)?)(?:T(\d{2}(?::\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?)?))?(Z|[+-]\d{2}(?::?\d{2})?)?"
+    r"(\d{4}(?:-\d{2}(?:-\d{2})?|-\d{3}|-W\d{2}(?:-[1-7])?)?)(?:T(\d{2}(?::\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?)?))?(Z|[+-]\d{2}(?::?\d{2})?)?"
 )
 
 
@@ -324,6 +325,17 @@ def _iso_timestamp_in_utc(text: str) -> str:
 _ISO_COLUMN = [Overload((VARCHAR,), TIMESTAMP_TZ, _iso_timestamp_in_utc)]
 
 
+def _iso_day(text: str) -> str:
+    """2020-05-11 of 2020-05, 2020, 2020-132, 2020-W20 or 2020-W20-1."""
+    year, _, rest = text.partition("-")
+    if rest.startswith("W"):
+        week, _, day = rest[1:].partition("-")
+        return dt.date.fromisocalendar(int(year), int(week), int(day or 1)).isoformat()
+    if len(rest) == 3:
+        return (dt.date(int(year), 1, 1) + dt.timedelta(days=int(rest) - 1)).isoformat()
+    return (text + "-01-01")[:10]
+
+
 def _from_iso8601_timestamp(c: Call, e: E) -> E:
     if not isinstance(e.value, str):
         return overloaded(c, _ISO_COLUMN)
@@ -331,7 +343,7 @@ def _from_iso8601_timestamp(c: Call, e: E) -> E:
     name = zones.canonical(m.group(3)) if m is not None and m.group(3) else zones.UTC
     if m is None or name is None:
         raise c.fail(_INVALID, f'Invalid format: "{e.value}"')
-    day, clock = (m.group(1) + "-01-01")[:10], (m.group(2) or "00").replace(",", ".")
+    day, clock = _iso_day(m.group(1)), (m.group(2) or "00").replace(",", ".")
     clock = clock if ":" in clock else clock + ":00"
     clock = clock if clock.count(":") == 2 else clock + ":00"
     head, _, fraction = clock.partition(".")

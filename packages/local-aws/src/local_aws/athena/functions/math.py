@@ -33,6 +33,12 @@ def _arc(name: str) -> list[Overload]:
     return [Overload((DOUBLE,), DOUBLE, lambda x: f"CASE WHEN abs({x}) > 1 THEN {_NAN} ELSE {name}({x}) END")]
 
 
+def _normal(name: str) -> list[Overload]:
+    return [
+        Overload((DOUBLE, DOUBLE, DOUBLE), DOUBLE, lambda m, sd, x: f"CAST({name}({m}, {sd}, {x}) AS DOUBLE)")
+    ]
+
+
 _POWER = [Overload((DOUBLE, DOUBLE), DOUBLE, "pow")]
 
 
@@ -55,6 +61,7 @@ def _ceiling(c: Call, e: E) -> E:
 
 
 def _round(c: Call, e: E, places: E | None = None) -> E:
+    e = cast(e, DOUBLE) if e.type.base == "unknown" else e
     t = c.number_type(e)
     if t.base == "decimal":
         p, s = t.digits
@@ -66,10 +73,15 @@ def _round(c: Call, e: E, places: E | None = None) -> E:
                 raise not_supported("round(decimal, n) with an n that is no literal")
     if t.base in ty.INTEGERS and places is None:
         return e
-    return E(f"CAST(round({e.sql}, {places.sql if places is not None else '0'}) AS {duckdb_type(t)})", t)
+    rounded = f"CAST(round({e.sql}, {places.sql if places is not None else '0'}) AS {duckdb_type(t)})"
+    if t.base in ("real", "double") and places is not None:
+        # DuckDB makes 0 of NaN and of what is infinite.
+        return E(f"CASE WHEN isfinite({e.sql}) THEN {rounded} ELSE {e.sql} END", t)
+    return E(rounded, t)
 
 
 def _truncate(c: Call, e: E, places: E | None = None) -> E:
+    e = cast(e, DOUBLE) if e.type.base == "unknown" and places is None else e
     t = c.number_type(e)
     if t.base in ty.INTEGERS and places is not None:
         # There is none of two integers: a decimal it is.
@@ -96,6 +108,7 @@ def _truncate(c: Call, e: E, places: E | None = None) -> E:
 
 
 def _sign(c: Call, e: E) -> E:
+    e = cast(e, DOUBLE) if e.type.base == "unknown" else e
     t = c.number_type(e)
     if t.base == "decimal":
         t = ty.decimal(1, 0)
@@ -177,7 +190,7 @@ FUNCTIONS: Table = {
     "floor": Special(_ceiling),
     "from_base": [Overload((VARCHAR, BIGINT), BIGINT, "py_from_base")],
     "infinity": [Overload((), DOUBLE, lambda: _INFINITY)],
-    "inverse_normal_cdf": [Overload((DOUBLE, DOUBLE, DOUBLE), DOUBLE, "py_inverse_normal_cdf")],
+    "inverse_normal_cdf": _normal("py_inverse_normal_cdf"),
     "is_finite": [Overload((DOUBLE,), BOOLEAN, "isfinite")],
     "is_infinite": [Overload((DOUBLE,), BOOLEAN, "isinf")],
     "is_nan": [Overload((DOUBLE,), BOOLEAN, "isnan")],
@@ -187,7 +200,7 @@ FUNCTIONS: Table = {
     "log2": _logarithm("ln({}) / ln(CAST(2 AS DOUBLE))"),
     "mod": Special(_mod),
     "nan": [Overload((), DOUBLE, lambda: _NAN)],
-    "normal_cdf": [Overload((DOUBLE, DOUBLE, DOUBLE), DOUBLE, "py_normal_cdf")],
+    "normal_cdf": _normal("py_normal_cdf"),
     "pi": [Overload((), DOUBLE, "pi")],
     "pow": _POWER,
     "power": _POWER,

@@ -27,13 +27,18 @@ def _at(digest: str, share: str) -> str:
 
 
 def _value(c: Call, digest: E, quantile: E) -> E:
-    return E(_at(digest.sql, cast(quantile, DOUBLE).sql), _value_type(c, digest))
+    t, share = _value_type(c, digest), cast(quantile, DOUBLE).sql
+    if digest.type == ty.TDIGEST:
+        return E(f"py_approx_percentile({digest.sql}, CAST([] AS DOUBLE[]), [{share}])[1]", t)
+    return E(_at(digest.sql, share), t)
 
 
 def _values(c: Call, digest: E, quantiles: E) -> E:
     t = _value_type(c, digest)
     c.element_type(quantiles)
     shares = cast(quantiles, ty.array(DOUBLE)).sql
+    if digest.type == ty.TDIGEST:
+        return E(f"py_approx_percentile({digest.sql}, CAST([] AS DOUBLE[]), {shares})", ty.array(t))
     return E(f"list_transform({shares}, lambda λp: {_at(digest.sql, 'λp')})", ty.array(t))
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from sqlglot import exp
 
-from local_aws.athena.expressions import E, coerce
+from local_aws.athena import types as ty
+from local_aws.athena.expressions import E, cast
 from local_aws.athena.functions.registry import Call
 from local_aws.athena.plan import Compiler, Scope
 from local_aws.athena.types import BIGINT, DOUBLE, Type
@@ -50,5 +51,9 @@ def window_function(
     nulls = " IGNORE NULLS" if ignore_nulls else ""
     sqls = [a.sql for a in args]
     if len(args) == 3:
-        sqls[2] = coerce(c, args[2], t, node).sql
+        both = ty.common(t, args[2].type)
+        if both is None:
+            raise call.unexpected()
+        t = both
+        sqls[0], sqls[2] = cast(args[0], t).sql, cast(args[2], t).sql
     return E(f"{name}({', '.join(sqls)}{nulls}){over}", t)

@@ -17,7 +17,7 @@ from typing import Any
 MARK = "\x01"
 # Each registers its functions when it is imported. Those with libraries of their own only if the first word of a name
 # says so.
-_FAMILIES = ("binary", "numbers", "regexp", "strings", "url")
+_FAMILIES = ("binary", "numbers", "regexp", "sketches", "strings", "url")
 _OTHERS = {"geo": ("geospatial", "shapes", "sphere"), "ip": ("ip",), "tile": ("tiles",)}
 
 

@@ -50,15 +50,16 @@ def unpack_integer(data: bytes, form: str) -> int:
     return int(struct.unpack(form, data)[0])
 
 
-@udf("BLOB VARCHAR", "DOUBLE")
-def unpack_float(data: bytes, form: str) -> float:
+@udf("BLOB VARCHAR", "VARCHAR")
+def unpack_float(data: bytes, form: str) -> str:
+    """As text, for DuckDB makes NULL of a NaN."""
     size = struct.calcsize(form)
     if len(data) != size:
         raise fail(
             "INVALID_FUNCTION_ARGUMENT",
             f"Input floating-point value must be exactly {size} bytes long",
         )
-    return float(struct.unpack(form, data)[0])
+    return repr(float(struct.unpack(form, data)[0]))
 
 
 @udf("BLOB", "VARCHAR")
