@@ -265,9 +265,10 @@ def _one_column(compiler: Compiler, query: Query, node: exp.Expression) -> Type:
 
 
 def _like(compiler: Compiler, node: exp.Expression, scope: Scope) -> E:
-    escape = ""
+    escape, mark = "", None
     if isinstance(node, exp.Escape):
-        escape = f" ESCAPE {compiler.expr(node.expression, scope).sql}"
+        mark = compiler.expr(node.expression, scope)
+        escape = f" ESCAPE {mark.sql}"
         node = node.this
     if not isinstance(node, exp.Like):
         raise not_supported(node.sql("trino")[:60], position(compiler.source, node))
@@ -279,9 +280,21 @@ def _like(compiler: Compiler, node: exp.Expression, scope: Scope) -> E:
                 f"Left side of LIKE expression must evaluate to a varchar (actual: {e.type})",
                 node,
             )
+    if mark is not None and isinstance(mark.value, str) and isinstance(b.value, str):
+        _check_escapes(compiler, b.value, mark.value, node)
     if node.args.get("negate"):
         return E(f"({a.sql} NOT LIKE {b.sql}{escape})", ty.BOOLEAN)
     return E(f"({a.sql} LIKE {b.sql}{escape})", ty.BOOLEAN)
+
+
+def _check_escapes(compiler: Compiler, pattern: str, escape: str, node: exp.Expression) -> None:
+    code = "INVALID_FUNCTION_ARGUMENT"
+    if len(escape) != 1:
+        raise compiler.fail(code, "Escape string must be a single character", node)
+    if re.sub(rf"{re.escape(escape)}[%_{re.escape(escape)}]", "", pattern, flags=re.S).count(escape):
+        raise compiler.fail(
+            code, "Escape character must be followed by '%', '_' or the escape character itself", node
+        )
 
 
 def _arithmetic(compiler: Compiler, node: exp.Expression, scope: Scope) -> E:

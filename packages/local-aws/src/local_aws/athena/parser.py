@@ -71,6 +71,13 @@ class _PlainParser(TrinoParser):
             this.set("joins", joins)
         return this
 
+    def _parse_offset(self, this: exp.Expr | None = None) -> exp.Expr | None:
+        # OFFSET 1 ROW: as in FETCH.
+        offset = super()._parse_offset(this)
+        if isinstance(offset, exp.Offset) and self._curr is not None and self._curr.text.upper() == "ROW":
+            self._advance()
+        return offset
+
     def _parse_limit_options(self) -> exp.LimitOptions | None:
         # FETCH FIRST 1 ROW: ROW is the name of a type to the tokenizer.
         if self._curr is not None and self._curr.text.upper() == "ROW":
@@ -219,7 +226,24 @@ def parse_query(sql: str) -> Any:
         raise QueryError("", "Only one sql statement is allowed. Got: " + sql, None)
     _refuse_what_only_sqlglot_takes(sql, statements[0])
     _refuse_names(sql, statements[0])
-    return statements[0]
+    return _intersect_first(statements[0])
+
+
+def _intersect_first(tree: Any) -> Any:
+    """INTERSECT binds its sides before UNION and EXCEPT do; sqlglot reads all of them from left to right."""
+    for node in reversed(list(tree.find_all(exp.Intersect))):
+        left = node.this
+        if not isinstance(left, exp.Union | exp.Except):
+            continue
+        modifiers = {k: v for k, v in node.args.items() if k not in ("this", "expression", "distinct")}
+        inner = exp.Intersect(
+            this=left.expression, expression=node.expression, distinct=node.args.get("distinct")
+        )
+        outer = type(left)(this=left.this, expression=inner, distinct=left.args.get("distinct"), **modifiers)
+        if node is tree:
+            return outer
+        node.replace(outer)
+    return tree
 
 
 def _refuse_words(sql: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -279,34 +280,42 @@ class QueryCompiler(Compiler):
             # A bare number would be a position to DuckDB.
             return f"CAST({value.sql} AS {ty.duckdb_type(value.type)})" if value.sql.isdigit() else value.sql
 
-        def several(e: exp.Expression) -> str:
-            if isinstance(e, exp.Tuple):
-                return "(" + ", ".join(key(x) for x in e.expressions) + ")"
-            return "(" + key(e) + ")"
+        def several(e: exp.Expression) -> tuple[str, ...]:
+            return tuple(key(x) for x in e.expressions) if isinstance(e, exp.Tuple) else (key(e),)
 
-        def grouping(e: exp.Expression) -> str:
+        def sets(e: exp.Expression) -> list[tuple[str, ...]]:
+            """The grouping sets that an element of GROUP BY is."""
             if isinstance(e, exp.Rollup | exp.Cube):
-                return f"{type(e).__name__.upper()}(" + ", ".join(several(x) for x in e.expressions) + ")"
+                columns = [several(x) for x in e.expressions]
+                if isinstance(e, exp.Rollup):
+                    chosen = [columns[:n] for n in reversed(range(len(columns) + 1))]
+                else:
+                    flags = itertools.product((True, False), repeat=len(columns))
+                    chosen = [[c for c, kept in zip(columns, f, strict=True) if kept] for f in flags]
+                return [tuple(itertools.chain(*c)) for c in chosen]
             if isinstance(e, exp.GroupingSets):
-                return (
-                    "GROUPING SETS ("
-                    + ", ".join(
-                        grouping(x) if isinstance(x, exp.Rollup | exp.Cube | exp.GroupingSets) else several(x)
-                        for x in e.expressions
+                return [
+                    s
+                    for x in e.expressions
+                    for s in (
+                        sets(x) if isinstance(x, exp.Rollup | exp.Cube | exp.GroupingSets) else [several(x)]
                     )
-                    + ")"
-                )
-            return key(e)
+                ]
+            return [several(e)]
 
-        parts = [grouping(e) for e in group.expressions]
-        complex_sets = False
+        elements = list(group.expressions)
         for kind in ("grouping_sets", "rollup", "cube"):
-            for e in group.args.get(kind) or []:
-                parts.append(grouping(e))
-                complex_sets = True
-        if not parts:
+            elements += group.args.get(kind) or []
+        if not elements:
             raise not_supported("GROUP BY " + group.sql("trino")[:60], position(self.source, group))
-        return " GROUP BY " + ", ".join(parts) + (" /* GROUPING SETS */" if complex_sets else ""), keys
+        if not any(isinstance(e, exp.Rollup | exp.Cube | exp.GroupingSets) for e in elements):
+            simple = [k for e in elements for k in several(e)]
+            return " GROUP BY " + (", ".join(simple) or "GROUPING SETS (())"), keys
+        whole = [tuple(itertools.chain(*p)) for p in itertools.product(*(sets(e) for e in elements))]
+        if group.args.get("all") is False:
+            # GROUP BY DISTINCT.
+            whole = list({frozenset(s): s for s in reversed(whole)}.values())[::-1]
+        return f" GROUP BY GROUPING SETS ({', '.join('(' + ', '.join(s) + ')' for s in whole)})", keys
 
     def _order(
         self,

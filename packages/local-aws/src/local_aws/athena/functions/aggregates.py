@@ -614,6 +614,8 @@ def aggregate(
         condition = _filter(c, filter_node, scope)
     finally:
         c.in_aggregate -= over is None
+    if distinct and over is not None:
+        raise c.fail("NOT_SUPPORTED", "DISTINCT in window function parameters not yet supported", node)
     made = AGGREGATES[name](AggregateCall(c, name, args, node, star))
     inside = ("DISTINCT " if distinct else "") + ", ".join(made.items) + order
     e = E(made.made(f"({inside}){condition}{over or ''}"), made.type)

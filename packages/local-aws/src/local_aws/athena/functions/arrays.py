@@ -43,12 +43,17 @@ def _of_one_type(c: Call, a: E, x: E) -> tuple[str, str, Type]:
     return cast(a, ty.array(t)).sql, cast(x, t).sql, t
 
 
+def _number(x: str, t: Type) -> str:
+    """What is looked for: NaN, which is nowhere, becomes NULL."""
+    return f"CASE WHEN NOT isnan({x}) THEN {x} END" if t.base in ("real", "double") else x
+
+
 def _contains(c: Call, array: E, element: E) -> E:
     if element.type == IP_ADDRESS and array.type.base in ("varchar", "char"):
         return overloaded(c, [CONTAINS])
-    a, x, _ = _of_one_type(c, array, element)
+    a, x, t = _of_one_type(c, array, element)
     return E(
-        f"CASE WHEN {a} IS NULL OR {x} IS NULL THEN NULL WHEN list_contains({a}, {x}) THEN true "
+        f"CASE WHEN {a} IS NULL OR {x} IS NULL THEN NULL WHEN list_contains({a}, {_number(x, t)}) THEN true "
         f"WHEN list_count({a}) < len({a}) THEN NULL ELSE false END",
         BOOLEAN,
     )
@@ -146,14 +151,16 @@ def _sort(c: Call, a: E) -> E:
 
 
 def _position(c: Call, array: E, element: E) -> E:
-    a, x, _ = _of_one_type(c, array, element)
+    a, x, t = _of_one_type(c, array, element)
     found = f"CAST(coalesce(list_position({a}, {x}), 0) AS BIGINT)"
+    if t.base in ("real", "double"):
+        found = f"CASE WHEN isnan({x}) THEN 0 ELSE {found} END"
     return E(f"CASE WHEN {a} IS NULL OR {x} IS NULL THEN NULL ELSE {found} END", BIGINT)
 
 
 def _remove(c: Call, array: E, element: E) -> E:
     a, x, t = _of_one_type(c, array, element)
-    kept = f"list_filter({a}, lambda λy: λy IS DISTINCT FROM {x})"
+    kept = f"list_filter({a}, lambda λy: λy IS DISTINCT FROM {_number(x, t)} OR λy IS NULL)"
     return E(f"CASE WHEN {x} IS NULL THEN NULL ELSE {kept} END", ty.array(t))
 
 
