@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 GIB = 1024**3
+#: MWAA's smallest class: three tasks at a time, one scheduler, one web server, and no workers beside the one.
+MICRO = "mw1.micro"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +27,8 @@ class Environment:
         internet: whether MWAA's network has a NAT gateway, for the DAG fetch_cms_files; without it there is no route
             out. Choose before the environment is created: its subnets cannot be changed.
         superseded_days, quarantine_days, noncurrent_days, logs_days: retention.
+        mwaa_class: size of MWAA's containers. ``mw1.micro`` runs the scheduler and the only worker in one container.
+        mwaa_max_workers: how far MWAA adds workers.
     """
 
     name: str
@@ -43,6 +47,15 @@ class Environment:
     mwaa_class: str
     mwaa_max_workers: int
 
+    def __post_init__(self) -> None:
+        if self.mwaa_class == MICRO and self.mwaa_max_workers != 1:
+            raise ValueError(f"{self.name}: {MICRO} has one worker, not {self.mwaa_max_workers}")
+
+    @property
+    def mwaa_schedulers(self) -> int:
+        """The least that the class takes (API reference of MWAA, CreateEnvironment)."""
+        return 1 if self.mwaa_class == MICRO else 2
+
     @property
     def prefix(self) -> str:
         """The prefix of all names."""
@@ -56,15 +69,15 @@ DEV = Environment(
     contains_phi=False,
     scan_limit_bytes=50 * GIB,
     readers_scan_limit_bytes=5 * GIB,
-    budget_usd=700,
+    budget_usd=550,
     encrypt_catalog=False,
     internet=False,
     superseded_days=7,
     quarantine_days=30,
     noncurrent_days=7,
     logs_days=30,
-    mwaa_class="mw1.small",
-    mwaa_max_workers=2,
+    mwaa_class=MICRO,
+    mwaa_max_workers=1,
 )
 PROD = Environment(
     name="prod",

@@ -73,7 +73,7 @@ class MwaaStack(Stack):
             environment_class=environment.mwaa_class,
             min_workers=1,
             max_workers=environment.mwaa_max_workers,
-            schedulers=2,
+            schedulers=environment.mwaa_schedulers,
             execution_role_arn=role.role_arn,
             kms_key=self.key.key_arn,
             source_bucket_arn=self.code_arn,

@@ -26,7 +26,7 @@ SETTINGS = environment.settings_of("dev", mwaa.OUTPUTS)
 PLUGINS_BYTES = 1024**3
 # Airflow's dagbag_import_timeout, which MWAA leaves as it is; MWAA's workers have fewer cores than a laptop.
 PARSE_SECONDS = 30
-# A worker of mw1.small has 2 GB for five tasks and what runs beside them.
+# A worker of mw1.small has 2 GB for five tasks and what runs beside them; mw1.micro 3 GB for three and the scheduler.
 TASK_MEGABYTES = 300
 # https://docs.aws.amazon.com/mwaa/latest/userguide/using-startup-script.html: five minutes.
 STARTUP_SECONDS = 300

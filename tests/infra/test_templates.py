@@ -512,10 +512,13 @@ def test_alarms_and_budget_reach_the_topic_of_alarms(name: str) -> None:
         assert one["AlarmDescription"]
     budget = the(found, "AWS::Budgets::Budget")
     limit = budget["Budget"]["BudgetLimit"]
-    assert limit == {"Amount": {"dev": 700, "prod": 1000}[name], "Unit": "USD"}
+    assert limit == {"Amount": {"dev": 550, "prod": 1000}[name], "Unit": "USD"}
     # An environment that costs what docs/deploy.md estimates raises no alarm.
-    (estimate,) = re.findall(r"\*\*about (\d+)\*\*", (ROOT / "docs/deploy.md").read_text(encoding="utf-8"))
-    assert int(estimate) <= 0.8 * limit["Amount"]
+    (totals,) = re.findall(
+        r"\*\*about (\d+)\*\* \| \*\*about (\d+)\*\*", (ROOT / "docs/deploy.md").read_text(encoding="utf-8")
+    )
+    estimate = dict(zip(("dev", "prod"), map(int, totals), strict=True))[name]
+    assert estimate <= 0.8 * limit["Amount"]
     assert (budget["Budget"]["BudgetType"], budget["Budget"]["TimeUnit"]) == ("COST", "MONTHLY")
     told = budget["NotificationsWithSubscribers"]
     assert [(one["Notification"]["NotificationType"], one["Notification"]["Threshold"]) for one in told] == [
@@ -568,6 +571,16 @@ def test_mwaa_is_what_the_package_is_for(name: str) -> None:
     found = template(name, "mwaa")
     airflow = the(found, "AWS::MWAA::Environment")
     assert airflow["AirflowVersion"] == "3.3.1"
+    # mw1.micro takes one scheduler, one worker and one web server; the other classes two schedulers or more.
+    size = {one: airflow[one] for one in ("EnvironmentClass", "Schedulers", "MinWorkers", "MaxWorkers")}
+    assert (
+        size
+        == {
+            "dev": {"EnvironmentClass": "mw1.micro", "Schedulers": 1, "MinWorkers": 1, "MaxWorkers": 1},
+            "prod": {"EnvironmentClass": "mw1.small", "Schedulers": 2, "MinWorkers": 1, "MaxWorkers": 5},
+        }[name]
+    )
+    assert not {"MinWebservers", "MaxWebservers"} & set(airflow)
     assert airflow["WebserverAccessMode"] == "PRIVATE_ONLY"
     assert airflow["DagS3Path"] == "dags"
     assert (airflow["PluginsS3Path"], airflow["RequirementsS3Path"], airflow["StartupScriptS3Path"]) == (
