@@ -23,6 +23,7 @@ BENCHMARKS = {
     "load_bronze": "Loading uploads into bronze",
     "load_csv": "Loading CSV files into bronze",
     "load_fhir": "Loading FHIR resources into bronze",
+    "load_parts": "Loading one large upload in parts",
     "filter": "Filtering what expires",
     "run": "From an upload to its publication",
     "publish": "Publishing",

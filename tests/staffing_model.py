@@ -148,10 +148,14 @@ def decode(content: bytes) -> tuple[str, int]:
     return "\n".join(lines), repaired
 
 
-def records(text: str) -> Iterator[list[str]]:
-    for fields in csv.reader(io.StringIO(text, newline="")):
+def records(text: str) -> Iterator[tuple[int, list[str]]]:
+    """The records that are not blank, each with the line on which it begins."""
+    reader = csv.reader(io.StringIO(text, newline=""))
+    line = 1
+    for fields in reader:
         if any(one.strip() for one in fields):
-            yield fields
+            yield line, fields
+        line = reader.line_num + 1
 
 
 def columns(dataset: str, header: list[str]) -> dict[str, int]:
@@ -352,7 +356,7 @@ def read(dataset: str, key: str, body: bytes, second: int) -> Read:
     for source_key, content in files:
         text, repaired = decode(content)
         lines = records(text)
-        header = next(lines, None)
+        _, header = next(lines, (0, None))
         try:
             if header is None:
                 raise Skipped("empty_file")
@@ -364,13 +368,13 @@ def read(dataset: str, key: str, body: bytes, second: int) -> Read:
             result.skipped[source_key] = str(reason)
             continue
         result.repaired += repaired
-        for place, fields in enumerate(rows, 1):
+        for line, fields in rows:
             result.records += 1
             row = (pbj_row if dataset == "pbj" else provider_row)(fields, len(header), at)
             if isinstance(row, str):
                 result.rejected[row] += 1
             else:
-                result.rows.append(((second, source_key, place), row))
+                result.rows.append(((second, source_key, line), row))
     return result
 
 
@@ -439,7 +443,7 @@ class Model:
     def silver(self, dataset: str) -> list[dict[str, Any]]:
         table = self.pbj if dataset == "pbj" else self.provider
         return [
-            row | {"source_key": order[1], "source_row": order[2]}
+            row | {"source_key": order[1], "source_line": order[2]}
             for _, (order, row) in sorted(table.items())
         ]
 

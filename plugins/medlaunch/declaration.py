@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -94,10 +95,19 @@ class LineWriter(Protocol):
     def write(self, lines: bytes, /) -> int: ...
 
 
+class Cut(StrEnum):
+    """How a large plain upload is cut into parts that are loaded side by side; see ``formats.ranges``."""
+
+    JSON_LINES = "json_lines"
+    CSV = "csv"
+
+
 class Loader(Protocol):
     """Reads one upload once, in constant memory, and writes canonical lines and rejects.
 
-    The same bytes give the same output. ``reference`` is the folder of reference data, ``include/reference``.
+    The same bytes give the same output. ``reference`` is the folder of reference data, ``include/reference``. A loader
+    of a dataset whose uploads are loaded in parts takes ``first_line``, too: the number of the line with which a part
+    begins, after the header if the format has one; None: the stream is the whole upload.
 
     Raises:
         UnreadableUpload: if the upload cannot be read to its end; what was written must not be used.
@@ -117,6 +127,7 @@ class Dataset:
         extensions: endings of data files, lower case, without ``.gz``, which each may have too.
         loader: ``module:function``, a :class:`Loader`; imported by the task that loads.
         pseudonyms: the loader takes ``key``, the secret with which it makes pseudonyms, so that no statement needs it.
+        cut: how a large upload is loaded in parts; None: it never is.
         slice_of_folder: reads the first folder of a key as the slice; ValueError says that it is none. None: any
             folder will do, or no folder, and the loader finds the slice in the lines.
     """
@@ -125,6 +136,7 @@ class Dataset:
     extensions: tuple[str, ...]
     loader: str
     pseudonyms: bool = False
+    cut: Cut | None = None
     slice_of_folder: Callable[[str], str] | None = None
 
     def import_loader(self, key: bytes | None = None) -> Loader:

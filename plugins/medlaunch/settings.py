@@ -123,6 +123,12 @@ class Settings(BaseModel):
     load_group_bytes: int = Field(
         256 * 1024 * 1024, ge=1, description="Uploads are gathered into one group of up to this many bytes."
     )
+    load_part_bytes: int = Field(
+        256 * 1024 * 1024,
+        ge=64 * 1024,
+        description="A plain upload of JSON lines or CSV that is larger is loaded by several tasks, in parts of about this "
+        "many bytes. After a change, upload again what is larger and was left in landing by a failed run.",
+    )
     max_shrink_share: float = Field(
         0.5,
         gt=0,

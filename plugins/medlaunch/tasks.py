@@ -103,6 +103,7 @@ def claim_uploads(pipeline: Pipeline) -> Any:
             max_slices=config.max_slices_per_run,
             max_groups=config.max_load_groups,
             group_bytes=config.load_group_bytes,
+            part_bytes=config.load_part_bytes,
         )
         return list(range(batch.groups))
 
@@ -116,7 +117,7 @@ def load_bronze(pipeline: Pipeline, groups: Any) -> Any:
         task_id="load_bronze",
         map_index_template="{{ group_label }}",
         # A mapped task does not take its function's docstring.
-        doc_md="""Reads the uploads of one group, applies the rules line by line, and writes canonical lines to bronze.
+        doc_md="""Reads the uploads of one group, or parts of large ones, applies the rules line by line, and writes canonical lines to bronze.
 
 Rejected lines go to quarantine with their reason. An upload that changed meanwhile is left for the next run;
 one that cannot be read at all is skipped.""",
@@ -124,16 +125,18 @@ one that cannot be read at all is skipped.""",
     def load(group: int) -> None:
         from medlaunch.ingest.keys import KeyMissing
         from medlaunch.ingest.loading import load_group
-        from medlaunch.ingest.uploads import Upload, group_name, loaded_name
+        from medlaunch.ingest.uploads import Share, group_name, loaded_name
 
         run = current_run(pipeline)
-        uploads = run.get(group_name(group), list[Upload])
-        size = sum(upload.size for upload in uploads)
-        noun = "file" if len(uploads) == 1 else "files"
-        label: dict[str, Any] = {"group_label": f"{len(uploads)} {noun}, {size / 1e6:,.1f} MB"}
+        shares = run.get(group_name(group), list[Share])
+        size = sum(share.size for share in shares)
+        noun = "file" if len(shares) == 1 else "files"
+        if any(share.part for share in shares):
+            noun = "files or parts"
+        label: dict[str, Any] = {"group_label": f"{len(shares)} {noun}, {size / 1e6:,.1f} MB"}
         get_current_context().update(label)  # type: ignore[typeddict-item]
         try:
-            loaded = load_group(run, pipeline, uploads, settings().reference_dir)
+            loaded = load_group(run, pipeline, shares, settings().reference_dir)
         except KeyMissing as error:
             raise AirflowFailException(str(error)) from error
         run.put(loaded_name(group), loaded)
@@ -154,12 +157,15 @@ def plan_slices(pipeline: Pipeline) -> Any:
         the report is written and landing is cleared. Without any upload a pipeline that refreshes computes what is
         published anew.
         """
-        from medlaunch.ingest.uploads import BATCH, Batch, read_loaded
+        from medlaunch.ingest.loading import join_rejects
+        from medlaunch.ingest.uploads import BATCH, Batch, join_parts, read_groups
         from medlaunch.publish import plan as planning
 
         run = current_run(pipeline)
         batch = run.get(BATCH, Batch)
-        plans = planning.plan(run, pipeline, read_loaded(run, batch))
+        groups = read_groups(run, batch)
+        join_rejects(run, groups)
+        plans = planning.plan(run, pipeline, join_parts(groups))
         slices = [one.slice for one in plans]
         return {**batch.params, **planning.values(run, pipeline, slices)} if plans else {}
 

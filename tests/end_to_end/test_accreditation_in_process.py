@@ -338,6 +338,27 @@ def test_an_upload_that_arrives_during_the_run_stays_for_the_next(
     assert pipeline.keys("landing/") == []
 
 
+def test_a_large_upload_in_parts_gives_what_it_gives_as_a_whole(aws: Any, aws_url: str) -> None:
+    good = [facility(number, services=["x" * 500]) for number in range(600)]
+    bad = [b'{"broken": \n', facility(7, employee_count=-1), facility(8, facility_name="said later")]
+    body = lines(*good[:300], *bad, *good[300:], *bad)
+    found = []
+    for part_bytes in (65_536, 2**30):
+        pipeline = Pipeline(aws, aws_url, settings={"MEDLAUNCH_LOAD_PART_BYTES": str(part_bytes)})
+        pipeline.upload(DAY, "large.jsonl", body)
+        report = pipeline.report()
+        assert_adds_up(report)
+        state = pipeline.state(DAY)
+        quarantine = pipeline.s3.get_object(
+            Bucket=pipeline.bucket, Key=f"quarantine/facilities/{DAY}/large.jsonl_rejects.jsonl"
+        )
+        names = pipeline.keys("bronze/")
+        assert any(".00002-" in name for name in names) == (part_bytes == 65_536)
+        found.append((report["lines"], report["files"], report["measures"], state, quarantine["Body"].read()))
+    assert found[0] == found[1]
+    assert found[0][0]["read"] == 606
+
+
 def test_a_run_whose_counts_do_not_match_publishes_nothing_and_alerts(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -42,7 +42,11 @@ class EnforcedPipeline(Pipeline):
     """A pipeline whose tasks run as a role of their own, in a lake that is encrypted with a key of its own."""
 
     def __init__(self, aws: Any, url: str):
-        super().__init__(aws, url, settings={"AIRFLOW_CONN_MEDLAUNCH_PSEUDONYMS": _KEY})
+        super().__init__(
+            aws,
+            url,
+            settings={"AIRFLOW_CONN_MEDLAUNCH_PSEUDONYMS": _KEY, "MEDLAUNCH_LOAD_PART_BYTES": "65536"},
+        )
         self.aws = aws
         name = uuid.uuid4().hex[:10]
         key = aws("kms").create_key()["KeyMetadata"]["Arn"]
@@ -171,10 +175,17 @@ def unreadable_upload() -> bytes:
     return packed[: len(packed) - 100]
 
 
+def _large_upload() -> bytes:
+    """One that is loaded in parts, of which the last one rejects a line."""
+    good = [_facility(2_000 + number, facility_name="x" * 1_000) for number in range(200)]
+    return _lines(*good, _facility(2_000, employee_count=-1))
+
+
 def first_run(pipeline: EnforcedPipeline) -> Any:
-    """Uploads with and without tags, one that is not data, one that breaks off."""
+    """Uploads with and without tags, a large one, one that is not data, one that breaks off."""
     for file, body in {
         "a.jsonl": _lines(_facility(1), _facility(2, employee_count=-1)),
+        "large.jsonl": _large_upload(),
         ".keep": b"",
         "broken.jsonl.gz": unreadable_upload(),
     }.items():

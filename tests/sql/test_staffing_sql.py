@@ -291,8 +291,8 @@ def test_in_one_second_the_greater_key_wins_and_in_a_file_the_last_record(athena
     run = athena.run(
         pbj("a.csv", [second, first, first], 1), pbj("b.csv", [first, second], 1), checks=["superseded"]
     )
-    (row,) = athena.query("SELECT census, source_key, source_row FROM silver_pbj_daily")
-    assert row == {"census": "2", "source_key": "landing/pbj/b.csv", "source_row": "2"}
+    (row,) = athena.query("SELECT census, source_key, source_line FROM silver_pbj_daily")
+    assert row == {"census": "2", "source_key": "landing/pbj/b.csv", "source_line": "3"}
     assert [
         (row["superseded_identical"], row["superseded_different"])
         for row in sorted(run.checks["superseded"], key=lambda row: row["superseded_identical"], reverse=True)

@@ -80,6 +80,7 @@ def load(
     rejects: LineWriter,
     *,
     reference: Path,
+    first_line: int | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> LineCounts:
     """Read an upload once and write its canonical lines and its rejects.
@@ -91,6 +92,7 @@ def load(
         rejects: gets one line for each rejected line, and for each accreditation without a usable date of a
             facility that is accepted.
         reference: the folder that holds ``states.csv``.
+        first_line: the number of the line with which a part of an upload begins.
         limits: what the upload may cost.
 
     Returns:
@@ -105,14 +107,20 @@ def load(
         raise ValueError(f"{upload.key} is in no snapshot folder, so its lines have no snapshot date")
     folder, snapshot = upload.slice, date.fromisoformat(upload.slice)
     content = open_content(stream, limits, must_be_gzip=upload.key.lower().endswith(".gz"))
+    records = JsonRecords(content, decode_clean, limits)
+    if first_line is not None and first_line > 1:
+        records.begin_at(first_line)
     codes = _state_codes(reference / "states.csv")
     source_key, upload_id = upload.key, upload.upload_id
     buffer, encode_into = bytearray(), _encoder.encode_into
     doubtful = _Doubtful(_Lines(rejects), source_key)
-    number = accreditations = without = differ = 0
+    number = last_line = on_line = accreditations = without = differ = 0
     no_reasons: list[RejectReason] = []
 
-    for number, (line_number, raw, record) in enumerate(JsonRecords(content, decode_clean, limits), 1):
+    for line_number, raw, record in records:
+        number += 1
+        on_line = on_line + 1 if line_number == last_line else 1
+        last_line = line_number
         if type(record) is CleanFacility and (raw.isascii() or is_utf8(raw)) and normalise(record, codes):
             if record.accreditations:
                 accreditations += len(record.accreditations)
@@ -136,7 +144,7 @@ def load(
                 source_key,
                 upload_id,
                 line_number,
-                number,
+                on_line,
             )
         else:
             if isinstance(record, Malformed):
@@ -144,7 +152,7 @@ def load(
             else:
                 checked = check_exactly(raw, codes, snapshot)
             reason = checked.reject_reason
-            doubtful.put(checked, raw, line_number, number)
+            doubtful.put(checked, raw, line_number, on_line)
             facility = checked.facility
             differ += checked.snapshot_date_differs
             if reason is None:
@@ -165,7 +173,7 @@ def load(
                 source_key,
                 upload_id,
                 line_number,
-                number,
+                on_line,
             )
         encode_into(line, buffer, -1)
         buffer += b"\n"

@@ -117,10 +117,12 @@ def list_objects(client: S3Client, bucket: str, prefix: str, start_after: str = 
 class _Body(io.RawIOBase):
     """The body of one version of an object; a connection that breaks is taken up where it broke."""
 
-    def __init__(self, client: S3Client, bucket: str, key: str, etag: str | None):
+    def __init__(
+        self, client: S3Client, bucket: str, key: str, etag: str | None, start: int, end: int | None
+    ):
         self._client, self._bucket, self._key = client, bucket, key
         self.etag = etag
-        self._offset = 0
+        self._offset, self._end = start, end
         self._reopened = 0
         self.version_id: str | None = None
         self.metadata: dict[str, str] = {}
@@ -130,8 +132,8 @@ class _Body(io.RawIOBase):
         request: dict[str, Any] = {"Bucket": self._bucket, "Key": self._key}
         if self.etag:
             request["IfMatch"] = f'"{self.etag}"'
-        if self._offset:
-            request["Range"] = f"bytes={self._offset}-"
+        if self._offset or self._end is not None:
+            request["Range"] = f"bytes={self._offset}-{'' if self._end is None else self._end - 1}"
         try:
             response = self._client.get_object(**request)
         except ClientError as error:
@@ -180,13 +182,16 @@ class ObjectReader(io.BufferedReader):
         self.metadata = body.metadata
 
 
-def open_object(client: S3Client, bucket: str, key: str, etag: str | None = None) -> ObjectReader:
-    """Read an object as a stream; with ``etag`` exactly that version's content.
+def open_object(
+    client: S3Client, bucket: str, key: str, etag: str | None = None, start: int = 0, end: int | None = None
+) -> ObjectReader:
+    """Read an object as a stream, or its bytes from ``start`` up to ``end``, at least one; with ``etag`` exactly that
+    version's content.
 
     Raises:
         ObjectChanged: if the object is gone or has another ETag than asked for.
     """
-    return ObjectReader(_Body(client, bucket, key, etag))
+    return ObjectReader(_Body(client, bucket, key, etag, start, end))
 
 
 class ObjectWriter(io.RawIOBase):

@@ -193,8 +193,8 @@ class CsvRecords:
         raise UnreadableUpload(EMPTY_FILE, "there is no header")
 
     def begin_at(self, header: Header, line: int) -> None:
-        """Take the content for a part of a file that begins with the line of this number; see ``ranges``."""
-        self._width, self._line = header.width, line - 1
+        """Take what follows for a part of a file that begins with the line of this number; see ``ranges``."""
+        self._width, self._line, self.repaired_lines = header.width, line - 1, 0
 
     def items(self, decode: Callable[[list[str]], T]) -> Iterator[Item[T]]:
         """The records after the header; see :data:`~medlaunch.formats.Item`.

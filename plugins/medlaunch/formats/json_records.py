@@ -55,10 +55,11 @@ _TOO_DEEP = Malformed(f"nested deeper than {MAX_DEPTH}")
 _CHUNK = 256 * 1024
 # How many bytes may be looked at in vain, ahead of what is read: keeps any input linear in time.
 _AHEAD_BUDGET = 32 * 1024**2
-#: The same for a file whose records are lines.
-LINES_AHEAD_BUDGET = _AHEAD_BUDGET // 4
 #: How far a value may reach that spans lines although the file's first did not.
 LOOK_AHEAD = 64 * 1024
+#: How many bytes may have been looked at in vain beyond a line, for one more look from it. It depends on what is near
+#: the line only, so that a part of a file gives what the whole gives, and any input takes linear time.
+IN_VAIN = 4 * LOOK_AHEAD
 
 
 class JsonRecords(Generic[T]):
@@ -83,16 +84,12 @@ class JsonRecords(Generic[T]):
         self._ahead: deque[bytes] = deque()  # lines that were read to look ahead
         self._line = 0  # number of the line read last
         self._budget = _AHEAD_BUDGET
+        self._in_vain: list[tuple[int, int]] = []  # looks ahead: the last line that each saw, and its bytes
         self._is_part = False
 
     def begin_at(self, line: int) -> None:
         """Take the content for a part of a file of lines that begins with the line of this number; see ``ranges``."""
         self._line, self._is_part = line - 1, True
-
-    @property
-    def looked_ahead(self) -> int:
-        """Bytes that were looked at in vain, in a file whose records are lines."""
-        return max(0, LINES_AHEAD_BUDGET - self._budget)
 
     def __iter__(self) -> Iterator[Item[T]]:
         """Read until the first good value shows what the file is, then read on in its mode."""
@@ -135,7 +132,6 @@ class JsonRecords(Generic[T]):
 
     def _lines(self) -> Iterator[Item[T]]:
         decode, readline = self._decode, self._readline
-        self._budget = min(self._budget, LINES_AHEAD_BUDGET)
         while True:
             number = self._line
             for line in chain(self._drain(), iter(readline, b"")):
@@ -175,12 +171,13 @@ class JsonRecords(Generic[T]):
         elif all(objects_of(line, start)):
             for item in objects_of(line, start):
                 yield number, *self._judge(item)
-        elif spanning and self._budget >= 0 and (found := self._spanning(line, LOOK_AHEAD)):
+        elif spanning and self._may_look_ahead() and (found := self._spanning(line, LOOK_AHEAD)):
             window, start, end = found
             after = window.data[end:].partition(b"\n")[0].strip()
             if is_value(window.data[start:end]) and (not after or after.startswith(b"{")):
                 yield from self._take(window, start, end)
             else:
+                self._looked_in_vain(window.data[start:end])
                 yield number, line, value
                 window.move(len(line))
                 self._unread(window)
@@ -210,10 +207,21 @@ class JsonRecords(Generic[T]):
                 if extent.broken or too_far or not window.grow():
                     break
             self._budget -= len(window.data)
+            # How much is there depends on how the bytes came.
+            while len(window.data) - start < LOOK_AHEAD and window.grow():
+                pass
+            self._looked_in_vain(window.data[start : start + LOOK_AHEAD])
         window.move(len(line))
         self._unread(window)
         self._line = number
         return None
+
+    def _looked_in_vain(self, text: bytes) -> None:
+        self._in_vain.append((self._line + text.count(b"\n"), len(text)))
+
+    def _may_look_ahead(self) -> bool:
+        self._in_vain = [one for one in self._in_vain if one[0] >= self._line]
+        return sum(size for _, size in self._in_vain) <= IN_VAIN
 
     def _take(self, window: Window, start: int, end: int) -> Iterator[Item[T]]:
         """The objects before ``start`` and the value from there to ``end``; gives back the rest."""

@@ -19,7 +19,7 @@ from typing import BinaryIO, NamedTuple
 
 from medlaunch.formats import json_records
 from medlaunch.formats.content import DEFAULT_LIMITS, Content, Limits, open_plain
-from medlaunch.formats.csv_records import CSV_LIMITS, Header, is_record
+from medlaunch.formats.csv_records import CSV_LIMITS, CsvRecords, is_record
 from medlaunch.formats.json_scan import is_object, is_value, text_start
 
 #: How far behind an offset a line is looked for at which a part may begin.
@@ -38,30 +38,36 @@ class Part(NamedTuple):
     end: int
 
 
-def cut_csv(
-    open_at: OpenAt, size: int, parts: int, header: Header, header_bytes: int, limits: Limits = CSV_LIMITS
-) -> list[Part]:
+def cut_csv(open_at: OpenAt, size: int, parts: int, limits: Limits = CSV_LIMITS) -> tuple[list[Part], int]:
     """Cut a CSV upload of ``size`` bytes into at most ``parts`` parts of similar size.
 
     Args:
         open_at: opens the upload at an offset.
         size: bytes of the upload.
         parts: how many parts there may be; there are fewer where no line proves that it is safe to cut.
-        header: what :meth:`~medlaunch.formats.csv_records.CsvRecords.read_header` gave for the first part.
-        header_bytes: where the header ends.
         limits: those with which the parts are read.
+
+    Returns:
+        The parts, and where the header ends. The bytes up to there come before those of each later part.
+
+    Raises:
+        UnreadableUpload: if there is no header.
     """
-    return _cut(open_at, size, parts, header_bytes, limits, lambda lines: csv_start(lines, header.width))
+    with open_at(0) as stream:
+        reader = CsvRecords(open_plain(stream), limits)
+        width = reader.read_header({}, ()).width
+    begin = reader.header_bytes
+    return _cut(open_at, size, parts, begin, limits, lambda lines: csv_start(lines, width)), begin
 
 
 def cut_json(open_at: OpenAt, size: int, parts: int, limits: Limits = DEFAULT_LIMITS) -> list[Part]:
     """Cut an upload of JSON lines of ``size`` bytes into at most ``parts`` parts of similar size.
 
-    Another one (an array, values over lines) is one part. The parts give what the whole gives as long as
-    :func:`gives_the_same` says so; arguments as :func:`cut_csv`.
+    Another one (an array, values over lines) is one part; arguments as :func:`cut_csv`.
     """
-    texts = (line[text_start(line) :] for _, line in _lines(open_plain(open_at(0)), limits))
-    first = next(filter(None, texts), b"")
+    with open_at(0) as stream:
+        texts = (line[text_start(line) :] for _, line in _lines(open_plain(stream), limits))
+        first = next(filter(None, texts), b"")
     if not first.startswith(b"{") or not is_value(first):
         return [Part(0, size)]
     return _cut(open_at, size, parts, 0, limits, json_start)
@@ -93,17 +99,6 @@ def json_start(lines: Iterable[tuple[int, bytes]]) -> int | None:
     return None
 
 
-def gives_the_same(looked_ahead: Iterable[int]) -> bool:
-    """Whether the parts of an upload of JSON lines have given what the whole would.
-
-    ``looked_ahead`` are the bytes that their readers have looked at in vain. A reader stops to do so after a limit, to
-    take linear time; near that limit one reader may have stopped where several did not, and the upload must be read as
-    a whole. Only nonsense comes near it.
-    """
-    # A reader sees no more than the end of its part, so the one of the whole may have seen up to twice as much.
-    return 4 * sum(looked_ahead) <= json_records.LINES_AHEAD_BUDGET
-
-
 def count_line_feeds(stream: BinaryIO) -> int:
     """The line feeds of a part."""
     return sum(chunk.count(b"\n") for chunk in iter(lambda: stream.read(_CHUNK), b""))
@@ -127,7 +122,8 @@ def _cut(
         offset = max(begin, size * number // parts, 1)
         if starts[-1] < offset < size:
             # One byte earlier: the offset itself may be the beginning of a line.
-            found = find(_lines_after(open_plain(open_at(offset - 1)), limits))
+            with open_at(offset - 1) as stream:
+                found = find(_lines_after(open_plain(stream), limits))
             if found is not None and offset - 1 + found < size:
                 starts.append(offset - 1 + found)
     return [Part(*one) for one in zip(starts, [*starts[1:], size], strict=True)]

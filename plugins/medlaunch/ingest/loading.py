@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import msgspec
 
@@ -18,7 +20,16 @@ from medlaunch.aws.objects import ObjectChanged, ObjectWriter, open_object
 from medlaunch.declaration import Dataset, Loader, Pipeline
 from medlaunch.formats.content import UnreadableUpload
 from medlaunch.ingest.keys import pseudonym_key
-from medlaunch.ingest.uploads import LoadedGroup, LoadedUpload, SkippedObject, Upload
+from medlaunch.ingest.parts import Part
+from medlaunch.ingest.uploads import (
+    LoadedGroup,
+    LoadedPart,
+    LoadedUpload,
+    Share,
+    SkippedObject,
+    Upload,
+    whole_parts,
+)
 from medlaunch.operate import task_metrics
 
 if TYPE_CHECKING:
@@ -33,6 +44,7 @@ REPLAYED_BY = "medlaunch-replayed-by"
 READMITTED = "medlaunch-readmitted"
 
 _BRONZE_PART_BYTES = 512 * 1024**2
+_CHUNK = 1024**2
 # Bronze objects of one upload that are written at the same time; each holds a part of 8 MB in memory.
 _OPEN_SLICES = 4
 
@@ -46,8 +58,8 @@ def find_loader(dataset: Dataset) -> Loader:
     return dataset.import_loader(pseudonym_key() if dataset.pseudonyms else None)
 
 
-def load_group(run: Run, pipeline: Pipeline, uploads: Sequence[Upload], reference: Path) -> LoadedGroup:
-    """Load each upload of a group into bronze, one after the other, in constant memory.
+def load_group(run: Run, pipeline: Pipeline, shares: Sequence[Share], reference: Path) -> LoadedGroup:
+    """Load each upload, or part of one, of a group into bronze, one after the other, in constant memory.
 
     An upload that changed since it was claimed is left for the next run; one that cannot be read at all
     is skipped. Loading a version again writes the same objects again. ``reference`` is the folder of reference data.
@@ -55,14 +67,16 @@ def load_group(run: Run, pipeline: Pipeline, uploads: Sequence[Upload], referenc
     loaders = {
         one.name: find_loader(one)
         for one in pipeline.datasets
-        if any(upload.dataset == one.name for upload in uploads)
+        if any(share.upload.dataset == one.name for share in shares)
     }
     loaded: list[LoadedUpload] = []
+    parts: list[LoadedPart] = []
     skipped: list[SkippedObject] = []
     changed: list[str] = []
-    for upload in uploads:
+    for share in shares:
+        upload, part = share.upload, share.part
         try:
-            result = _load(run, pipeline, upload, loaders[upload.dataset], reference)
+            result = _load(run, pipeline, share, loaders[upload.dataset], reference)
         except ObjectChanged:
             log.warning(
                 "s3://%s/%s changed after it was claimed; the next run takes it", run.bucket, upload.key
@@ -81,32 +95,58 @@ def load_group(run: Run, pipeline: Pipeline, uploads: Sequence[Upload], referenc
                 )
             )
         else:
-            loaded.append(result)
+            if part is None:
+                loaded.append(result)
+            else:
+                parts.append(LoadedPart(part=part, loaded=result))
             log.info(
-                "Loaded s3://%s/%s: %d lines, %d rejected",
+                "Loaded s3://%s/%s%s: %d lines, %d rejected",
                 run.bucket,
                 upload.key,
+                f", part {part.number + 1} of {part.of}" if part else "",
                 result.counts.lines,
                 result.counts.rejected,
             )
             task_metrics.record(
-                files=1,
-                bytes=upload.size,
+                files=1 if part is None or part.number == 0 else 0,
+                bytes=share.size,
                 lines=result.counts.lines,
                 rejected=result.counts.rejected,
                 keys=[upload.key],
             )
     task_metrics.record(skipped=len(skipped), left_for_next_run=len(changed))
-    return LoadedGroup(loaded=loaded, skipped=skipped, left_for_next_run=changed)
+    return LoadedGroup(loaded=loaded, parts=parts, skipped=skipped, left_for_next_run=changed)
 
 
-def _load(run: Run, pipeline: Pipeline, upload: Upload, loader: Loader, reference: Path) -> LoadedUpload:
+def join_rejects(run: Run, groups: Sequence[LoadedGroup]) -> None:
+    """Write the rejects of uploads that were loaded in parts to where one task would have written them."""
+    for parts in whole_parts(groups):
+        upload = parts[0].loaded.upload
+        keys = [one.loaded.rejects_key for one in parts if one.loaded.rejects_key]
+        with _LazyWriter(run.s3, run.bucket, lake.rejects_key(upload.dataset, upload.rest)) as rejects:
+            for key in keys:
+                with open_object(run.s3, run.bucket, key) as source:
+                    while chunk := source.read(_CHUNK):
+                        rejects.write(chunk)
+
+
+def _load(run: Run, pipeline: Pipeline, share: Share, loader: Loader, reference: Path) -> LoadedUpload:
     client, bucket = run.s3, run.bucket
-    rejects_key = lake.rejects_key(upload.dataset, upload.rest)
-    with open_object(client, bucket, upload.key, upload.etag) as source:
+    upload, part = share.upload, share.part
+    if part is None:
+        rejects_key = lake.rejects_key(upload.dataset, upload.rest)
+        source = open_object(client, bucket, upload.key, upload.etag)
+        stream = cast(BinaryIO, source)
+    else:
+        rejects_key = run.path(f"part_rejects/{_name(share)}.jsonl")
+        header = _read_header(run, upload, part)
+        source = open_object(client, bucket, upload.key, upload.etag, part.start, part.end)
+        stream = cast(BinaryIO, io.BufferedReader(_Joined(header, source), _CHUNK))
+        loader = cast(Loader, partial(cast(Any, loader), first_line=part.first_line))
+    with source:
         rejects = _LazyWriter(client, bucket, rejects_key)
-        with _Bronze(run, pipeline, upload) as bronze, rejects:
-            counts = loader(cast(BinaryIO, source), upload, bronze, rejects, reference=reference)
+        with _Bronze(run, pipeline, share) as bronze, rejects:
+            counts = loader(stream, upload, bronze, rejects, reference=reference)
         version_id = source.version_id
         upload = msgspec.structs.replace(
             upload,
@@ -116,6 +156,37 @@ def _load(run: Run, pipeline: Pipeline, upload: Upload, loader: Loader, referenc
     return LoadedUpload(
         upload=upload, version_id=version_id, counts=counts, rejects_key=rejects_key if rejects.used else None
     )
+
+
+def _name(share: Share) -> str:
+    """Names what one task loads of an upload."""
+    id_ = share.upload.upload_id
+    return id_ if share.part is None else f"{id_}.{share.part.number:05d}"
+
+
+def _read_header(run: Run, upload: Upload, part: Part) -> bytes:
+    if not part.header:
+        return b""
+    with open_object(run.s3, run.bucket, upload.key, upload.etag, 0, part.header) as source:
+        return source.read()
+
+
+class _Joined(io.RawIOBase):
+    """Some bytes, and what a stream has after them."""
+
+    def __init__(self, head: bytes, stream: io.BufferedReader):
+        self._head, self._stream = memoryview(head), stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if not self._head:
+            return self._stream.readinto(buffer)
+        chunk = self._head[: len(buffer)]
+        buffer[: len(chunk)] = chunk
+        self._head = self._head[len(chunk) :]
+        return len(chunk)
 
 
 def first_upload(metadata: Mapping[str, str], upload: Upload) -> datetime | None:
@@ -159,11 +230,11 @@ class _LazyWriter:
 
 
 class _Bronze:
-    """The bronze objects of one upload: whole lines by slice, each object of bounded size, so that Athena can read a
+    """The bronze objects of one upload, or of a part: whole lines by slice, each object of bounded size, so that Athena can read a
     large upload in parallel.
     """
 
-    def __init__(self, run: Run, pipeline: Pipeline, upload: Upload):
+    def __init__(self, run: Run, pipeline: Pipeline, share: Share):
         # What a pipeline merges no later run reads again, so it lies below the run: what a failed run loaded is not counted
         # with what the next one loads.
         reader = None if pipeline.recompute else run.key
@@ -171,7 +242,7 @@ class _Bronze:
         def key(slice_: str, part: int) -> str:
             slice_ = lake.check_slice(slice_)
             return lake.bronze_key(
-                upload.dataset, pipeline.slice_column, slice_, upload.upload_id, part, reader
+                share.upload.dataset, pipeline.slice_column, slice_, _name(share), part, reader
             )
 
         self._new = lambda slice_, part: ObjectWriter(run.s3, run.bucket, key(slice_, part))

@@ -7,6 +7,7 @@ tasks hand on keys of such documents, never data.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import chain
@@ -17,6 +18,7 @@ from medlaunch import lake
 from medlaunch.aws.documents import Run
 from medlaunch.aws.objects import StoredObject, list_objects
 from medlaunch.declaration import Dataset, LineCounts, Pipeline
+from medlaunch.ingest.parts import Part, cut
 from medlaunch.operate import task_metrics
 
 #: Format of the documents that a run writes.
@@ -52,6 +54,17 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
     def rest(self) -> str:
         """Its key below ``landing/<dataset>/``."""
         return self.key.removeprefix(lake.landing_prefix(self.dataset))
+
+
+class Share(msgspec.Struct, frozen=True, kw_only=True):
+    """What one task loads of an upload: all of it, or a part."""
+
+    upload: Upload
+    part: Part | None = None
+
+    @property
+    def size(self) -> int:
+        return self.part.end - self.part.start if self.part else self.upload.size
 
 
 class SkippedObject(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,10 +107,18 @@ class LoadedUpload(msgspec.Struct, frozen=True, kw_only=True):
         return {*self.counts.slices, *([self.upload.slice] if self.upload.slice else [])}
 
 
+class LoadedPart(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of an upload whose lines are in bronze; its rejects are in the run's staging."""
+
+    part: Part
+    loaded: LoadedUpload
+
+
 class LoadedGroup(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one group of claimed uploads; ``left_for_next_run`` are keys."""
 
     loaded: list[LoadedUpload]
+    parts: list[LoadedPart] = []
     skipped: list[SkippedObject]
     left_for_next_run: list[str]
 
@@ -114,9 +135,73 @@ def loaded_name(number: int) -> str:
     return f"loaded/{number:03d}.json"
 
 
-def read_loaded(run: Run, batch: Batch) -> list[LoadedGroup]:
-    """What became of all groups of a batch."""
+def read_groups(run: Run, batch: Batch) -> list[LoadedGroup]:
+    """What became of all groups of a batch, as their tasks have written it down."""
     return [run.get(loaded_name(number), LoadedGroup) for number in range(batch.groups)]
+
+
+def read_loaded(run: Run, batch: Batch) -> list[LoadedGroup]:
+    """What became of all groups of a batch; uploads that were loaded in parts as one task would have loaded them."""
+    return join_parts(read_groups(run, batch))
+
+
+def whole_parts(groups: Sequence[LoadedGroup]) -> list[list[LoadedPart]]:
+    """The parts of each upload that was loaded in parts, in their order, if each of them was loaded."""
+    found: dict[str, list[LoadedPart]] = {}
+    for group in groups:
+        for one in group.parts:
+            found.setdefault(one.loaded.upload.upload_id, []).append(one)
+    return [
+        sorted(parts, key=lambda one: one.part.number)
+        for parts in found.values()
+        if len(parts) == parts[0].part.of
+    ]
+
+
+def join_parts(groups: Sequence[LoadedGroup]) -> list[LoadedGroup]:
+    """The groups without parts, and one more with the uploads that were loaded in parts.
+
+    An upload of which any part was skipped, or had changed, is skipped or left as a whole.
+    """
+    if not any(group.parts for group in groups):
+        return list(groups)
+    seen: set[str] = set()
+
+    def first(key: str) -> bool:
+        return not (key in seen or seen.add(key))  # type: ignore[func-returns-value]
+
+    plain = [
+        LoadedGroup(
+            loaded=group.loaded,
+            skipped=[one for one in group.skipped if first(one.key)],
+            left_for_next_run=[key for key in group.left_for_next_run if first(key)],
+        )
+        for group in groups
+    ]
+    joined = LoadedGroup(loaded=[_join(one) for one in whole_parts(groups)], skipped=[], left_for_next_run=[])
+    return [*plain, joined]
+
+
+def _join(parts: Sequence[LoadedPart]) -> LoadedUpload:
+    first = parts[0].loaded
+    slices: dict[str, Counter[str]] = {}
+    measures: Counter[str] = Counter()
+    for one in parts:
+        measures.update(one.loaded.counts.measures)
+        for slice_, outcomes in one.loaded.counts.slices.items():
+            slices.setdefault(slice_, Counter()).update(outcomes)
+    counts = LineCounts(
+        lines=sum(one.loaded.counts.lines for one in parts),
+        slices={slice_: dict(outcomes) for slice_, outcomes in sorted(slices.items())},
+        measures=dict(measures),
+        bytes_read=first.upload.size,
+    )
+    rejects = any(one.loaded.rejects_key for one in parts)
+    return msgspec.structs.replace(
+        first,
+        counts=counts,
+        rejects_key=lake.rejects_key(first.upload.dataset, first.upload.rest) if rejects else None,
+    )
 
 
 def list_landing(run: Run, dataset: Dataset) -> Iterator[Upload | SkippedObject]:
@@ -162,11 +247,13 @@ def claim(
     max_slices: int,
     max_groups: int,
     group_bytes: int,
+    part_bytes: int,
 ) -> Batch:
     """List landing (all pages), tell data from what is not, and decide what this run takes.
 
     The oldest uploads come first. What exceeds ``max_files`` or ``max_slices`` stays for the next run.
-    Writes the run's batch, and one document for each group of uploads that is loaded by one task.
+    Plain uploads of more than ``part_bytes`` are loaded in parts, where their dataset says how they are cut. Writes the
+    run's batch, and one document for each group of uploads and parts that is loaded by one task.
     """
     uploads: list[Upload] = []
     skipped: list[SkippedObject] = []
@@ -176,7 +263,7 @@ def claim(
         else:
             skipped.append(one)
     taken = _take(uploads, max_files, max_slices)
-    groups = group_uploads(taken, max_groups, group_bytes)
+    groups = group_shares(_share(run, pipeline, taken, part_bytes), max_groups, group_bytes)
     for number, group in enumerate(groups):
         run.put(group_name(number), group)
     batch = Batch(
@@ -218,19 +305,34 @@ def _take(uploads: Sequence[Upload], max_files: int, max_slices: int) -> list[Up
     return taken
 
 
-def group_uploads(uploads: Sequence[Upload], max_groups: int, group_bytes: int) -> list[list[Upload]]:
-    """Divide uploads into at most ``max_groups`` groups of similar size in bytes.
-
-    As many groups as ``group_bytes`` asks for; the largest upload goes first, to the emptiest group.
+def _share(run: Run, pipeline: Pipeline, uploads: Sequence[Upload], part_bytes: int) -> list[Share]:
+    """The uploads, large ones in parts. How one is cut follows from itself, whatever else is in landing: a later run that
+    loads it again writes the same objects.
     """
-    total = sum(upload.size for upload in uploads)
+    shares = []
+    for upload in uploads:
+        how = pipeline.dataset(upload.dataset).cut
+        parts = (
+            cut(run, how, upload.key, upload.etag, upload.size, part_bytes)
+            if how is not None and upload.size > part_bytes and not upload.key.lower().endswith(".gz")
+            else []
+        )
+        shares += [Share(upload=upload, part=part) for part in parts] or [Share(upload=upload)]
+    return shares
+
+
+def group_shares(shares: Sequence[Share], max_groups: int, group_bytes: int) -> list[list[Share]]:
+    """Divide uploads and parts into at most ``max_groups`` groups of similar size in bytes.
+
+    As many groups as ``group_bytes`` asks for; the largest goes first, to the emptiest group.
+    """
+    total = sum(share.size for share in shares)
     # A file costs a few round trips however small it is, which is worth about 64 KB of reading.
-    weight = {upload.upload_id: upload.size + 64 * 1024 for upload in uploads}
-    wanted = min(max_groups, len(uploads), max(1, -(-(total + 64 * 1024 * len(uploads)) // group_bytes)))
-    groups: list[list[Upload]] = [[] for _ in range(wanted)]
+    wanted = min(max_groups, len(shares), max(1, -(-(total + 64 * 1024 * len(shares)) // group_bytes)))
+    groups: list[list[Share]] = [[] for _ in range(wanted)]
     filled = [0] * wanted
-    for upload in sorted(uploads, key=lambda u: (-u.size, u.key)):
+    for share in sorted(shares, key=lambda one: (-one.size, one.upload.key)):
         emptiest = filled.index(min(filled))
-        groups[emptiest].append(upload)
-        filled[emptiest] += weight[upload.upload_id]
+        groups[emptiest].append(share)
+        filled[emptiest] += share.size + 64 * 1024
     return groups

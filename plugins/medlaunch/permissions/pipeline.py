@@ -47,6 +47,9 @@ def statements(*pipelines: Pipeline) -> tuple[Statement, ...]:
     pointed = tuple(one for pipeline in pipelines for one in partitioned_tables(pipeline))
     iceberg = tuple(one for pipeline in pipelines for one in iceberg_results(pipeline))
     manifests = tuple(below(lake.manifests_prefix(one.name)) for one in pipelines)
+    in_parts = any(one.cut for pipeline in pipelines for one in pipeline.datasets)
+    cutting = ("claim_uploads",) if in_parts else ()
+    joining = ("plan_slices",) if in_parts else ()
     # Iceberg tables change in publish_results itself, by MERGE.
     merging = ("publish_results",) if iceberg else ()
     declared = (
@@ -56,7 +59,7 @@ def statements(*pipelines: Pipeline) -> tuple[Statement, ...]:
             sid="ReadUploads",
             actions=("s3:GetObject",),
             resources=landing,
-            steps=("load_bronze", "publish_results", "archive_uploads"),
+            steps=(*cutting, "load_bronze", "publish_results", "archive_uploads"),
             why="The uploads are the input.",
         ),
         Statement(
@@ -113,7 +116,7 @@ def statements(*pipelines: Pipeline) -> tuple[Statement, ...]:
             sid="WriteQuarantine",
             actions=("s3:PutObject", "s3:AbortMultipartUpload"),
             resources=quarantine,
-            steps=("load_bronze", "archive_uploads"),
+            steps=("load_bronze", *joining, "archive_uploads"),
             why="Rejected lines with their reasons, and objects that are not data.",
         ),
         Statement(

@@ -9,7 +9,15 @@ from typing import Any
 import msgspec
 
 from medlaunch import lake
-from medlaunch.declaration import CheckContext, Dataset, Mismatch, PartitionedResult, Pipeline, SliceCounts
+from medlaunch.declaration import (
+    CheckContext,
+    Cut,
+    Dataset,
+    Mismatch,
+    PartitionedResult,
+    Pipeline,
+    SliceCounts,
+)
 
 #: Document of a run: what the expiry filter read and wrote, by snapshot.
 FILTERED = "filtered.json"
@@ -83,6 +91,7 @@ FACILITY_ACCREDITATION = Pipeline(
             name="facilities",
             extensions=(".jsonl", ".ndjson", ".json"),
             loader="medlaunch.accreditation.bronze:load",
+            cut=Cut.JSON_LINES,
             slice_of_folder=lake.date_slice,
         ),
     ),

@@ -8,6 +8,7 @@ from typing import Any
 
 from medlaunch.declaration import (
     CheckContext,
+    Cut,
     Dataset,
     Findings,
     IcebergResult,
@@ -84,7 +85,9 @@ def _table(name: str, *keys: str) -> IcebergResult:
 PBJ = Pipeline(
     **_COMMON,
     track="pbj",
-    datasets=(Dataset(name="pbj", extensions=_EXTENSIONS, loader="medlaunch.staffing.pbj:load"),),
+    datasets=(
+        Dataset(name="pbj", extensions=_EXTENSIONS, loader="medlaunch.staffing.pbj:load", cut=Cut.CSV),
+    ),
     record_name=("facility-day", "facility-days"),
     results=(
         _table("silver_pbj_daily", "ccn", "work_date"),
@@ -101,7 +104,12 @@ PROVIDER_INFO = Pipeline(
     **_COMMON,
     track="provider_info",
     datasets=(
-        Dataset(name="provider_info", extensions=_EXTENSIONS, loader="medlaunch.staffing.provider_info:load"),
+        Dataset(
+            name="provider_info",
+            extensions=_EXTENSIONS,
+            loader="medlaunch.staffing.provider_info:load",
+            cut=Cut.CSV,
+        ),
     ),
     record_name=("facility snapshot", "facility snapshots"),
     results=(

@@ -30,7 +30,6 @@ class _RejectedLine(msgspec.Struct):
     source_key: str
     upload_id: str
     line_number: int
-    record_number: int
 
 
 class _QuarantineLine(msgspec.Struct, omit_defaults=True):
@@ -39,7 +38,6 @@ class _QuarantineLine(msgspec.Struct, omit_defaults=True):
     reject_reason: str
     source_key: str
     line_number: int
-    record_number: int
     raw: str
     raw_base64: str | None = None
 
@@ -57,12 +55,12 @@ class BronzeLines:
         self.slices: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
     def reject(
-        self, slice_: str, reason: str, raw: bytes, source_key: str, upload_id: str, line: int, number: int
+        self, slice_: str, reason: str, raw: bytes, source_key: str, upload_id: str, line: int
     ) -> None:
         """Account for one rejected record: that it was there goes to bronze, its content to the quarantine."""
         self.slices[slice_][reason] += 1
-        self._out.write(slice_, _encode(_RejectedLine(reason, source_key, upload_id, line, number)) + b"\n")
-        self._rejects.write(_encode(_QuarantineLine(reason, source_key, line, number, *_text(raw))) + b"\n")
+        self._out.write(slice_, _encode(_RejectedLine(reason, source_key, upload_id, line)) + b"\n")
+        self._rejects.write(_encode(_QuarantineLine(reason, source_key, line, *_text(raw))) + b"\n")
 
     def flush(self) -> None:
         """Write what was collected."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, cast
 
 from medlaunch.declaration import BronzeWriter, LineCounts, LineWriter, UploadRef
 from medlaunch.formats import Item
@@ -37,6 +37,7 @@ def load_files(
     rejects: LineWriter,
     *,
     reference: Path,
+    first_line: int | None,
     spellings: str,
     columns: Sequence[str],
     loader: Callable[[frozenset[str], str, str], FileLoader],
@@ -44,7 +45,8 @@ def load_files(
     """Load a CSV file, or the CSV files of a zip archive, whose ``columns`` have the ``spellings``.
 
     ``loader`` makes the loader of a file from the codes of states, its source key and the id of the upload. A member
-    of an archive whose header is no good, or which is empty, does not harm the others.
+    of an archive whose header is no good, or which is empty, does not harm the others. ``first_line`` is the number of
+    the line with which a part of an upload begins, after the header; None: the stream is the whole upload.
 
     Raises:
         UnreadableUpload: if the upload is damaged, or none of its files can be read.
@@ -52,16 +54,19 @@ def load_files(
     aliases, required = read_spellings(reference / spellings)
     states = read_states(reference / "states.csv")
     lines = BronzeLines(out, rejects)
+    later_part = first_line is not None and first_line > 1
     measures: Counter[str] = Counter()
     skipped: dict[str, str] = {}
     bytes_read, files = 0, 0
     first: UnreadableUpload | None = None
     for name, content in open_files(stream, _EXTENSIONS):
-        records = CsvRecords(content)
+        records = CsvRecords(content, is_part=first_line is not None)
         source_key = f"{upload.key}!{name}" if name else upload.key
         file = loader(states, source_key, upload.upload_id)
         try:
             header = records.read_header(aliases, required)
+            if later_part:
+                records.begin_at(header, cast(int, first_line))
             file.load(records.items(header.getter(columns)), lines)
         except UnreadableUpload as error:
             if not name or error.reason in _DAMAGED:
@@ -72,9 +77,10 @@ def load_files(
             files += 1
             measures.update(file.measures)
             measures["repaired_lines"] += records.repaired_lines
-            measures["ignored_columns"] += len(header.unknown)
-            if len(header.unknown) <= _NAMED:
-                measures.update(f"ignored_column_{normalise(one)}" for one in header.unknown)
+            if not later_part:
+                measures["ignored_columns"] += len(header.unknown)
+                if len(header.unknown) <= _NAMED:
+                    measures.update(f"ignored_column_{normalise(one)}" for one in header.unknown)
         bytes_read += content.bytes_read
         lines.flush()
     if not files:

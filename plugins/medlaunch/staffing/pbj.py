@@ -226,7 +226,6 @@ class PbjFile:
                     self._source_key,
                     self._upload_id,
                     line,
-                    number,
                 )
                 continue
             hours = fields[9:]
@@ -236,7 +235,7 @@ class PbjFile:
                 census = census_of[fields[8]]
                 hundredths = tuple(map(hundredths_of, hours))
             except _UnusualText:
-                self._load_exactly(fields, raw, line, number, lines)
+                self._load_exactly(fields, raw, line, lines)
                 continue
             a, a1, a2, b, b1, b2, c, c1, c2, d, d1, d2, e, e1, e2, f, f1, f2, g, g1, g2, h, h1, h2 = (
                 hundredths
@@ -258,8 +257,7 @@ class PbjFile:
                 flagged = self._flagged(census, hundredths)
             hours_text = '","'.join(hours)
             valid[quarter].append(
-                f'{facility}{day}"census":{census},"hours":["{hours_text}"],"flags":{flagged},{source}{line},'
-                f'"record_number":{number}}}\n'
+                f'{facility}{day}"census":{census},"hours":["{hours_text}"],"flags":{flagged},{source}{line}}}\n'
             )
 
     def _usual_facility(self, fields: tuple[str, ...]) -> str:
@@ -268,20 +266,17 @@ class PbjFile:
             raise _UnusualText
         return _facility_json(facility)
 
-    def _load_exactly(
-        self, fields: tuple[str, ...], raw: bytes, line: int, number: int, lines: BronzeLines
-    ) -> None:
+    def _load_exactly(self, fields: tuple[str, ...], raw: bytes, line: int, lines: BronzeLines) -> None:
         row = check(fields, self._states)
         if isinstance(row, RejectReason):
             slice_ = known_slice(fields[_DAY][0].strip().upper())
-            lines.reject(slice_, row, raw, self._source_key, self._upload_id, line, number)
+            lines.reject(slice_, row, raw, self._source_key, self._upload_id, line)
             return
         hours = [None if hour is None else str(hour) for hour in row.hours]
         hundredths = [None if hour is None else int(hour.scaleb(2)) for hour in row.hours]
         lines.valid[row.quarter].append(
             f'{_facility_json(row.facility)}{_day_json(row.work_date)}"census":{_json(row.census)},'
-            f'"hours":{_json(hours)},"flags":{self._flagged(row.census, hundredths)},{self._source}{line},'
-            f'"record_number":{number}}}\n'
+            f'"hours":{_json(hours)},"flags":{self._flagged(row.census, hundredths)},{self._source}{line}}}\n'
         )
 
     def _flagged(self, census: int | None, hundredths: Sequence[int | None]) -> str:
@@ -324,7 +319,13 @@ def _usual_hundredths(text: str) -> int:
 
 
 def load(
-    stream: BinaryIO, upload: UploadRef, out: BronzeWriter, rejects: LineWriter, *, reference: Path
+    stream: BinaryIO,
+    upload: UploadRef,
+    out: BronzeWriter,
+    rejects: LineWriter,
+    *,
+    reference: Path,
+    first_line: int | None = None,
 ) -> LineCounts:
     """Load an upload of PBJ files: a :class:`medlaunch.declaration.Loader` whose slices are quarters.
 
@@ -336,6 +337,7 @@ def load(
         out,
         rejects,
         reference=reference,
+        first_line=first_line,
         spellings=SPELLINGS,
         columns=COLUMNS,
         loader=PbjFile,

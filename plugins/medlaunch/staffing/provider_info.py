@@ -190,7 +190,7 @@ class ProviderInfoFile:
                 row = check(fields, self._states)
                 slice_ = _slice_of_reject(fields)
             if isinstance(row, RejectReason):
-                lines.reject(slice_, row, raw, self._source_key, self._upload_id, line, number)
+                lines.reject(slice_, row, raw, self._source_key, self._upload_id, line)
                 continue
             self.measures["fields_invalid"] += row.fields_invalid
             record = {
@@ -202,13 +202,18 @@ class ProviderInfoFile:
                 "source_key": self._source_key,
                 "upload_id": self._upload_id,
                 "line_number": line,
-                "record_number": number,
             }
             lines.valid[row.quarter].append(msgspec.json.encode(record).decode() + "\n")
 
 
 def load(
-    stream: BinaryIO, upload: UploadRef, out: BronzeWriter, rejects: LineWriter, *, reference: Path
+    stream: BinaryIO,
+    upload: UploadRef,
+    out: BronzeWriter,
+    rejects: LineWriter,
+    *,
+    reference: Path,
+    first_line: int | None = None,
 ) -> LineCounts:
     """Load an upload of Provider Information files: a :class:`medlaunch.declaration.Loader`.
 
@@ -221,6 +226,7 @@ def load(
         out,
         rejects,
         reference=reference,
+        first_line=first_line,
         spellings=SPELLINGS,
         columns=COLUMNS,
         loader=ProviderInfoFile,

@@ -97,7 +97,9 @@ def test_a_retry_restores_what_is_missing_and_nothing_twice(run: Run) -> None:
     plan(run)
     replay.restore(run, 0)
     # One was processed meanwhile, and archived again; the other waits.
-    batch = uploads.claim(run, PIPELINE, PARAMS, max_files=1, max_slices=9, max_groups=1, group_bytes=9)
+    batch = uploads.claim(
+        run, PIPELINE, PARAMS, max_files=1, max_slices=9, max_groups=1, group_bytes=9, part_bytes=9
+    )
     (taken,) = batch.uploads
     nothing = LineCounts(lines=0, slices={DAY: {}})
     assert archive_uploads(run, PIPELINE, batch, [group(loaded(taken, nothing))]) == []

@@ -14,7 +14,7 @@ from medlaunch.aws.objects import list_objects
 from medlaunch.declaration import BronzeWriter, LineCounts, LineWriter, UploadRef
 from medlaunch.ingest import loading, uploads
 from medlaunch.ingest.archive import archive
-from medlaunch.ingest.uploads import LoadedGroup, Upload
+from medlaunch.ingest.uploads import LoadedGroup, Share
 from medlaunch.publish.plan import drop_stale_rejects, plan
 from tests.factories import PARAMS, PIPELINE
 
@@ -39,7 +39,13 @@ def put(run: Run, key: str, body: bytes = b"{}\n") -> None:
 
 
 def claim(run: Run, pipeline: Any = LINES, **limits: int) -> uploads.Batch:
-    defaults = {"max_files": 10_000, "max_slices": 90, "max_groups": 8, "group_bytes": 1 << 28}
+    defaults = {
+        "max_files": 10_000,
+        "max_slices": 90,
+        "max_groups": 8,
+        "group_bytes": 1 << 28,
+        "part_bytes": 1 << 28,
+    }
     return uploads.claim(run, pipeline, PARAMS, **(defaults | limits))
 
 
@@ -49,7 +55,7 @@ def keys(run: Run, prefix: str) -> list[str]:
 
 def load(run: Run, batch: uploads.Batch, pipeline: Any = LINES) -> list[LoadedGroup]:
     for number in range(batch.groups):
-        group = run.get(uploads.group_name(number), list[Upload])
+        group = run.get(uploads.group_name(number), list[Share])
         run.put(uploads.loaded_name(number), loading.load_group(run, pipeline, group, Path()))
     return uploads.read_loaded(run, batch)
 
@@ -198,7 +204,7 @@ def test_a_failed_load_leaves_no_half_object(run: Run, monkeypatch: pytest.Monke
     put(run, PREFIX + "a.jsonl", gzip.compress(b"one\n"))
     batch = claim(run)
     with pytest.raises(OSError, match="disk full"):
-        loading.load_group(run, LINES, batch.uploads, Path())
+        loading.load_group(run, LINES, [Share(upload=one) for one in batch.uploads], Path())
     assert keys(run, "bronze/") == []
     assert keys(run, "quarantine/") == []
 

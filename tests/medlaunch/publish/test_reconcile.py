@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from medlaunch.declaration import CheckContext, LineCounts
-from medlaunch.ingest.uploads import group_uploads
+from medlaunch.ingest.uploads import Share, group_shares
 from medlaunch.pipelines.facility_accreditation import FilterCounts
 from medlaunch.publish.plan import SlicePlan, plan_slice
 from medlaunch.publish.reconcile import CheckFailed, Reconciliation, reconcile, require_none
@@ -182,16 +182,16 @@ def test_nothing_is_published_of_nothing_unless_something_stale_is_out() -> None
 
 
 def test_groups_are_even_bounded_and_complete() -> None:
-    uploads = [upload(f"{n}", size=(n % 7) * 1_000_000) for n in range(50)]
-    groups = group_uploads(uploads, max_groups=4, group_bytes=1_000_000)
+    shares = [Share(upload=upload(f"{n}", size=(n % 7) * 1_000_000)) for n in range(50)]
+    groups = group_shares(shares, max_groups=4, group_bytes=1_000_000)
     assert len(groups) == 4
-    assert sorted(one.upload_id for group in groups for one in group) == sorted(
-        one.upload_id for one in uploads
+    assert sorted(one.upload.upload_id for group in groups for one in group) == sorted(
+        one.upload.upload_id for one in shares
     )
     sizes = [sum(one.size for one in group) for group in groups]
     assert max(sizes) - min(sizes) <= 6_000_000
-    assert group_uploads([], 4, 1) == []
-    assert len(group_uploads(uploads[:3], 4, 10**9)) == 1
+    assert group_shares([], 4, 1) == []
+    assert len(group_shares(shares[:3], 4, 10**9)) == 1
 
 
 @pytest.mark.parametrize("before", [0, 1, 4, 8])

@@ -14,7 +14,7 @@ UNLOAD (
             lines.snapshot_date,
             row_number() OVER (
                 PARTITION BY lines.snapshot_date, lines.facility_id
-                ORDER BY uploads.upload_order DESC, lines.record_number DESC
+                ORDER BY uploads.upload_order DESC, lines.line_number DESC, lines.record_number DESC
             ) AS newest
         FROM bronze_facilities AS lines
         INNER JOIN run_uploads AS uploads

@@ -27,7 +27,7 @@ CREATE EXTERNAL TABLE IF NOT EXISTS bronze_facilities (
     source_key string COMMENT 'S3 key of the upload',
     upload_id string COMMENT 'Version of the upload',
     line_number bigint COMMENT 'Line of the upload where the record begins',
-    record_number bigint COMMENT 'Place of the record in the upload, from 1'
+    record_number bigint COMMENT 'Place of the record among those that begin on its line, from 1'
 )
 COMMENT 'Canonical facility records of every upload, accepted and rejected'
 PARTITIONED BY (snapshot_date string COMMENT 'Date of the upload folder, YYYY-MM-DD')

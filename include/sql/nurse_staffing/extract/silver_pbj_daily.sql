@@ -43,7 +43,7 @@ UNLOAD (
             contains(lines.flags, 'hprd_above_24') AS hprd_above_24,
             uploads.uploaded_at,
             lines.source_key,
-            lines.record_number AS source_row,
+            lines.line_number AS source_line,
             lines.upload_id,
             {{ run }} AS run_id,
             lines.quarter,
@@ -77,7 +77,7 @@ UNLOAD (
             *,
             row_number() OVER (
                 PARTITION BY ccn, work_date
-                ORDER BY uploaded_at DESC, source_key DESC, source_row DESC, place DESC
+                ORDER BY uploaded_at DESC, source_key DESC, source_line DESC, place DESC
             ) AS newest
         FROM records
     )

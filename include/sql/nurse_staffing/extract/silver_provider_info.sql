@@ -46,7 +46,7 @@ UNLOAD (
             CAST(lines.fields_invalid AS integer) AS fields_invalid,
             uploads.uploaded_at,
             lines.source_key,
-            lines.record_number AS source_row,
+            lines.line_number AS source_line,
             lines.upload_id,
             {{ run }} AS run_id,
             lines.quarter,
@@ -80,7 +80,7 @@ UNLOAD (
             *,
             row_number() OVER (
                 PARTITION BY ccn, processing_date
-                ORDER BY uploaded_at DESC, source_key DESC, source_row DESC, place DESC
+                ORDER BY uploaded_at DESC, source_key DESC, source_line DESC, place DESC
             ) AS newest
         FROM records
     )

@@ -44,8 +44,7 @@ CREATE EXTERNAL TABLE IF NOT EXISTS bronze_provider_info (
     reject_reason string COMMENT 'The first rule that the record broke; NULL if accepted. A rejected record has nothing else',
     source_key string COMMENT 'S3 key of the upload; in a zip, its key, ! and the member',
     upload_id string COMMENT 'Version of the upload',
-    line_number bigint COMMENT 'Line of the file where the record begins',
-    record_number bigint COMMENT 'Place of the record in the file, from 1'
+    line_number bigint COMMENT 'Line of the file where the record begins'
 )
 COMMENT 'Canonical records of every Provider Information upload, accepted and rejected'
 PARTITIONED BY (

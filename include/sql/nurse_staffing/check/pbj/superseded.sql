@@ -8,7 +8,7 @@ WITH records AS (
         lines.work_date,
         uploads.uploaded_at,
         lines.source_key,
-        lines.record_number,
+        lines.line_number,
         concat(
             lines.state,
             ' ',
@@ -34,7 +34,7 @@ followed AS (
         *,
         lead(content) OVER (
             PARTITION BY ccn, work_date
-            ORDER BY uploaded_at ASC, source_key ASC, record_number ASC
+            ORDER BY uploaded_at ASC, source_key ASC, line_number ASC
         ) AS next_content
     FROM records
 ),
@@ -45,7 +45,7 @@ kept AS (
         CAST(work_date AS varchar) AS work_date,
         upload_id,
         source_key,
-        source_row,
+        source_line,
         concat(
             state,
             ' ',
@@ -103,7 +103,7 @@ WHERE
     OR NOT (
         followed.upload_id = kept.upload_id
         AND followed.source_key = kept.source_key
-        AND followed.record_number = kept.source_row
+        AND followed.line_number = kept.source_line
     )
 GROUP BY
     followed.quarter,
