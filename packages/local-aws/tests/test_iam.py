@@ -452,3 +452,54 @@ def test_what_athenas_operations_are_on(
         ClientError, match=f"s3:GetObject on resource: arn:aws:s3:::{bucket}/results/{query}.csv"
     ):
         team.athena.get_query_results(QueryExecutionId=query)
+
+
+@pytest.mark.supports("IAM", "SimulatePrincipalPolicy and SimulateCustomPolicy, by the same evaluation")
+def test_policies_are_simulated(client: Client, user: Callable[..., Client]) -> None:
+    iam = client("iam")
+    name, group, role = (f"{kind}-{uuid.uuid4().hex[:8]}" for kind in ("user", "group", "role"))
+    source = iam.create_user(UserName=name)["User"]["Arn"]
+    read = {"Sid": "Read", "Action": "s3:Get*", "Resource": "arn:aws:s3:::lake/*"}
+    iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=policy(read))
+    iam.create_group(GroupName=group)
+    condition = {"StringEquals": {"iam:PassedToService": "airflow.amazonaws.com"}}
+    passed = {"Action": "iam:PassRole", "Resource": "*", "Condition": condition}
+    no = {"Effect": "Deny", "Action": "s3:GetObjectAcl", "Resource": "*"}
+    iam.put_group_policy(GroupName=group, PolicyName="p", PolicyDocument=policy(passed, no))
+    iam.add_user_to_group(GroupName=group, UserName=name)
+
+    def decisions(source: str, *actions: str, **more: Any) -> list[str]:
+        pages = iam.get_paginator("simulate_principal_policy").paginate(
+            PolicySourceArn=source, ActionNames=list(actions), **more
+        )
+        return [one["EvalDecision"] for page in pages for one in page["EvaluationResults"]]
+
+    lake = ["arn:aws:s3:::lake/a"]
+    asked = ("s3:GetObject", "s3:PutObject", "s3:GetObjectAcl")
+    assert decisions(source, *asked, ResourceArns=lake) == ["allowed", "implicitDeny", "explicitDeny"]
+    assert decisions(source, "s3:GetObject") == ["implicitDeny"]
+    key = {
+        "ContextKeyName": "iam:PassedToService",
+        "ContextKeyValues": ["airflow.amazonaws.com"],
+        "ContextKeyType": "string",
+    }
+    assert decisions(source, "iam:PassRole") == ["implicitDeny"]
+    assert decisions(source, "iam:PassRole", ContextEntries=[key]) == ["allowed"]
+    trust = policy({"Principal": "*", "Action": "sts:AssumeRole"})
+    made = iam.create_role(RoleName=role, AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    managed = iam.create_policy(PolicyName=role, PolicyDocument=policy({"Action": "*", "Resource": "*"}))
+    iam.attach_role_policy(RoleName=role, PolicyArn=managed["Policy"]["Arn"])
+    assert decisions(made, "athena:StartQueryExecution") == ["allowed"]
+    administrator = client("sts").get_caller_identity()["Arn"]
+    assert decisions(administrator, "iam:CreateRole") == ["allowed"]
+    custom = iam.simulate_custom_policy(
+        PolicyInputList=[policy(read)], ActionNames=["s3:GetObject"], ResourceArns=lake
+    )
+    (result,) = custom["EvaluationResults"]
+    assert (result["EvalDecision"], result["EvalActionName"]) == ("allowed", "s3:GetObject")
+    with pytest.raises(ClientError) as error:
+        decisions("arn:aws:iam::123456789012:role/none", "s3:GetObject")
+    assert code(error) == "NoSuchEntity"
+    with pytest.raises(ClientError) as error:
+        user(read)("iam").simulate_principal_policy(PolicySourceArn=source, ActionNames=["s3:GetObject"])
+    assert code(error) == "AccessDenied"

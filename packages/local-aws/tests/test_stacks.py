@@ -98,3 +98,32 @@ def test_stacks_and_keys_are_kept(start: Callable[..., Process], tmp_path: Path)
     assert server.client("s3").get_object(Bucket="lake", Key="a")["Body"].read() == b"1"
     assert server.client("s3").get_bucket_versioning(Bucket="lake")["Status"] == "Enabled"
     assert server.client("glue").get_database(Name=made["Database"])["Database"]["Name"] == "lake"
+
+
+def test_a_change_set_gives_the_stack_its_outputs(client: Client) -> None:
+    name = f"stack-{uuid.uuid4().hex[:8]}"
+    cloudformation = client("cloudformation")
+    for kind, status in (("CREATE", "Enabled"), ("UPDATE", "Suspended")):
+        changes = {"StackName": name, "ChangeSetName": kind.lower()}
+        cloudformation.create_change_set(ChangeSetType=kind, TemplateBody=template(name, status), **changes)
+        cloudformation.execute_change_set(**changes)
+        assert outputs(cloudformation, name)["Database"] == name.replace("-", "_")
+        assert client("s3").get_bucket_versioning(Bucket=name)["Status"] == status
+
+
+def test_a_stack_of_before_a_restart_is_deleted_with_all_that_it_made(
+    start: Callable[..., Process], tmp_path: Path
+) -> None:
+    server = start("--state", str(tmp_path / "s"))
+    cloudformation = server.client("cloudformation")
+    cloudformation.create_stack(StackName="one", TemplateBody=template("one"))
+    changes = {"StackName": "two", "ChangeSetName": "two"}
+    cloudformation.create_change_set(ChangeSetType="CREATE", TemplateBody=template("two"), **changes)
+    cloudformation.execute_change_set(**changes)
+    for _ in range(2):
+        assert server.stop() == 0
+        server = start("--state", str(tmp_path / "s"))
+        for stack in server.client("cloudformation").describe_stacks()["Stacks"]:
+            server.client("cloudformation").delete_stack(StackName=stack["StackName"])
+        assert server.client("glue").get_databases()["DatabaseList"] == []
+        assert server.client("s3").list_buckets()["Buckets"] == []

@@ -2,7 +2,7 @@
 
 moto reports CREATE_COMPLETE for a type that it does not know, and for a property that it ignores. Mended are: a Glue
 database is made at all; a bucket's versioning is what the template says; a KMS key can be described, because its
-policy is kept as text and its tags as KMS has them. Other types that moto does not know are named in the log.
+policy is kept as text and its tags as KMS has them; a stack has the outputs of the change set that made it. Other types that moto does not know are named in the log.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from moto.cloudformation.models import ChangeSet, cloudformation_backends
 from moto.core.common_models import CloudFormationModel
 from moto.glue.models import glue_backends
 from moto.kms.models import Key
@@ -103,6 +104,7 @@ def _set_versioning(bucket: FakeBucket, cloudformation_json: Any, account_id: st
 
 _create_key = Key.create_from_cloudformation_json.__func__  # type: ignore[attr-defined]
 _create_bucket = FakeBucket.create_from_cloudformation_json.__func__  # type: ignore[attr-defined]
+_apply_change_set = ChangeSet.apply
 _update_bucket = FakeBucket.update_from_cloudformation_json.__func__  # type: ignore[attr-defined]
 
 
@@ -146,6 +148,19 @@ def install() -> None:
         _set_versioning(made, cloudformation_json, account_id, region_name)
         return made
 
+    def apply_change_set(change_set: ChangeSet) -> None:
+        _apply_change_set(change_set)
+        stack = change_set.stack
+        stack.template = change_set.template
+        stack._parse_template()
+        stack.description = stack.template_dict.get("Description")
+        stack.output_map = stack._create_output_map()
+        if change_set.parameters:
+            stack.parameters = change_set.parameters
+        backend = cloudformation_backends[stack.account_id][stack.region_name]
+        backend.exports.update({export.name: export for export in stack.exports})
+
+    ChangeSet.apply = apply_change_set  # type: ignore[assignment,method-assign]
     Key.create_from_cloudformation_json = classmethod(create_key)  # type: ignore[assignment,method-assign]
     FakeBucket.create_from_cloudformation_json = classmethod(create_bucket)  # type: ignore[assignment,method-assign]
     FakeBucket.update_from_cloudformation_json = classmethod(update_bucket)  # type: ignore[assignment,method-assign]

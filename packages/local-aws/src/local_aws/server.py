@@ -31,6 +31,7 @@ from local_aws.athena.errors import ApiError
 from local_aws.athena.executions import HISTORY, Execution, Executor, Region, WorkGroup, dump, load
 from local_aws.athena.parser import parse_query
 from local_aws.http import HttpServer, Request, Response
+from local_aws.iam import simulation
 from local_aws.iam.enforcement import Iam
 from local_aws.iam.queries import for_caller, permit
 from local_aws.objects import Bodies
@@ -132,6 +133,8 @@ class Server:
             response = self.s3.handle(request)
             if response is not None:
                 return response
+        if service_of(request) == "iam" and simulation.simulates(form := simulation.form_of(request)):
+            return simulation.answer(form)
         return self.moto.handle(request)
 
     def _athena(self, operation: str, request: Request) -> Response:

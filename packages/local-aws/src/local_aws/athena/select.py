@@ -16,7 +16,18 @@ from local_aws.athena.errors import QueryError, not_supported
 from local_aws.athena.expressions import E, cast, struct_field
 from local_aws.athena.operators import HANDLERS
 from local_aws.athena.parser import position
-from local_aws.athena.plan import Compiler, Cte, Field, Origin, Query, Relation, Scope, qualifies, sort_key
+from local_aws.athena.plan import (
+    Compiler,
+    Cte,
+    Field,
+    Origin,
+    Query,
+    Relation,
+    Scope,
+    direction,
+    qualifies,
+    sort_key,
+)
 from local_aws.athena.pruning import constrain
 from local_aws.athena.relations import as_own, from_clause, mentions
 from local_aws.athena.types import Type
@@ -357,7 +368,13 @@ class QueryCompiler(Compiler):
                     "TYPE_MISMATCH", f"Type {t} is not orderable, and therefore cannot be used in ORDER BY", e
                 )
             if index is not None:
-                keys.append(sort_key(str(index + 1), t, ordered, f'"c{index}"'))
+                # With DISTINCT a key may be nothing else than a column of the result.
+                number = str(index + 1)
+                keys.append(
+                    number + direction(ordered)
+                    if distinct
+                    else sort_key(number, t, ordered, outputs[index][0].sql)
+                )
             else:
                 keys.append(sort_key(sql, t, ordered))
         return " ORDER BY " + ", ".join(keys) if keys else ""

@@ -8,7 +8,7 @@ are those that PutRolePolicy, AttachUserPolicy or a CloudFormation template left
 Decided are identity-based policies: Allow and Deny, (Not)Action and (Not)Resource with ``*`` and ``?``, and
 conditions of some operators (`policies`). Policies of resources, boundaries, session policies and policy variables
 are not looked at. A request whose actions are not known here is refused, with a text that says so: a permission
-that nobody checked would look like one that nobody needs.
+that nobody checked would look like one that nobody needs. SimulatePrincipalPolicy asks the same evaluation.
 
-In layers: policies -> callers -> kms -> objects, services -> enforcement -> queries.
+In layers: policies -> callers -> kms, simulation -> objects, services -> enforcement -> queries.
 """

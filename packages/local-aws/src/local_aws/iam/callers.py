@@ -50,6 +50,24 @@ def caller_of(request: Request) -> Caller | None:
     return Caller(found.arn, tuple(_document(one) for one in found.collect_policies()))
 
 
+def documents_of(backend: Any, *, user: str = "", group: str = "", role: str = "") -> list[str]:
+    """The identity-based policies of a user with its groups, of a group or of a role."""
+    if role:
+        inline = [backend.get_role_policy(role, name)[1] for name in backend.list_role_policies(role)]
+        attached, _ = backend.list_attached_role_policies(role)
+    elif group:
+        inline = [backend.get_group_policy(group, name) for name in backend.list_group_policies(group)]
+        attached, _ = backend.list_attached_group_policies(group)
+    else:
+        inline = [backend.get_user_policy(user, name) for name in backend.list_user_policies(user)]
+        attached, _ = backend.list_attached_user_policies(user)
+        groups = [one.name for one in backend.get_groups_for_user(user)]
+        return [_document(one) for one in (*inline, *attached)] + [
+            document for name in groups for document in documents_of(backend, group=name)
+        ]
+    return [_document(one) for one in (*inline, *attached)]
+
+
 def _document(policy: Any) -> str:
     """The text of a policy in any of the three shapes in which moto's IAM hands them out."""
     if isinstance(policy, dict):

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, unquote
 from xml.sax.saxutils import escape
 
 from local_aws.http import Request, Response
-from local_aws.iam import objects, services
+from local_aws.iam import objects, services, simulation
 from local_aws.iam.callers import Caller, caller_of
 from local_aws.iam.objects import bucket_arn
 from local_aws.iam.policies import Access, Denied, Unknown, decide
@@ -110,6 +110,8 @@ class Iam:
         form = dict(parse_qsl(request.data().decode(), keep_blank_values=True))
         if service == "sns":
             return list(services.sns(form, region))
+        if service == "iam" and simulation.simulates(form):
+            return [Access(f"iam:{form['Action']}", form.get("PolicySourceArn", "*"))]
         if service == "sts" and form.get("Action") == "GetCallerIdentity":
             return []  # needs no permission
         raise Unknown

@@ -315,6 +315,9 @@ def _percentile(c: AggregateCall) -> Aggregation:
             at = f"list_transform({shares}, lambda λp: list_sort({values})[least(CAST(floor(λp * len({pairs}) + 1e-9) AS BIGINT) + 1, len({pairs}))])"
             found = f"CASE WHEN len({pairs}) > {_DIGESTED} THEN {at} ELSE {found} END"
         back = convert(found, ty.array(DOUBLE), ty.array(kind))
+        if kind == ty.BIGINT:
+            whole = "CASE WHEN λv >= 9223372036854775807e0 THEN 9223372036854775807 ELSE CAST(round(λv) AS BIGINT) END"
+            back = f"list_transform({found}, lambda λv: {whole})"
         return f"CASE WHEN len({pairs}) > 0 THEN {back if several else f'({back})[1]'} END"
 
     return Aggregation([given], t, made)
