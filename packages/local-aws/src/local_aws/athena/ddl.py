@@ -21,7 +21,7 @@ from local_aws.athena.tables import (
     split_location,
     unescape_path,
 )
-from local_aws.athena.types import duckdb_type, parse_hive_type, quote, text
+from local_aws.athena.types import DATE, duckdb_type, parse_hive_type, quote, text
 from local_aws.objects import NoSuchBucket, ObjectStore
 
 _FAILED = "FAILED: SemanticException "
@@ -174,7 +174,14 @@ class Ddl(Named):
         entry = _changed(table)
         new = [_glue_column(c) for c in s.columns]
         for c in s.columns:
-            parse_hive_type(c.type)
+            if parse_hive_type(c.type) == DATE:
+                # Of columns that are replaced, too: .../alter-table-replace-columns.html
+                words = "REPLACE COLUMNS" if s.replace else "ADD COLUMNS"
+                raise QueryError(
+                    "",
+                    f"{_FAILED}ALTER TABLE {words} does not work for columns with the date datatype: '{c.name}'. "
+                    "Use the timestamp datatype instead",
+                )
         partition = self._partition(table, s.partition) if s.partition is not None else None
         if partition is not None:
             old = self.catalog.partition_columns(table, partition)

@@ -31,8 +31,9 @@ from local_aws.athena.syntax import (
 from local_aws.athena.views import create_view
 from local_aws.objects import ObjectStore
 
+_SIMPLE = r"'(?:[^']|'')*'|[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|(?i:true|false|null)|(?i:date|timestamp|time|decimal|bigint|double)\s*'[^']*'"
 _LITERAL = re.compile(
-    r"'(?:[^']|'')*'|[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|(?i:true|false|null)|(?i:date|timestamp|time|decimal|bigint|double)\s*'[^']*'"
+    rf"{_SIMPLE}|(?i:cast)\s*\(\s*(?:{_SIMPLE})\s+(?i:as)\s+[\w ]+(?:\(\d+(?:\s*,\s*\d+)?\))?\s*\)"
 )
 
 
