@@ -30,6 +30,7 @@ BENCHMARKS = {
     "history": "One upload against the history in the lake",
     "parse": "Parsing the DAGs",
     "local_athena": "The local Athena",
+    "results": "Results of staffing and clinical quality on local_aws",
     "merge": "Merging into Iceberg on local_aws",
 }
 

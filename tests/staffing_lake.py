@@ -139,10 +139,18 @@ class StaffingLake:
 
     def run(self, *uploads: Upload, checks: Sequence[str] = ()) -> Run:
         """Load uploads and publish the quarters that they have a part in, as the DAG does, with some of its checks."""
+        counts, values = self.stage(*uploads)
+        results: dict[str, list[dict[str, str]]] = {name: [] for name in checks}
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(lambda track: self._publish(track, values[track], results), values))
+        return Run(counts, results)
+
+    def stage(self, *uploads: Upload) -> tuple[dict[str, LineCounts], dict[str, dict[str, Any]]]:
+        """Load uploads into bronze, for a run; their counts by key, and the values of the run's statements by track."""
         self.runs += 1
         run = f"manual__{self.runs}"
         counts: dict[str, LineCounts] = {}
-        rows: dict[str, list[dict[str, Any]]] = {track: [] for track in LOADERS}
+        rows: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
         for upload in uploads:
             counted, bronze, _ = load(upload)
             counts[upload.key] = counted
@@ -162,38 +170,31 @@ class StaffingLake:
                         "source_key": upload.key,
                     }
                 )
-        results: dict[str, list[dict[str, str]]] = {name: [] for name in checks}
-        with ThreadPoolExecutor(2) as pool:
-            list(pool.map(lambda track: self._publish(track, run, rows[track], results), LOADERS))
-        return Run(counts, results)
+        values = {}
+        for track, listed in rows.items():
+            self.s3.put_object(
+                Bucket=self.bucket,
+                Key=f"{lake.staging_prefix(f'{DAG}.{track}', run)}uploads/uploads.jsonl",
+                Body=b"".join(msgspec.json.encode(row) + b"\n" for row in listed),
+            )
+            slices = sorted({row["slice"] for row in listed})
+            before = sorted({*slices, *self.published[track]})
+            values[track] = {"run": run, "slices": slices, "slices_and_before": before}
+        return counts, values
 
-    def _publish(
-        self, track: str, run: str, rows: list[dict[str, Any]], results: dict[str, list[dict[str, str]]]
-    ) -> None:
+    def _publish(self, track: str, values: dict[str, Any], results: dict[str, list[dict[str, str]]]) -> None:
         """What a track does with bronze; rows of its checks are added to ``results``."""
-        if not rows:
-            return
-        prefix = lake.staging_prefix(f"{DAG}.{track}", run)
-        self.s3.put_object(
-            Bucket=self.bucket,
-            Key=f"{prefix}uploads/uploads.jsonl",
-            Body=b"".join(msgspec.json.encode(row) + b"\n" for row in rows),
-        )
-        slices = sorted({row["slice"] for row in rows})
-        values = {
-            "run": run,
-            "slices": slices,
-            "slices_and_before": sorted({*slices, *self.published[track]}),
-        }
         for name in RESULTS[track]:
-            target = lake.s3_uri(self.bucket, f"{prefix}{name}/")
+            target = lake.s3_uri(
+                self.bucket, f"{lake.staging_prefix(f'{DAG}.{track}', values['run'])}{name}/"
+            )
             self.execute(f"{DAG}/extract/{name}.sql", target=target, **values)
         known = {Path(name).stem for name in statements.statements(f"{DAG}/check/{track}")}
         for name in results.keys() & known:
             results[name] += self.execute(f"{DAG}/check/{track}/{name}.sql", **values)
         for name in RESULTS[track]:
             self.execute(f"{DAG}/merge/{name}.sql", **values)
-        self.published[track].update(slices)
+        self.published[track].update(values["slices"])
 
     def snapshots(self, table: str) -> int:
         """How often a table was changed."""

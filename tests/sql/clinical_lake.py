@@ -29,6 +29,7 @@ class ClinicalLake:
         self.bucket = f"test-{uuid.uuid4().hex[:12]}"
         s3.create_bucket(Bucket=self.bucket)
         self._athena = Athena(client, s3, self.bucket)
+        self.database = self._athena.database
         self.render, self.query = self._athena.render, self._athena.select
         for name in [
             "common/database/database.sql",

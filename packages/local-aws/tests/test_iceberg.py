@@ -548,6 +548,17 @@ def test_pruning(athena: Athena) -> None:
     assert athena("SELECT count(*), count_if(name = 'merged') FROM t").data == [["97", "3"]]
 
 
+def test_a_change_does_not_read_what_earlier_ones_deleted(athena: Athena) -> None:
+    create(athena, "t", "id int, v int", "", "")
+    athena("INSERT INTO t VALUES (1, 0)")
+    for number in range(4):
+        athena(f"UPDATE t SET v = {number} WHERE id = 1")
+    assert athena('SELECT count(*) FROM "t$snapshots"').data == [["5"]]
+    # That of the one file, and that of the file which the last change deleted.
+    assert athena('SELECT count(*) FROM "t$manifests"').data == [["2"]]
+    assert athena("SELECT v FROM t").data == [["3"]]
+
+
 @pytest.mark.supports("Iceberg", "OPTIMIZE ... REWRITE DATA USING BIN_PACK [WHERE]: small files become one")
 def test_optimize(athena: Athena) -> None:
     create(athena, "t", "id int, part string", "part", ", 'optimize_rewrite_data_file_threshold'='3'")

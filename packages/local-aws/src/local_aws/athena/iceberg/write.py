@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyiceberg import types as it
-from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
+from pyiceberg.manifest import DataFile, DataFileContent, FileFormat, ManifestFile
 from pyiceberg.partitioning import PartitionField, _to_partition_representation
 from pyiceberg.table import TableProperties, Transaction
 from pyiceberg.table.locations import load_location_provider
@@ -362,7 +362,16 @@ def _partition(context: Context, metadata: TableMetadata, path: Path) -> Record:
 # ------------------------------------------------------------------------------------------- commits
 
 
-class _Replace(_OverwriteFiles):
+class _Overwrite(_OverwriteFiles):
+    """Leaves out manifests that list deleted files only, as Iceberg's own writer does and PyIceberg's does not: each
+    change of a table would read those of all changes before it."""
+
+    def _existing_manifests(self) -> list[ManifestFile]:
+        found = super()._existing_manifests()
+        return [one for one in found if one.has_added_files() or one.has_existing_files()]
+
+
+class _Replace(_Overwrite):
     """OPTIMIZE's snapshots are of operation replace, of which PyIceberg makes no summary."""
 
     def _summary(self, snapshot_properties: dict[str, str] = EMPTY_DICT) -> Summary:
@@ -419,14 +428,14 @@ def _snapshot(
         "io": transaction._table.io,
         "snapshot_properties": {"trino_query_id": context.query_id},
     }
-    producer: _FastAppendFiles | _OverwriteFiles
+    producer: _FastAppendFiles | _Overwrite
     if not removed:
         producer = _FastAppendFiles(operation=Operation.APPEND, **options)
     elif replace:
         producer = _Replace(operation=Operation.OVERWRITE, **options)
     else:
         operation = Operation.OVERWRITE if added else Operation.DELETE
-        producer = _OverwriteFiles(operation=operation, **options)
+        producer = _Overwrite(operation=operation, **options)
     for f in added:
         producer.append_data_file(f)
     for f in removed:
