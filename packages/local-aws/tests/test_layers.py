@@ -13,7 +13,7 @@ import local_aws
 SOURCE = Path(local_aws.__file__).parent
 # From the bottom. A module may import those of its own layer, as long as there is no circle.
 LAYERS = [
-    ["errors", "types", "udf", "macros", "reserved"],
+    ["errors", "types", "udf", "macros", "reserved", "sharing"],
     ["parser", "statements", "hive_parser", "expressions", "zones", "tables", "engine", "formats", "files", "grok", "ion"],
     ["plan"],
     ["functions", "jsonpath"],

@@ -110,20 +110,20 @@ def load(
     quarantine = _Quarantine(rejects, source_key)
 
     for number, one in enumerate(values, 1):
-        line_number, raw, resource, in_bundle, uuid = one
+        line_number, resource = one.line, one.value
         version: Version | RejectReason
         if resource is None or isinstance(resource, Malformed):
             version = _what_is_wrong(one)
         else:
             kind = type(resource).__name__
-            if wanted is not None and kind != wanted and not in_bundle:
+            if wanted is not None and kind != wanted and not one.in_bundle:
                 version = RejectReason.WRONG_RESOURCE_TYPE
             else:
-                version = rows.version(resource, uuid)
+                version = rows.version(resource, one.uuid)
         if isinstance(version, RejectReason):
             note = one.value.note if isinstance(one.value, Malformed) else None
-            quarantine.put(version, raw, line_number, number, note)
-            found = None if version == RejectReason.MALFORMED_JSON else resource_type(raw)
+            quarantine.put(version, one.raw, line_number, number, note)
+            found = None if version == RejectReason.MALFORMED_JSON else resource_type(one.raw)
             line = _Line(
                 found,
                 None,

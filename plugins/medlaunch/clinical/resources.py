@@ -9,6 +9,7 @@ No names, addresses or free texts are in a row.
 from __future__ import annotations
 
 import types
+from collections.abc import Mapping
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
@@ -33,6 +34,7 @@ from medlaunch.clinical.elements import (
     read_reference,
 )
 from medlaunch.clinical.pseudonyms import Pseudonyms
+from medlaunch.clinical.values import resource_type
 
 VOID = "entered-in-error"
 
@@ -61,18 +63,19 @@ class Meta(msgspec.Struct, gc=False, rename="camel"):
 
 
 class _Resource(msgspec.Struct, gc=False, rename="camel", tag_field="resourceType"):
-    """Elements as they are written: what they mean is mostly known from an earlier resource."""
+    """Elements that differ from resource to resource are decoded; others stay as they are written, because what they
+    mean is mostly known from an earlier resource."""
 
     id: Any = None
     meta: Raw = _NONE
 
 
 class Patient(_Resource, tag="Patient"):
-    identifier: Raw = _NONE
-    gender: Raw = _NONE
-    birth_date: Raw = _NONE
-    deceased_boolean: Raw = _NONE
-    deceased_date_time: Raw = _NONE
+    identifier: list[Identifier] = []
+    gender: str | None = None
+    birth_date: str | None = None
+    deceased_boolean: bool | None = None
+    deceased_date_time: str | None = None
 
 
 class Encounter(_Resource, tag="Encounter"):
@@ -84,8 +87,8 @@ class Encounter(_Resource, tag="Encounter"):
     subject: Raw = _NONE
     part_of: Raw = _NONE
     service_provider: Raw = _NONE
-    period: Raw = _NONE
-    actual_period: Raw = _NONE
+    period: Period | None = None
+    actual_period: Period | None = None
     hospitalization: Raw = _NONE
     admission: Raw = _NONE
 
@@ -96,9 +99,12 @@ class Condition(_Resource, tag="Condition"):
     subject: Raw = _NONE
     encounter: Raw = _NONE
     context: Raw = _NONE
-    onset_date_time: Raw = _NONE
-    onset_period: Raw = _NONE
-    recorded_date: Raw = _NONE
+    onset_date_time: str | None = None
+    onset_period: Period | None = None
+    recorded_date: str | None = None
+
+
+_NO_PERIOD = Period()
 
 
 class Discharge(msgspec.Struct, gc=False, rename="camel"):
@@ -107,10 +113,29 @@ class Discharge(msgspec.Struct, gc=False, rename="camel"):
 
 Resource: TypeAlias = Patient | Encounter | Condition
 
-RESOURCE_TYPES = frozenset({"Patient", "Encounter", "Condition"})
+RESOURCE_TYPES: Mapping[str, type[Resource]] = {
+    "Patient": Patient,
+    "Encounter": Encounter,
+    "Condition": Condition,
+}
 
-#: Raises ValueError or RecursionError for what is none of the three.
-decode_resource = msgspec.json.Decoder(Patient | Encounter | Condition).decode
+_decode = msgspec.json.Decoder(Patient | Encounter | Condition).decode
+
+
+def decode_resource(raw: bytes) -> Resource:
+    """The resource that a JSON text is.
+
+    Raises:
+        ValueError, RecursionError: for what is none of the three.
+    """
+    try:
+        return _decode(raw)
+    except msgspec.ValidationError:
+        kind = RESOURCE_TYPES.get(resource_type(raw) or "")
+        if kind is None:
+            raise
+        found: Resource = decode_leniently(raw, kind)
+        return found
 
 
 @lru_cache(maxsize=64)
@@ -241,7 +266,7 @@ class RowReader:
     def __init__(self, reference: Path, pseudonyms: Pseudonyms):
         tables = CodeTables(reference)
         self._pseudonyms = pseudonyms
-        self._patient_ref = _Meanings(lambda raw: _reference(raw, "Patient"))
+        self._patient = _Meanings(self._read_patient)
         self._encounter_ref = _Meanings(lambda raw: _reference(raw, "Encounter"))
         self._organization_ref = _Meanings(lambda raw: _reference(raw, "Organization"))
         self._text = _Meanings(_text)
@@ -264,6 +289,11 @@ class RowReader:
         self._discharge = _Meanings(discharge)
         self._code = _Meanings(code)
 
+    def _read_patient(self, raw: bytes) -> tuple[str | None, str | None]:
+        """The patient that a reference names, and its pseudonym."""
+        patient = _reference(raw, "Patient")
+        return patient, None if patient is None else self._pseudonyms.of("Patient", patient)
+
     def version(self, resource: Resource, uuid: str | None = None) -> Version | RejectReason:
         """The version, or why there is none; ``uuid`` is the id of a resource without one."""
         id_ = resource.id if resource.id is not None else uuid
@@ -273,29 +303,24 @@ class RowReader:
         return RejectReason.LAST_UPDATED_INVALID if meta is None else Version(id_, *meta)
 
     def patient(self, patient: Patient) -> PatientRow:
-        identifiers = decode_leniently(patient.identifier, list[Identifier])
-        died_written = _text(patient.deceased_date_time)
-        died_date, died_instant = read_date_time(died_written)
-        flag = decode_leniently(patient.deceased_boolean, bool)
+        died_date, died_instant = read_date_time(patient.deceased_date_time)
         return PatientRow(
-            []
-            if identifiers is UNSET
-            else [identifier_text(one.system, one.value) for one in identifiers if one.value],
-            self._text[bytes(patient.gender)],
-            read_date_time(_text(patient.birth_date))[0],
+            [identifier_text(one.system, one.value) for one in patient.identifier if one.value],
+            patient.gender,
+            read_date_time(patient.birth_date)[0],
             died_date,
             died_instant,
-            True if died_written is not None else None if flag is UNSET else flag,
+            True if patient.deceased_date_time is not None else patient.deceased_boolean,
         )
 
     def encounter(self, encounter: Encounter) -> EncounterRow:
-        start_written, end_written = _period(encounter.period or encounter.actual_period)
-        start_date, start_instant = read_date_time(start_written)
-        end_date, end_instant = read_date_time(end_written)
+        period = encounter.period or encounter.actual_period or _NO_PERIOD
+        start_date, start_instant = read_date_time(period.start)
+        end_date, end_instant = read_date_time(period.end)
         status = self._text[bytes(encounter.status)]
         type_codes, inpatient = self._type[bytes(encounter.type)]
         disposition, codings = self._discharge[bytes(encounter.hospitalization or encounter.admission)]
-        patient = self._patient_ref[bytes(encounter.subject)]
+        patient, pseudonym = self._patient[bytes(encounter.subject)]
         return EncounterRow(
             status,
             status == VOID,
@@ -306,28 +331,28 @@ class RowReader:
             patient,
             self._organization_ref[bytes(encounter.service_provider)],
             self._encounter_ref[bytes(encounter.part_of)],
-            start_written,
+            period.start,
             start_date,
             start_instant,
-            end_written,
+            period.end,
             end_date,
             end_instant,
             disposition,
             codings,
-            self._pseudonyms.of_patient(patient),
+            pseudonym,
         )
 
     def condition(self, condition: Condition) -> ConditionRow:
-        onset_written = _text(condition.onset_date_time)
+        onset_written = condition.onset_date_time
         onset_date, onset_instant = read_date_time(onset_written)
         if onset_date is None and condition.onset_period:
-            start, _ = _period(condition.onset_period)
+            start = condition.onset_period.start
             onset_date, onset_instant = read_date_time(start)
             if onset_date is not None or onset_written is None:
                 onset_written = start
         codings, infection_type = self._code[bytes(condition.code)]
         verification = self._verification[bytes(condition.verification_status)]
-        patient = self._patient_ref[bytes(condition.subject)]
+        patient, pseudonym = self._patient[bytes(condition.subject)]
         encounter = self._encounter_ref[bytes(condition.encounter or condition.context)]
         return ConditionRow(
             verification == VOID,
@@ -339,8 +364,8 @@ class RowReader:
             onset_written,
             onset_date,
             onset_instant,
-            read_date_time(_text(condition.recorded_date))[0],
-            self._pseudonyms.of_patient(patient),
+            read_date_time(condition.recorded_date)[0],
+            pseudonym,
             self._pseudonyms.of_encounter(encounter),
         )
 
@@ -377,7 +402,6 @@ def _read_meta(raw: bytes) -> tuple[str | None, str | None, str] | None:
 
 
 _decode_text = msgspec.json.Decoder(str).decode
-_decode_period = msgspec.json.Decoder(Period).decode
 
 
 def _text(raw: bytes | Raw) -> str | None:
@@ -387,17 +411,6 @@ def _text(raw: bytes | Raw) -> str | None:
         return _decode_text(raw)
     except ValueError:
         return None
-
-
-def _period(raw: bytes) -> tuple[str | None, str | None]:
-    """Start and end as written."""
-    if not raw:
-        return None, None
-    try:
-        period = _decode_period(raw)
-    except ValueError:
-        period = decode_leniently(raw, Period)
-    return (None, None) if period is UNSET else (period.start, period.end)
 
 
 def _reference(raw: bytes, kind: str) -> str | None:

@@ -17,8 +17,8 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable, Iterator
-from typing import BinaryIO, Generic, NamedTuple, TypeVar
+from collections.abc import Callable, Container, Iterator
+from typing import BinaryIO, Generic, TypeVar
 
 import msgspec
 from msgspec import Raw
@@ -43,7 +43,7 @@ _SCALAR = re.compile(
 _URN = "urn:uuid:"
 
 
-class Value(NamedTuple, Generic[T]):
+class Value(msgspec.Struct, Generic[T], gc=False):
     """One value of an upload.
 
     Attributes:
@@ -249,7 +249,7 @@ class FhirValues(Generic[T]):
     """
 
     def __init__(
-        self, content: Content, decode: Callable[[bytes], T], wanted: frozenset[str], limits: Limits = LIMITS
+        self, content: Content, decode: Callable[[bytes], T], wanted: Container[str], limits: Limits = LIMITS
     ):
         self._content, self._decode, self._wanted = content, decode, wanted
         self._limit = limits.record_bytes

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sqlglot import exp
 
+from local_aws.athena import sharing
 from local_aws.athena import types as ty
 from local_aws.athena.catalog import Catalog
 from local_aws.athena.engine import Session
@@ -77,12 +78,15 @@ class Context:
         return query.sql, query, compiler
 
     def resolve(self, query: Query, compiler: QueryCompiler) -> str:
-        body = query.sql
+        needed = sharing.reachable(compiler.uses, query.sql)
+        texts = [one if n in needed else "" for n, one in enumerate(compiler.uses)] + [query.sql]
         for scan in compiler.scans:
-            if scan.token in body:
-                body = body.replace(scan.token, self.reader.relation(scan))
+            for n, body in enumerate(texts):
+                if scan.token in body:
+                    texts[n] = body.replace(scan.token, self.reader.relation(scan))
+                    break
         self.planned_at = dt.datetime.now(dt.UTC)
-        return body
+        return sharing.share(texts[:-1], texts[-1])
 
     def columns(self, query: Query) -> list[tuple[str, Type]]:
         return [(f.name if f.name is not None else f"_col{i}", f.type) for i, f in enumerate(query.fields)]

@@ -123,6 +123,10 @@ class Compiler(ABC):
         self.source = sql
         self.scans: list[Scan] = []
         self.ctes: dict[str, Cte] = {}
+        # The SQL of each use of a query of WITH, or of a view; see sharing.py. The step of a recursion, whose SQL
+        # means something in its place only, has none.
+        self.uses: list[str] = []
+        self.in_recursion = 0
         self.now = dt.datetime.now(dt.UTC)
         # Gives the value of a constant's SQL; time travel needs it while it compiles.
         self.evaluate: Callable[[str], Any] | None = None

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlglot import exp
 
+from local_aws.athena import sharing
 from local_aws.athena import types as ty
 from local_aws.athena.errors import not_supported
 from local_aws.athena.expressions import E, cast
@@ -113,6 +114,14 @@ def _subquery(
     return _derived(compiler, query, alias, node)
 
 
+def _named(compiler: Compiler, query: Query) -> Query:
+    """A query that the statement names, and may name more than once."""
+    if compiler.in_recursion:
+        return query
+    compiler.uses.append(query.sql)
+    return replace(query, sql=sharing.use(len(compiler.uses) - 1))
+
+
 def _derived(
     compiler: Compiler, query: Query, alias: exp.Expression | None, node: exp.Expression
 ) -> tuple[str, Relation]:
@@ -175,7 +184,7 @@ def from_table(compiler: Compiler, node: exp.Table, scope: Scope) -> tuple[str, 
                 )
             for f, column in zip(query.fields, cte.columns, strict=True):
                 f.name = column
-        sql, relation = _derived(compiler, query, None, node)
+        sql, relation = _derived(compiler, _named(compiler, query), None, node)
         relation.alias = alias
         _rename(compiler, relation, alias_node, node)
         return sql, relation
@@ -272,10 +281,12 @@ def _recursive(compiler: Compiler, cte: Cte, name: str, node: exp.Expression) ->
     )
     saved = compiler.ctes
     compiler.ctes = {**compiler.ctes, name.lower(): Cte(union, cte.columns, compiler.ctes, step=itself)}
+    compiler.in_recursion += 1
     try:
         step = compiler.query(union.expression, None)
     finally:
         compiler.ctes = saved
+        compiler.in_recursion -= 1
     if len(step.fields) != len(base.fields):
         raise compiler.fail(
             "TYPE_MISMATCH",
@@ -327,7 +338,7 @@ def _view(compiler: Compiler, view: View, database: str, name: str, node: exp.Ta
         )
     for f, (column, _) in zip(query.fields, view.columns, strict=True):
         f.name = column
-    return _derived(compiler, query, None, node)
+    return _derived(compiler, _named(compiler, query), None, node)
 
 
 def _unnest(compiler: Compiler, node: exp.Unnest, scope: Scope) -> tuple[str, Relation]:
