@@ -19,7 +19,7 @@ LAYERS = [
     ["functions", "jsonpath"],
     ["catalog", "iceberg.table", "iceberg.scan", "iceberg.inspect", "partitions", "buckets", "serdes", "json_keys", "parquet"],
     ["operators", "pruning", "relations", "select", "scan"],
-    ["syntax", "prepared", "assignment", "results", "show_create"],
+    ["syntax", "prepared", "assignment", "results", "show_create", "view_format"],
     ["context"],
     ["iceberg.changes", "iceberg.write", "iceberg.maintenance", "iceberg.ddl", "describe", "ddl", "write"],
     ["insert", "create_as", "views"],

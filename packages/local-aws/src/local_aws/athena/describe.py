@@ -13,6 +13,7 @@ from local_aws.athena.errors import QueryError
 from local_aws.athena.show_create import create_statement
 from local_aws.athena.tables import Table
 from local_aws.athena.types import hive_type, parse_hive_type
+from local_aws.athena.view_format import formatted
 from local_aws.objects import ObjectStore
 
 # One tab-separated line a row, as in Athena's .txt results.
@@ -99,18 +100,12 @@ def show(named: Named, s: st.Show) -> tuple[Rows, list[str]]:
                 ]
             ], ["prpt_name"]
         return [[k, v] for k, v in items], ["prpt_name", "prpt_value"]
-    if s.what == "create view":
-        if not table.is_view:
-            raise QueryError("", f"{_FAILED}{table.database}.{table.name} is a table, not a view")
-        view = tb.parse_view(table)
-        return [[line] for line in f"CREATE VIEW {table.database}.{table.name} AS\n{view.sql}".split("\n")], [
-            "Create View"
-        ]
+    if s.what == "create view" and not table.is_view:
+        raise QueryError("", f"{_FAILED}{table.database}.{table.name} is a table, not a view")
     if table.is_view:
-        view = tb.parse_view(table)
-        return [[line] for line in f"CREATE VIEW {table.database}.{table.name} AS\n{view.sql}".split("\n")], [
-            "Create View"
-        ]
+        query = formatted(tb.parse_view(table).sql)
+        text = f"CREATE VIEW {table.database}.{table.name} AS\n{query}"
+        return [[line] for line in text.split("\n")], ["Create View"]
     return [[line] for line in create_statement(table).split("\n")], ["createtab_stmt"]
 
 

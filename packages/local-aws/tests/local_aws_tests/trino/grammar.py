@@ -103,6 +103,8 @@ SMALL = ["0", "1", "2", "3", "-1", "5"]
 # Result kind -> templates.
 SCALAR: dict[str, list[str]] = {
     "boolean": [
+        "TRY_CAST({varchar} AS boolean)", "contains_sequence({array(integer)}, ARRAY[{integer}])", "{json} IS NULL", "json_exists({varchar}, {@'lax_$.a' 'strict_$.a' 'lax_$[0]'})", "({integer}, {integer}) < ({integer}, {integer})", "{boolean} = {boolean}", "{array(integer)} IS DISTINCT FROM {array(integer)}", "{row} IS DISTINCT FROM {row}", "{varbinary} = {varbinary}", "{varbinary} < {varbinary}", "{time} < {time}", "{day} > {day}", "{year} <= {year}", "{uuid} = {uuid}", "{double} IN (0, 1, {double})", "{varchar} IN ('a', 'abc', {varchar})", "{array(varchar)} < {array(varchar)}",
+
         "{N} = {N}", "{N} < {N}", "{number} >= {number}", "{O} <> {O}", "{O} <= {O}", "{S} IS DISTINCT FROM {S}",
         "{S} IS NOT DISTINCT FROM {S}", "{T} IS NULL", "{T} IS NOT NULL", "NOT {boolean}", "{boolean} AND {boolean}",
         "{boolean} OR {boolean}", "{O} BETWEEN {O} AND {O}", "{O} NOT BETWEEN {O} AND {O}", "{S} IN ({S}, {S})",
@@ -123,6 +125,8 @@ SCALAR: dict[str, list[str]] = {
                 "TRY(CAST({varchar} AS tinyint))", "bitwise_and({tinyint}, {tinyint})"],
     "smallint": ["TRY(CAST({number} AS smallint))", "{smallint} * {tinyint}", "-{smallint}", "{smallint} / {smallint}", "sign({smallint})"],
     "integer": [
+        "TRY_CAST({varchar} AS integer)", "TRY_CAST({double} AS integer)", "CAST({bigint} % 1000 AS integer)", "{integer} / {tinyint}", "CAST(json_extract_scalar({json}, '$.a') AS integer)", "TRY(CAST(json_extract({json}, '$.a') AS integer))", "{map(varchar,integer)}['a']", "try({map(varchar,integer)}['b'])", "reduce({array(integer)}, CAST(NULL AS integer), (s, x) -> IF(s IS NULL OR x > s, x, s), s -> s)",
+
         "{integer} + {integer}", "{integer} - {smallint}", "{integer} * {integer}", "{integer} / {integer}",
         "{integer} % {integer}", "-{integer}", "abs({integer})", "mod({integer}, {integer})", "sign({integer})",
         "CAST({number} AS integer)", "TRY(CAST({number} AS integer))", "TRY(CAST({varchar} AS integer))",
@@ -133,6 +137,8 @@ SCALAR: dict[str, list[str]] = {
         "ceiling({integer})", "width_bucket({integer}, ARRAY[1e0, 5e0, 10e0])", "CAST(round({double}) AS integer)",
     ],
     "bigint": [
+        "bitwise_xor({bigint}, {integer})", "CAST({double} AS bigint)", "year({timestamp} + {year})", "date_diff({#u}, {timestamptz}, {timestamptz})", "date_diff('day', {timestamp}, {date})", "json_array_length(CAST({array(integer)} AS json))", "length(CAST({number} AS varchar))", "length(upper({varchar}))", "cardinality(split({varchar}, {@',' 'a'}))", "cardinality(regexp_extract_all({varchar}, '[a-z]'))", "cardinality(map_concat({map(varchar,integer)}, {map(varchar,integer)}))", "cardinality(array_union({array(integer)}, {array(integer)}))", "array_position({array(varchar)}, {varchar})", "strpos({varchar}, {varchar}, 1)", "levenshtein_distance({varchar}, 'abc')", "from_base(to_base({bigint}, 36), 36)", "json_size({json}, '$')", "day(last_day_of_month({date}))", "hour({timestamptz} AT TIME ZONE 'America/New_York')", "CAST(date_format({timestamp}, '%Y%m%d') AS bigint)", "ceil({bigint})", "round({bigint}, -2)",
+
         "{bigint} + {bigint}", "{bigint} - {integer}", "{bigint} * {integer}", "{bigint} / {bigint}", "{bigint} % {bigint}", "-{bigint}",
         "length({text})", "strpos({varchar}, {varchar})", "strpos({varchar}, {varchar}, {@1 2 -1})", "position({varchar} IN {varchar})",
         "cardinality({array(E)})", "cardinality({map(varchar,integer)})", "array_position({array(E)}, {E})",
@@ -159,6 +165,8 @@ SCALAR: dict[str, list[str]] = {
     ],
     "real": ["{real} + {real}", "{real} * {integer}", "{real} / {real}", "-{real}", "TRY(CAST({number} AS real))", "TRY(CAST({varchar} AS real))", "round({real}, {@0 1 2})", "abs({real})", "{real} % {real}", "floor({real})", "truncate({real})", "sign({real})"],
     "double": [
+        "{integer} / {double}", "sqrt(abs({double}))", "ln(abs({number}) + 1e0)", "power({double}, 2)", "{double} * {decimal}", "{real} + {double}", "TRY_CAST({varchar} AS double)", "CAST({decimal} AS double) / 3", "round(CAST({decimal} AS double), 1)", "width_bucket({double}, 0, 10, 5) * 1e0", "reduce(map_values({map(varchar,integer)}), 0e0, (s, x) -> s + coalesce(x, 0), s -> s)",
+
         "{double} + {double}", "{double} - {number}", "{double} * {double}", "{double} / {number}", "{double} % {double}", "-{double}", "abs({double})", "sqrt({number})", "cbrt({double})", "exp({double})",
         "ln({double})", "log2({number})", "log10({double})", "log({@2e0 10e0 0.5e0}, {double})", "power({number}, {number})", "pow({double}, {integer})", "sin({double})", "atan2({double}, {double})", "tanh({double})", "degrees({double})",
         "radians({double})", "sign({double})", "round({double})", "round({double}, {@0 1 2 -1 -2})", "floor({double})", "ceil({double})", "truncate({double})", "mod({double}, {number})", "CAST({number} AS double)",
@@ -167,6 +175,8 @@ SCALAR: dict[str, list[str]] = {
         "array_min({array(double)})", "wilson_interval_lower({@3 0}, {@10 20}, {@1.96e0})",
     ],
     "varchar": [
+        "TRY_CAST({integer} AS varchar)", "json_format(CAST({array(varchar)} AS json))", "json_format(CAST({map(varchar,integer)} AS json))", "json_format(CAST({row} AS json))", "array_join(transform({array(integer)}, x -> CAST(x AS varchar)), '|', '-')", "array_join(map_keys({map(varchar,integer)}), ',')", "split({varchar}, ',')[1]", "element_at(split({varchar}, 'b'), 2)", "regexp_replace(lower({varchar}), '[aeiou]', '')", "regexp_extract({varchar}, '([a-z]+),([a-z]*)', 2)", "substr({varchar}, 1, 3) || '...'", "concat(CAST({date} AS varchar), {varchar})", "date_format({timestamp}, {@'%Y-%m' '%a' '%H' '%s' '%y%m%d' '%e_%c'})", "format_datetime({timestamp}, {@'MMM' 'dd/MM/yyyy' 'EEEE' 'H:m:s' 'yyyy-DDD' 'G' 'aa' 'S'})", "format('%s-%s', {varchar}, {date})", "format('%08.3f', {double})", "format('%+d', {bigint})", "to_hex(to_utf8({varchar}))", "from_utf8(from_base64(to_base64(to_utf8({varchar}))))", 'json_extract_scalar(json_parse(\'{"a":\' || CAST({integer} AS varchar) || \'}\'), \'$.a\')', 'json_value({@\'{"a":1,"b":[1,2]}\'}, {@\'lax_$.b[0]\' \'lax_$.a.c\' \'strict_$.z\'} DEFAULT \'none\' ON EMPTY NULL ON ERROR)', 'json_query({@\'{"a":1,"b":[1,2]}\' \'[1,2]\'}, {@\'lax_$.b\' \'lax_$[*]\' \'lax_$\'} WITH ARRAY WRAPPER)', "json_object('k': {integer})", "json_array({integer}, {varchar}, {boolean})", "upper(substr({varchar}, 1, 1)) || lower(substr({varchar}, 2))", "lpad(CAST({integer} AS varchar), 8, '0')", "reverse(split_part({varchar}, '.', 1))", "translate({varchar}, 'abc', 'xyz')", "replace({varchar}, ',', ';')",  "typeof({number} + {number})", "typeof(coalesce({number}, {number}))", "typeof({decimal} * {decimal})", "typeof({decimal} / {integer})", "CAST({time} AS varchar)", "CAST({timestamptz} AS varchar)", "to_iso8601({timestamptz})", "human_readable_seconds({integer})", "CAST({json} AS varchar)", "IF({boolean}, 'y', 'n')", "CASE WHEN {integer} > 2 THEN 'big' WHEN {integer} > 0 THEN 'small' END",
+
         "{text} || {text}", "concat({varchar}, {varchar})", "concat({varchar}, {varchar}, {char})", "upper({varchar})", "lower({varchar})", "upper({char})", "trim({varchar})", "ltrim({varchar})", "rtrim({text})", "trim({@LEADING TRAILING BOTH} {@'a' ' ' 'xa'} FROM {varchar})",
         "trim({varchar}, {@'a' 'abc' ' '})", "substr({varchar}, {integer})", "substr({varchar}, {#i}, {#i})", "substring({varchar} FROM {#i} FOR {#i})", "substring({varchar}, {#i})", "replace({varchar}, {varchar}, {varchar})", "replace({varchar}, {@'a' '' 'b,'})", "reverse({varchar})", "lpad({varchar}, {@0 1 3 8}, {@'x' 'ab' 'ü'})", "rpad({varchar}, {@0 2 7}, {@'x' 'ab'})",
         "split_part({varchar}, {@',' '.' 'X' 'b'}, {@1 2 3 5})", "translate({varchar}, {varchar}, {varchar})", "chr({@65 252 128512 97})", "regexp_extract({varchar}, {@'[a-z]+' '\\d+' '^.' 'b(.)' '(x)?y'})", "regexp_extract({varchar}, {@'(a)(b)?' '([A-Z])(\\d)'}, {@0 1 2})",
@@ -180,19 +190,27 @@ SCALAR: dict[str, list[str]] = {
     ],
     "char": ["CAST({varchar} AS char({@1 3 5}))", "CAST({char} AS char({@2 6}))", "lower({char})", "trim({char})", "substr({char}, 1, 2)"],
     "varbinary": ["to_utf8({varchar})", "{varbinary} || {varbinary}", "concat({varbinary}, {varbinary})", "substr({varbinary}, {#i})", "substr({varbinary}, {#i}, {#i})", "from_hex({@'616263' '' 'FF'})", "TRY(from_hex({varchar}))", "TRY(from_base64({varchar}))", "md5({varbinary})", "sha1({varbinary})", "sha512({varbinary})", "reverse({varbinary})", "to_big_endian_64({bigint})", "to_big_endian_32({integer})", "to_ieee754_64({double})", "to_ieee754_32({real})", "xxhash64({varbinary})", "murmur3({varbinary})", "lpad({varbinary}, {@0 3 5}, X'0102')", "rpad({varbinary}, {@0 3 5}, X'01')", "CAST({varchar} AS varbinary)", "spooky_hash_v2_64({varbinary})"],
-    "date": ["CAST({timestamp} AS date)", "CAST({timestamptz} AS date)", "date({timestamp})", "TRY(CAST({varchar} AS date))", "TRY(date({varchar}))", "date_trunc({@'day' 'week' 'month' 'quarter' 'year'}, {date})", "date_add({@'day' 'week' 'month' 'quarter' 'year'}, {#i}, {date})", "{date} + {@INTERVAL_'1'_DAY INTERVAL_'1'_MONTH INTERVAL_'-1'_YEAR INTERVAL_'40'_DAY}", "{date} - {year}", "last_day_of_month({P})", "TRY(from_iso8601_date({@'2024-02-29' '2024-W05-1' '2024-060' 'x'}))", "array_max({array(date)})", "element_at({array(date)}, 1)", "CAST(date_parse({@'2024-01-02' '1999-12-31'}, '%Y-%m-%d') AS date)"],
+    "date": [
+        "date_add('month', {#i}, {date})", "date_trunc('month', {date}) - INTERVAL '1' DAY", "CAST(CAST({date} AS varchar) AS date)", "TRY_CAST({varchar} AS date)", "CAST(date_trunc('week', {timestamp}) AS date)", "array_min({array(date)})", "greatest({date}, {date})", "{date} + INTERVAL '1' MONTH - INTERVAL '1' DAY",
+       "CAST({timestamp} AS date)", "CAST({timestamptz} AS date)", "date({timestamp})", "TRY(CAST({varchar} AS date))", "TRY(date({varchar}))", "date_trunc({@'day' 'week' 'month' 'quarter' 'year'}, {date})", "date_add({@'day' 'week' 'month' 'quarter' 'year'}, {#i}, {date})", "{date} + {@INTERVAL_'1'_DAY INTERVAL_'1'_MONTH INTERVAL_'-1'_YEAR INTERVAL_'40'_DAY}", "{date} - {year}", "last_day_of_month({P})", "TRY(from_iso8601_date({@'2024-02-29' '2024-W05-1' '2024-060' 'x'}))", "array_max({array(date)})", "element_at({array(date)}, 1)", "CAST(date_parse({@'2024-01-02' '1999-12-31'}, '%Y-%m-%d') AS date)"],
     "time": ["CAST({timestamp} AS time)", "TRY(CAST({varchar} AS time))", "date_trunc({@'second' 'minute' 'hour'}, {time})", "date_add({@'second' 'minute' 'hour' 'millisecond'}, {#i}, {time})", "{time} + {day}", "{time} - {day}", "CAST({timestamptz} AS time)", "CAST({time} AS time({@0 1 3 6}))"],
-    "timestamp": ["CAST({date} AS timestamp)", "CAST({timestamptz} AS timestamp)", "TRY(CAST({varchar} AS timestamp))", "date_trunc({#u2}, {timestamp})", "date_add({#u}, {#i}, {timestamp})", "{timestamp} + {day}", "{timestamp} - {day}", "{timestamp} + {year}", "{timestamp} - {year}", "TRY(date_parse({varchar}, {@'%Y-%m-%d' '%Y-%m-%d_%H:%i:%s.%f'}))", "date_parse({@'2024-01-02_03:04:05' '1999-12-31_23:59:59'}, '%Y-%m-%d_%T')", "{date} + {day}", "CAST({timestamp} AS timestamp({@0 1 6}))", "from_iso8601_timestamp({@'2024-02-29T10:11:12' '2024-02-29T10:11:12.345Z'}) AT TIME ZONE 'UTC' IS NULL", "coalesce({timestamp}, {date})", "greatest({timestamp}, {timestamp})"],
+    "timestamp": [
+        "date_trunc({#u2}, CAST({date} AS timestamp))", "CAST({timestamptz} AT TIME ZONE 'America/New_York' AS timestamp)", "date_add('month', {#i}, {timestamp})", "from_unixtime({@0 86400}) AT TIME ZONE 'UTC' + INTERVAL '1' DAY IS NULL", "TRY_CAST({varchar} AS timestamp)", "date_parse(date_format({timestamp}, '%Y-%m-%d %H:%i:%s'), '%Y-%m-%d %H:%i:%s')", "CAST(CAST({timestamp} AS varchar) AS timestamp)",
+       "CAST({date} AS timestamp)", "CAST({timestamptz} AS timestamp)", "TRY(CAST({varchar} AS timestamp))", "date_trunc({#u2}, {timestamp})", "date_add({#u}, {#i}, {timestamp})", "{timestamp} + {day}", "{timestamp} - {day}", "{timestamp} + {year}", "{timestamp} - {year}", "TRY(date_parse({varchar}, {@'%Y-%m-%d' '%Y-%m-%d_%H:%i:%s.%f'}))", "date_parse({@'2024-01-02_03:04:05' '1999-12-31_23:59:59'}, '%Y-%m-%d_%T')", "{date} + {day}", "CAST({timestamp} AS timestamp({@0 1 6}))", "from_iso8601_timestamp({@'2024-02-29T10:11:12' '2024-02-29T10:11:12.345Z'}) AT TIME ZONE 'UTC' IS NULL", "coalesce({timestamp}, {date})", "greatest({timestamp}, {timestamp})"],
     "timestamptz": ["CAST({timestamp} AS timestamp with time zone)", "{timestamptz} AT TIME ZONE {@'America/New_York' 'Asia/Kolkata' 'UTC' '+05:30'}", "at_timezone({timestamptz}, {@'Europe/Berlin' 'UTC'})", "with_timezone({timestamp}, {@'America/New_York' 'UTC' '-08:00'})", "from_unixtime({@0 1.5e0 1700000000 -1})", "from_unixtime({@0 1700000000}, {@'America/New_York' 'UTC'})", "date_trunc({#u2}, {timestamptz})", "date_add({#u}, {#i}, {timestamptz})", "{timestamptz} + {day}", "{timestamptz} - {year}", "from_iso8601_timestamp({@'2024-02-29T10:11:12' '2024-02-29T10:11:12.345+02:00' '2024-02-29' '2024-02-29T10Z'})", "TRY(parse_datetime({@'2024-02-29_10:11' '1999-01-01_00:00'}, 'yyyy-MM-dd_HH:mm'))", "CAST({date} AS timestamp with time zone)", "from_unixtime_nanos({@0 1700000000123456789})", "TRY(CAST({varchar} AS timestamp with time zone))", "{timestamptz} AT TIME ZONE {@'America/New_York' 'Asia/Kolkata'} + {day}"],
     "day": ["{timestamp} - {timestamp}", "{date} - {date}", "{timestamptz} - {timestamptz}", "{day} + {day}", "{day} - {day}", "{day} * {@2 -1 0.5e0 3}", "{day} / {@2 4 -1}", "-{day}", "{@2 1.5e0} * {day}", "parse_duration({@'42.8ms' '3.81d' '5m'})", "{time} - {time}", "greatest({day}, {day})"],
     "year": ["{year} + {year}", "{year} - {year}", "{year} * {@2 -1 3}", "-{year}", "{year} / {@2 3}"],
     "json": ["CAST({S} AS json)", "CAST({array(integer)} AS json)", "CAST({array(double)} AS json)", "CAST({map(varchar,integer)} AS json)", "CAST({row} AS json)", "json_extract({json}, {@'$.a' '$.b' '$[0]' '$.b[1]' '$'})", "TRY(json_parse({varchar}))", "json_parse({@'[1,2.50,{\"z\":1,\"a\":2}]' '\"x\"' '1e3'})", "json_array_get({json}, {@0 1 -1})", "CAST({map(varchar,array(integer))} AS json)", "CAST({array(varchar)} AS json)"],
-    "array(integer)": ["ARRAY[{integer}, {integer}]", "{array(integer)} || {array(integer)}", "{array(integer)} || {integer}", "{integer} || {array(integer)}", "concat({array(integer)}, {array(integer)})", "array_distinct({array(integer)})", "array_sort({array(integer)})", "array_sort({array(integer)}, (x, y) -> IF(x > y, -1, IF(x = y, 0, 1)))", "reverse({array(integer)})", "slice({array(integer)}, {@1 2 -1 -2}, {@0 1 2 5})", "filter({array(integer)}, x -> {boolean|x integer})", "transform({array(integer)}, x -> {integer|x integer})", "transform({array(varchar)}, x -> {integer|x varchar})", "array_remove({array(integer)}, {integer})", "array_union({array(integer)}, {array(integer)})", "array_intersect({array(integer)}, {array(integer)})", "array_except({array(integer)}, {array(integer)})", "flatten({array(array(integer))})", "repeat({integer}, {@0 1 3})", "sequence({@1 3 -2}, {@5 3 4})", "sequence(10, {@1 4}, {@-3 -2})", "zip_with({array(integer)}, {array(integer)}, (x, y) -> {integer|x integer,y integer})", "trim_array({array(integer)}, {@0 1})", "map_values({map(varchar,integer)})", "map_keys({map(integer,varchar)})", "shuffle(ARRAY[{integer}])", "CAST({array(double)} AS array(integer))", "TRY(CAST({json} AS array(integer)))", "{array(array(integer))}[1]", "element_at({map(varchar,array(integer))}, 'k')"],
+    "array(integer)": [
+        "array_sort(array_distinct({array(integer)}))", "transform(filter({array(integer)}, x -> x IS NOT NULL), x -> x + 1)", "zip_with({array(integer)}, reverse({array(integer)}), (x, y) -> coalesce(x, 0) - coalesce(y, 0))", "reduce({array(integer)}, CAST(ARRAY[] AS array(integer)), (s, x) -> x || s, s -> s)", "map_values(map_filter({map(varchar,integer)}, (k, v) -> v > 0))", "CAST(CAST({array(integer)} AS json) AS array(integer))", "transform({array(array(integer))}, x -> CAST(cardinality(x) AS integer))", "array_except(sequence(1, 5), {array(integer)})", "IF(cardinality({array(integer)}) > 1, {array(integer)})",
+       "ARRAY[{integer}, {integer}]", "{array(integer)} || {array(integer)}", "{array(integer)} || {integer}", "{integer} || {array(integer)}", "concat({array(integer)}, {array(integer)})", "array_distinct({array(integer)})", "array_sort({array(integer)})", "array_sort({array(integer)}, (x, y) -> IF(coalesce(x, 0) > coalesce(y, 0), -1, IF(coalesce(x, 0) = coalesce(y, 0), 0, 1)))", "reverse({array(integer)})", "slice({array(integer)}, {@1 2 -1 -2}, {@0 1 2 5})", "filter({array(integer)}, x -> {boolean|x integer})", "transform({array(integer)}, x -> {integer|x integer})", "transform({array(varchar)}, x -> {integer|x varchar})", "array_remove({array(integer)}, {integer})", "array_union({array(integer)}, {array(integer)})", "array_intersect({array(integer)}, {array(integer)})", "array_except({array(integer)}, {array(integer)})", "flatten({array(array(integer))})", "repeat({integer}, {@0 1 3})", "sequence({@1 3 -2}, {@5 3 4})", "sequence(10, {@1 4}, {@-3 -2})", "zip_with({array(integer)}, {array(integer)}, (x, y) -> {integer|x integer,y integer})", "trim_array({array(integer)}, {@0 1})", "map_values({map(varchar,integer)})", "map_keys({map(integer,varchar)})", "shuffle(ARRAY[{integer}])", "CAST({array(double)} AS array(integer))", "TRY(CAST({json} AS array(integer)))", "{array(array(integer))}[1]", "element_at({map(varchar,array(integer))}, 'k')"],
     "array(varchar)": ["ARRAY[{varchar}, {varchar}]", "split({varchar}, {@',' 'a' 'b' 'XX'})", "split({varchar}, ',', {@1 2 3})", "regexp_split({varchar}, {@',' '[a-z]' '\\s*'})", "regexp_extract_all({varchar}, {@'[a-z]' '\\d+' '.'})", "regexp_extract_all({varchar}, {@'([a-z])(\\d)?'}, {@1 2})", "{array(varchar)} || {varchar}", "array_sort({array(varchar)})", "array_distinct({array(varchar)})", "transform({array(E)}, x -> CAST(x AS varchar))", "filter({array(varchar)}, x -> {boolean|x varchar})", "map_keys({map(varchar,integer)})", "map_values({map(integer,varchar)})", "CAST({array(integer)} AS array(varchar))", "array_union({array(varchar)}, {array(varchar)})", "array_except({array(varchar)}, {array(varchar)})", "array_intersect({array(varchar)}, {array(varchar)})", "slice({array(varchar)}, 1, {@1 2})", "array_remove({array(varchar)}, {varchar})", "TRY(CAST({json} AS array(varchar)))", "reverse({array(varchar)})"],
     "array(double)": ["ARRAY[{double}, {double}]", "transform({array(integer)}, x -> {double|x integer})", "array_sort({array(double)})", "array_distinct({array(double)})", "CAST({array(integer)} AS array(double))", "{array(double)} || {array(integer)}", "array_except({array(double)}, {array(double)})"],
     "array(date)": ["ARRAY[{date}, {date}]", "array_sort({array(date)})", "sequence(DATE '2024-01-30', DATE '2024-04-01', {@INTERVAL_'1'_MONTH INTERVAL_'7'_DAY})", "array_distinct({array(date)})"],
     "array(array(integer))": ["ARRAY[{array(integer)}, {array(integer)}]", "ngrams({array(integer)}, {@1 2 3})", "combinations({array(integer)}, {@0 1 2})", "array_sort({array(array(integer))})", "transform({array(integer)}, x -> ARRAY[x, {integer|x integer}])", "map_values({map(varchar,array(integer))})", "array_distinct({array(array(integer))})"],
-    "map(varchar,integer)": ["map_concat({map(varchar,integer)}, {map(varchar,integer)})", "map_filter({map(varchar,integer)}, (k, v) -> {boolean|k varchar,v integer})", "transform_values({map(varchar,integer)}, (k, v) -> {integer|k varchar,v integer})", "TRY(transform_keys({map(integer,varchar)}, (k, v) -> {varchar|k integer,v varchar})) IS NULL", "MAP(ARRAY['q','r'], ARRAY[{integer}, {integer}])", "TRY(MAP({array(varchar)}, {array(integer)}))", "map_zip_with({map(varchar,integer)}, {map(varchar,integer)}, (k, v, w) -> {integer|k varchar,v integer,w integer})", "CAST(split_to_map({@'a=1,b=2' 'c=3'}, ',', '=') AS map(varchar,integer))", "TRY(CAST({json} AS map(varchar,integer)))", "TRY(map_from_entries(ARRAY[ROW({varchar}, {integer})]))"],
+    "map(varchar,integer)": [
+        "map_from_entries(map_entries({map(varchar,integer)}))", "transform_keys({map(varchar,integer)}, (k, v) -> upper(k))",
+       "map_concat({map(varchar,integer)}, {map(varchar,integer)})", "map_filter({map(varchar,integer)}, (k, v) -> {boolean|k varchar,v integer})", "transform_values({map(varchar,integer)}, (k, v) -> {integer|k varchar,v integer})", "TRY(transform_keys({map(integer,varchar)}, (k, v) -> {varchar|k integer,v varchar})) IS NULL", "MAP(ARRAY['q','r'], ARRAY[{integer}, {integer}])", "TRY(MAP({array(varchar)}, {array(integer)}))", "map_zip_with({map(varchar,integer)}, {map(varchar,integer)}, (k, v, w) -> {integer|k varchar,v integer,w integer})", "CAST(split_to_map({@'a=1,b=2' 'c=3'}, ',', '=') AS map(varchar,integer))", "TRY(CAST({json} AS map(varchar,integer)))", "TRY(map_from_entries(ARRAY[ROW({varchar}, {integer})]))"],
     "map(integer,varchar)": ["MAP(ARRAY[{integer}], ARRAY[{varchar}])", "transform_values({map(integer,varchar)}, (k, v) -> {varchar|k integer,v varchar})", "map_filter({map(integer,varchar)}, (k, v) -> {boolean|k integer,v varchar})"],
     "map(varchar,array(integer))": ["MAP(ARRAY['k'], ARRAY[{array(integer)}])", "multimap_from_entries(ARRAY[ROW('k', {integer}), ROW({varchar}, {integer})])"],
     "row": ["CAST(ROW({integer}, {varchar}) AS ROW(x integer, y varchar))", "TRY(CAST({json} AS row(x integer, y varchar)))", "element_at(map_entries({map(integer,varchar)}), 1) IS NULL"],
@@ -363,7 +381,12 @@ class Generator:
             if "'" in text:
                 found = re.findall(r"'(?:[^']|'')*'|[^\s']\S*", text[1:])
                 pick = rnd.choice(found)
-                return re.sub(r"(?<=\w|')_(?=\w|')", " ", pick) if "INTERVAL" in text else pick
+                # A blank would end it.
+                return (
+                    re.sub(r"(?<=\w|')_(?=[\w'$])", " ", pick)
+                    if "INTERVAL" in text or "lax_" in text
+                    else pick
+                )
             return rnd.choice(text[1:].split())
         if text == "#u":
             return rnd.choice(U1)
@@ -628,6 +651,53 @@ class Generator:
         if form == "scalar" or rnd.random() < 0.5:
             return Node("query", ["SELECT t_id, ", *test, " FROM t"])
         return Node("query", ["SELECT t_id FROM t WHERE ", *test])
+
+    def nested(self, t: Table, u: Table) -> Node:
+        """An aggregation over a subquery, and a condition on its result."""
+        rnd = self.random
+        kind = rnd.choice(["varchar", "integer", "date", "boolean", "decimal"])
+        key = self.expression(kind, 1)
+        value = self.expression(rnd.choice(["integer", "double", "decimal", "bigint"]), 1)
+        total = rnd.choice(["sum(b)", "count(*)", "avg(b)", "max(b)", "count(DISTINCT b)", "min(b)"])
+        outer = rnd.choice(
+            ["a, x", "count(*), max(x)", "a, x, rank() OVER (ORDER BY x)", "a, coalesce(x, 0)"]
+        )
+        inner: list[str | Node] = [
+            "SELECT a, ",
+            total,
+            " AS x FROM (SELECT ",
+            key,
+            " AS a, ",
+            value,
+            " AS b FROM t",
+        ]
+        return Node("query", [f"SELECT {outer} FROM (", *inner, self.condition(), ") GROUP BY a)"])
+
+    def ordered(self, t: Table, u: Table) -> Node:
+        rnd = self.random
+        a, b = (self.expression(rnd.choice(FAMILIES["O"]), 1) for _ in "ab")
+        way = rnd.choice(["", " DESC", " NULLS FIRST", " DESC NULLS LAST"])
+        limit = rnd.choice(["", " LIMIT 3", " OFFSET 1 ROWS LIMIT 2", " FETCH FIRST 2 ROWS ONLY"])
+        return Node(
+            "query", ["SELECT t_id, ", a, " AS x, ", b, f" AS y FROM t ORDER BY x{way}, y, t_id{limit}"]
+        )
+
+    def multi(self, t: Table, u: Table) -> Node:
+        """Three relations, one of them grouped."""
+        rnd = self.random
+        k = rnd.choice(["integer", "varchar", "date", "boolean"])
+        kind = rnd.choice(["JOIN", "LEFT JOIN", "FULL JOIN"])
+        self.enter(t, u)
+        e = self.expression(self.any_kind(), 1)
+        grouped = f"(SELECT u_{_short(k)} AS k, count(*) AS n FROM u GROUP BY u_{_short(k)}) AS g"
+        return Node(
+            "query",
+            [
+                "SELECT t_id, u_id, n, ",
+                e,
+                f" FROM t {kind} u ON t_id = u_id LEFT JOIN {grouped} ON t_{_short(k)} = k",
+            ],
+        )
 
     def distinct(self, t: Table, u: Table) -> Node:
         rnd = self.random

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from local_aws.athena.expressions import E
+from local_aws.athena.expressions import E, raise_sql
 from local_aws.athena.functions.registry import Call, Overload, Special, Table
 from local_aws.athena.types import BIGINT, duckdb_type
 
@@ -35,8 +35,23 @@ def _shift(c: Call, value: E, by: E) -> E:
     return E(f"CAST({signed} AS {duckdb_type(t)})", t)
 
 
+def _bit_count(x: str, bits: str) -> str:
+    code = "INVALID_FUNCTION_ARGUMENT"
+    few = f"'Bits specified in bit_count must be between 2 and 64, got ' || CAST({bits} AS VARCHAR)"
+    wide = (
+        f"'Number must be representable with the bits specified. ' || CAST({x} AS VARCHAR) || "
+        f"' cannot be represented with ' || CAST({bits} AS VARCHAR) || ' bits'"
+    )
+    most = f"(CAST(1 AS BIGINT) << (CAST({bits} AS INTEGER) - 1))"
+    return (
+        f"CASE WHEN {bits} NOT BETWEEN 2 AND 64 THEN {raise_sql(code, few, 'BIGINT')} "
+        f"WHEN {bits} < 64 AND {x} NOT BETWEEN -{most} AND {most} - 1 THEN {raise_sql(code, wide, 'BIGINT')} "
+        f"ELSE trino_bit_count({x}, {bits}) END"
+    )
+
+
 FUNCTIONS: Table = {
-    "bit_count": [Overload((BIGINT, BIGINT), BIGINT, "trino_bit_count")],
+    "bit_count": [Overload((BIGINT, BIGINT), BIGINT, _bit_count)],
     "bitwise_and": [Overload((BIGINT, BIGINT), BIGINT, lambda a, b: f"({a} & {b})")],
     "bitwise_left_shift": Special(_shift, strict=True),
     "bitwise_not": [Overload((BIGINT,), BIGINT, lambda a: f"(~{a})")],

@@ -146,11 +146,12 @@ def _width_bucket(c: Call, x: E, *bounds: E) -> E:
 
 
 def _to_base(c: Call, value: E, radix: E) -> E:
-    n, r = value.sql, f"CAST({radix.sql} AS INTEGER)"
-    return E(
-        f"(CASE WHEN {n} < 0 THEN '-' ELSE '' END || lower(to_base(abs(CAST({n} AS BIGINT)), {r})))",
-        ty.varchar(64),
-    )
+    n, r = f"CAST({value.sql} AS BIGINT)", f"CAST({radix.sql} AS INTEGER)"
+    # The absolute value of the least is no bigint: all digits but the last, and that one.
+    least = "CAST(-9223372036854775808 AS BIGINT)"
+    parts = f"to_base(-({least} // {r}), {r}) || to_base(-({least} % {r}), {r})"
+    digits = f"CASE WHEN {n} = {least} THEN {parts} ELSE to_base(abs({n}), {r}) END"
+    return E(f"(CASE WHEN {n} < 0 THEN '-' ELSE '' END || lower({digits}))", ty.varchar(64))
 
 
 def _random(c: Call, *bounds: E) -> E:
