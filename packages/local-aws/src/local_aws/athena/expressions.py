@@ -527,7 +527,7 @@ def from_json(sql: str, t: Type) -> str:
             by_index.append(f"'{name}': {from_json(f'json_extract({j}, {i})', a)}")
             # The name as it is written, or else in any case.
             key = f"list_filter(json_keys({j}), lambda {v}: lower({v}) = '{path.lower()}')[1]"
-            exact = f"json_extract({j}, '$.\"{path}\"')"
+            exact = f"json_extract({j}, '$.\"{path}\"')" if path else "CAST(NULL AS JSON)"
             by_name.append(
                 f"'{name}': " + from_json(f"coalesce({exact}, json_extract({j}, '$.\"' || {key} || '\"'))", a)
             )

@@ -173,9 +173,12 @@ class QueryCompiler(Compiler):
         limit_sql = "" if ties is not None else self._limit(node)
         select = ", ".join(f'{e.sql} AS "c{i}"' for i, (e, _) in enumerate(outputs))
         sql = f"SELECT {'DISTINCT ' if distinct else ''}{select}"
-        if self.outer and not aggregated and "lambda" in select + where + order_sql:
+        if self.outer and "lambda" in where + ("" if aggregated else select + order_sql):
             # DuckDB does not find a column from outside that only the body of a lambda names.
-            table, (select, where, order_sql) = as_own(self, self.outer, select, where, order_sql)
+            if aggregated:
+                table, (where,) = as_own(self, self.outer, where)
+            else:
+                table, (select, where, order_sql) = as_own(self, self.outer, select, where, order_sql)
             from_sql = f"{from_sql}, {table}" if from_sql and table else from_sql or table
             sql = f"SELECT {'DISTINCT ' if distinct else ''}{select}"
         inner = (f" FROM {from_sql}" if from_sql else "") + where + group_sql

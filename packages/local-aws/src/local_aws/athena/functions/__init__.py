@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from local_aws.athena.errors import not_supported
+from local_aws.athena.errors import QueryError, not_supported
 from local_aws.athena.expressions import E
 from local_aws.athena.functions import (
     arrays,
@@ -41,6 +41,7 @@ from local_aws.athena.functions.missing import MISSING
 from local_aws.athena.functions.registry import Call, Function, Special, merged, overloaded, special
 from local_aws.athena.functions.windows import is_window_function, window_function
 from local_aws.athena.plan import Compiler, Scope
+from local_aws.athena.types import UNKNOWN
 
 __all__ = [
     "arithmetic",
@@ -94,7 +95,13 @@ def call(c: Compiler, name: str, args: list[E], node: exp.Expression) -> E:
             raise c.fail("NOT_SUPPORTED", f"Function '{name}' is not supported by local_aws", node)
         raise c.fail("FUNCTION_NOT_FOUND", f"Function '{name}' not registered", node)
     one = Call(c, name, args, node)
-    return special(one, function) if isinstance(function, Special) else overloaded(one, function)
+    try:
+        return special(one, function) if isinstance(function, Special) else overloaded(one, function)
+    except QueryError as e:
+        if e.code == "FUNCTION_NOT_FOUND" and any(a.type == UNKNOWN for a in args):
+            # A NULL of no type fits anywhere.
+            return E("NULL", UNKNOWN)
+        raise
 
 
 def compile_call(

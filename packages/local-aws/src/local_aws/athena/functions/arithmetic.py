@@ -36,6 +36,8 @@ def arithmetic(c: Compiler, op: str, a: E, b: E, node: exp.Expression) -> E:
     made = None
     if x in (*_TEMPORAL, _DAY, _YEAR) and y == "unknown" and op in "+-":
         return E(f"CAST(NULL AS {duckdb_type(a.type)})", a.type)
+    if x == "unknown" and y in _TEMPORAL and op == "-":
+        return E("CAST(NULL AS INTERVAL)", ty.INTERVAL_DAY)
     if x in _TEMPORAL:
         made = _moved(c, op, a, b, node) if y in (_DAY, _YEAR) else _between(a, b) if op == "-" else None
     elif x in (_DAY, _YEAR):

@@ -67,6 +67,10 @@ def make_row(items: list[E]) -> E:
 def subscript(c: Compiler, base: E, index: E, node: exp.Expression) -> E:
     """base[index]: fails where there is no such element (element_at gives NULL)."""
     code = "INVALID_FUNCTION_ARGUMENT"
+    if base.type.base == "unknown":
+        return E("NULL", ty.UNKNOWN)
+    if base.type.base == "array" and index.type.base == "unknown":
+        return cast(E("NULL", ty.UNKNOWN), base.type.args[0])
     if base.type.base == "array":
         if index.type.base not in ty.INTEGERS:
             raise c.fail("TYPE_MISMATCH", f"Cannot use {index.type} for subscript of {base.type}", node)

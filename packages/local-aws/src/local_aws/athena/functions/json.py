@@ -127,7 +127,9 @@ def _array_length(text: str) -> str:
 
 
 def _is_scalar(text: str) -> str:
-    return f"CASE WHEN json_valid({text}) THEN json_type({text}) NOT IN ('OBJECT', 'ARRAY') END"
+    bad = raise_sql("INVALID_FUNCTION_ARGUMENT", f"'Invalid JSON value: ' || {text}", "BOOLEAN")
+    scalar = f"json_type({text}) NOT IN ('OBJECT', 'ARRAY')"
+    return f"CASE WHEN {text} IS NULL THEN NULL WHEN json_valid({text}) THEN {scalar} ELSE {bad} END"
 
 
 FUNCTIONS: Table = {

@@ -215,6 +215,8 @@ def higher_order(
     if len(nodes) != values + lambdas:
         raise c.fail("FUNCTION_NOT_FOUND", f"Unexpected parameters for function {name}", node)
     args = [c.expr(n, scope) for n in nodes[:values]]
+    if any(a.type == ty.UNKNOWN for a in args):
+        return E("NULL", ty.UNKNOWN)
     return compiled(LambdaCall(c, name, args, node, nodes[values:], scope, truth), c.parameter())
 
 

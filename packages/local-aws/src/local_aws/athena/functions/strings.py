@@ -230,7 +230,7 @@ FUNCTIONS: Table = {
     "normalize": Special(_normalize),
     "replace": [
         Overload((VARCHAR, VARCHAR), PART, lambda text, old: f"replace({text}, {old}, '')"),
-        Overload((VARCHAR, VARCHAR, VARCHAR), VARCHAR, _replace),
+        Overload((VARCHAR, VARCHAR, VARCHAR), VARCHAR, _replace, strict=True),
     ],
     "reverse": Special(_reverse),
     "rpad": [_pad_bytes("rpad"), _pad("rpad")],
