@@ -19,8 +19,9 @@ TEMPLATES := build/cdk
 AUDIT := .venv-audit
 DASHBOARD := .venv-dashboard
 SITE := .venv-site
+MUTANTS := .venv-mutants
 # Every lock of this repository: make audit looks up what is installed here, and nothing else.
-LOCKS := requirements.lock $(CLIENTS_FOLDER)/requirements.lock $(PEERS_FOLDER)/requirements.lock infra/requirements.lock docs/requirements.lock tests/security/requirements.lock dashboard/requirements.lock dashboard/requirements-test.lock
+LOCKS := requirements.lock $(CLIENTS_FOLDER)/requirements.lock $(PEERS_FOLDER)/requirements.lock infra/requirements.lock docs/requirements.lock tests/security/requirements.lock tests/mutants/requirements.lock dashboard/requirements.lock dashboard/requirements-test.lock
 
 LOCAL_AWS_PORT ?= 4566
 AIRFLOW_PORT ?= 8080
@@ -55,9 +56,9 @@ export PYTHONPATH := $(CURDIR):$(CURDIR)/plugins:$(CURDIR)/$(LOCAL_AWS)/src
 .PHONY: help
 help: ## List these commands
 	@awk 'BEGIN {FS = ":.*## "} /^## / {printf "\n%s\n", substr($$0, 4)} \
-		/^test-[a-z-]+:.*## / {long = long " " substr($$1, 6); next} \
+		/^test-[a-z-]+:.*## / {long = long (++count == 6 ? "\n  " : " ") substr($$1, 6); next} \
 		/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2} \
-		END {printf "\nLong tests, make test-... (CONTRIBUTING.md describes them)\n %s\n", long}' $(MAKEFILE_LIST)
+		END {printf "\nLong tests (CONTRIBUTING.md describes them), make test-:%s\n", long}' $(MAKEFILE_LIST)
 
 ## Look at it
 
@@ -225,6 +226,10 @@ test-infra: $(INSTALLED) synth ## Check the templates, and deploy the lake to lo
 test-faults: $(INSTALLED) ## Break each step in each way and compare the results: ARGS="-k publish"
 	@$(PY) -m tests.faults $(ARGS)
 
+.PHONY: test-mutants
+test-mutants: $(INSTALLED) $(MUTANTS)/installed.lock ## Change the code in small ways and see a test fail: ARGS="plugins/medlaunch/publish --minutes 30"
+	@$(PY) -m tests.mutants $(ARGS)
+
 .PHONY: test-history
 test-history: $(INSTALLED) ## Do random things to a lake and compare its tables with a model: SEED=1 STEPS=200
 	@$(PY) -m tests.history --steps "$(STEPS)" $(if $(SEED),--seed "$(SEED)") $(ARGS)
@@ -278,6 +283,7 @@ lock: $(INSTALLED) ## Resolve the dependencies of pyproject.toml and packages/ a
 	$(VENV)/bin/uv pip compile dashboard/pyproject.toml --group dashboard/pyproject.toml:test --universal --python-version 3.11 --generate-hashes --no-header -o dashboard/requirements-test.lock -q
 	$(VENV)/bin/uv pip compile dashboard/pyproject.toml --constraint dashboard/requirements-test.lock --universal --python-version 3.11 --generate-hashes --no-header -o dashboard/requirements.lock -q
 	$(VENV)/bin/uv pip compile tests/security/requirements.in --universal --python-version 3.11 --generate-hashes --no-header -o tests/security/requirements.lock -q
+	$(VENV)/bin/uv pip compile tests/mutants/requirements.in --universal --python-version 3.11 --generate-hashes --no-header -o tests/mutants/requirements.lock -q
 	$(VENV)/bin/uv pip compile pyproject.toml --no-deps --no-strip-extras --no-annotate --python-version 3.12 --custom-compile-command "make lock" -o requirements.txt -q
 	@$(MAKE) setup
 
@@ -299,6 +305,9 @@ $(PEERS)/installed.lock: $(PEERS_FOLDER)/requirements.lock $(INSTALLED)
 
 $(AUDIT)/installed.lock: tests/security/requirements.lock $(INSTALLED)
 	@bin/environment $(AUDIT) $<
+
+$(MUTANTS)/installed.lock: tests/mutants/requirements.lock $(INSTALLED)
+	@bin/environment $(MUTANTS) $<
 
 $(SITE)/installed.lock: docs/requirements.lock $(INSTALLED)
 	@bin/environment $(SITE) $<

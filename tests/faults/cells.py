@@ -757,6 +757,12 @@ def _clock(stage: Stage, days: int) -> None:
 def data() -> Iterator[Row]:
     yield "load_bronze", "a gzip bomb of 2 GB", "skipped", _bomb
     yield "load_bronze", "a line of 200 MB", "rejected", _long_line
+    yield (
+        "load_bronze",
+        "one file in parts; SIGKILL in one of them and while their rejects are joined",
+        "retry",
+        _parts,
+    )
     yield "load_bronze", "10,000 small files; SIGKILL in load, publish and archive", "retry", _small_files
 
 
@@ -793,6 +799,26 @@ def _long_line(stage: Stage) -> None:
 def _manifest(lake: Lake, day: str) -> dict[str, Any]:
     key = f"prod/manifests/facility_accreditation/{day}.json"
     return json.loads(lake.s3.get_object(Bucket=lake.bucket, Key=key)["Body"].read())
+
+
+def _parts(stage: Stage) -> None:
+    good = [facility(number, services=["x" * 500]) for number in range(400)]
+    bad = [facility(number, employee_count=-1) for number in range(400, 403)]
+    lake = stage.lake({f"{DAY}/large.jsonl": lines(bad[0], *good[:200], bad[1], *good[200:], bad[2])})
+    rules = [
+        Rule(kill_after, task="load_bronze", operation="PutObject", key=r"bronze/.*\.00001-", attempt=1),
+        Rule(kill_after, task="plan_slices", operation="PutObject", key="quarantine/", attempt=1),
+    ]
+    outcome = lake.run(rules, settings={"MEDLAUNCH_LOAD_PART_BYTES": str(2**16)})
+    rules_fired(rules)
+    require(outcome.state == "success", "The run fails", outcome)
+    manifest = _manifest(lake, DAY)
+    require(
+        (manifest["lines"]["accepted"], manifest["lines"]["rejected"]) == (400, 3), f"{manifest['lines']}"
+    )
+    key = f"quarantine/facilities/{DAY}/large.jsonl_rejects.jsonl"
+    kept = lake.s3.get_object(Bucket=lake.bucket, Key=key)["Body"].read().splitlines()
+    require([json.loads(line)["line_number"] for line in kept] == [1, 202, 403], f"{kept}")
 
 
 def _small_files(stage: Stage, count: int = 10_000) -> None:

@@ -18,7 +18,7 @@ def window_end(as_of: date, window: str) -> date:
 
     Raises:
         ValueError: if the window is no ISO 8601 duration of years, months and days, or of weeks, or if it
-            ends after the year 9999.
+            ends after the year 9999; a number of more than nine digits counts as that.
     """
     match = _DURATION.fullmatch(window)
     if not match or match.lastindex is None:
@@ -26,10 +26,10 @@ def window_end(as_of: date, window: str) -> date:
             f"{window!r} is not a window: give an ISO 8601 duration of years, months and days or of weeks, "
             "such as P6M, P1Y6M, P180D or P2W; times of day, signs and fractions are not possible"
         )
-    years, months, days, weeks = (int(number[-9:]) if number else 0 for number in match.groups())
     try:
         if any(number and len(number) > 9 for number in match.groups()):
             raise OverflowError
+        years, months, days, weeks = (int(number or 0) for number in match.groups())
         end = pendulum.date(as_of.year, as_of.month, as_of.day).add(
             years=years, months=months, weeks=weeks, days=days
         )

@@ -80,6 +80,6 @@ def parse_decimal(text: str, *, digits: int, scale: int, signed: bool = False) -
     if number > Decimal(10**digits - 1).scaleb(-scale):
         raise InvalidField(f"{text[:40]!r} does not fit decimal({digits}, {scale})")
     with localcontext() as context:
-        context.prec = digits + 1
-        number = number.quantize(Decimal(1).scaleb(-scale), rounding=ROUND_HALF_UP)
+        context.prec = digits
+        number = number.quantize(Decimal(f"1e-{scale}"), rounding=ROUND_HALF_UP)
     return -number if negative and number else number  # SQL's decimals have no minus zero

@@ -30,6 +30,7 @@ from medlaunch.accreditation import window_end
         ("2026-12-31", "P2M", "2027-02-28"),
         ("2026-11-20", "P12M", "2027-11-20"),
         ("2026-11-20", "P007D", "2026-11-27"),
+        ("2026-11-20", "P000000007D", "2026-11-27"),
         ("9999-12-30", "P1D", "9999-12-31"),
     ],
 )
@@ -76,7 +77,8 @@ def test_what_is_no_window_is_refused(window: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "window", ["P8000Y", "P99999M", "P9999999D", "P999999999W", "P9999999999D", f"P{'9' * 5000}Y"]
+    "window",
+    ["P8000Y", "P99999M", "P9999999D", "P999999999W", "P9999999999D", "P0000000007D", f"P{'9' * 5000}Y"],
 )
 def test_a_window_that_leaves_the_calendar_is_refused(window: str) -> None:
     with pytest.raises(ValueError, match="ends after the year 9999"):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -142,6 +144,20 @@ def test_hours(text: str, number: str | None) -> None:
             parse_decimal(text, digits=9, scale=2)
     else:
         assert str(parse_decimal(text, digits=9, scale=2)) == number
+
+
+@pytest.mark.parametrize(
+    ("read", "text"),
+    [
+        (parse_date, "x" * 41),
+        (partial(parse_integer, digits=6), "x" * 41),
+        (partial(parse_decimal, digits=9, scale=2), "x" * 41),
+        (partial(parse_decimal, digits=9, scale=2), "9" * 41),
+    ],
+)
+def test_a_message_has_the_beginning_of_a_long_text(read: Callable[[str], object], text: str) -> None:
+    with pytest.raises(InvalidField, match=f"^'{text[0]}{{40}}' "):
+        read(text)
 
 
 def test_signed_decimals() -> None:
