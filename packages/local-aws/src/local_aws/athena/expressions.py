@@ -209,6 +209,8 @@ def castable(a: Type, b: Type) -> bool:
     if _BINARY_FORM.keys() & {a.base, b.base}:
         return b.base in _BINARY_FORM.get(a.base, ()) or a.base in _BINARY_FORM.get(b.base, ())
     text = ("varchar", "char")
+    if {a.base, b.base} == {"uuid", "varbinary"}:
+        return True
     if a.base in ("array", "map", "row") or b.base in ("array", "map", "row"):
         return False
     if b.base == "char":
@@ -274,6 +276,13 @@ def convert(sql: str, a: Type, b: Type, implicit: bool = False) -> str:
     if a.base in ("real", "double") and b.base in ty.INTEGERS:
         # Trino rounds half away from zero, DuckDB's cast half to even.
         return f"CAST(round({sql}) AS {d})"
+    if a.base == "uuid" and b.base == "varbinary":
+        return f"unhex(replace(CAST({sql} AS VARCHAR), '-', ''))"
+    if a.base == "varbinary" and b.base == "uuid":
+        return f"CAST(hex({sql}) AS UUID)"
+    if (a.base, b.base) == ("real", "decimal"):
+        # The digits that its text has.
+        return f"CAST(CAST({sql} AS VARCHAR) AS {d})"
     if (a.base, b.base) == ("double", "real"):
         return f"trino_real({sql})"
     if b.base == "time with time zone":
@@ -360,6 +369,7 @@ def _parse(sql: str, b: Type, d: str) -> str:
         slowly = _fails(test, sql, f"CAST({unsigned} AS DATE)", code, message, d)
         return f"CASE WHEN CAST({read} AS VARCHAR) = {sql} AND {sql} < ':' THEN {read} ELSE {slowly} END"
     if b.base == "timestamp":
+        sql = f"trim({sql}, ' ' || chr(9) || chr(10) || chr(13))"
         message = f"'Value cannot be cast to timestamp: ' || {sql}"
         clock = "[0-9]{1,2}:[0-9]{1,2}(:[0-9]{1,2}(\\.[0-9]+)?)?"
         moment = f"[0-9]{{4,}}-[0-9]{{1,2}}-[0-9]{{1,2}}( {clock})?"

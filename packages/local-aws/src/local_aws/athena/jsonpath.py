@@ -548,7 +548,7 @@ def json_array_get(text: str, index: int) -> str | None:
         return None
     value = array[index]
     # Strings come without quotes, which Trino's documentation calls broken.
-    return value if isinstance(value, str) else dumps(value)
+    return value if isinstance(value, str) else None if value is None else dumps(value)
 
 
 @udf("VARCHAR", "VARCHAR")
@@ -600,7 +600,7 @@ def json_array_contains(text: str, value: str) -> bool | None:
         return None
     if not isinstance(array, list):
         return None
-    return any(v == wanted and isinstance(v, bool) == isinstance(wanted, bool) for v in array)
+    return any(v == wanted and type(v) is type(wanted) for v in array)
 
 
 __all__ = ["compiled", "dumps"]

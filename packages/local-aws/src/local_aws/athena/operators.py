@@ -28,7 +28,7 @@ from local_aws.athena.expressions import (
     zoned_time,
 )
 from local_aws.athena.parser import JsonCall, position
-from local_aws.athena.plan import Compiler, Field, Query, Scope, sort_key
+from local_aws.athena.plan import Compiler, Field, Query, Scope, direction, sort_key
 from local_aws.athena.types import Type
 
 # https://docs.aws.amazon.com/athena/latest/ug/other-notable-limitations.html
@@ -367,6 +367,12 @@ def _typed_literal(compiler: Compiler, to: exp.DataType, text: str, node: exp.Ex
                 dt.datetime(*(int(n) for n in re.findall(r"\d+", text)[:6]))  # type: ignore[arg-type] # noqa: DTZ001
         except ValueError:
             valid = False
+        if (
+            not valid
+            and name == "TIMESTAMP"
+            and re.fullmatch(rf"\s*{day}\s*([+-]\d\d:\d\d|[A-Za-z][\w/+-]*)", text)
+        ):
+            return zoned_literal(text, 0, compiler, node)
         if not valid:
             raise compiler.fail("INVALID_LITERAL", f"'{text}' is not a valid {name} literal", node)
         t = Type(name.lower(), p=digits)
@@ -507,6 +513,9 @@ def _window(compiler: Compiler, node: exp.Window, scope: Scope) -> E:
     if order is not None:
         compiled = [(compiler.expr(o.this, scope), o) for o in order.expressions]
         keys = [sort_key(e.sql, e.type, o) for e, o in compiled]
+        if len(keys) == 1 and window.args.get("spec") is not None:
+            # RANGE has one key.
+            keys = [e.sql + direction(o) for e, o in compiled]
         parts.append("ORDER BY " + ", ".join(keys))
     spec = window.args.get("spec")
     if spec is not None:

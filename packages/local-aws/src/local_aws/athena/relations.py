@@ -450,6 +450,12 @@ def _join(compiler: Compiler, left: str, join: exp.Expression, scope: Scope) -> 
         return f"{left} {word} {sql} ON {' AND '.join(conditions)}"
     scope.relations += relations
     on = join.args.get("on")
+    if isinstance(join.this, exp.Unnest) and on is not None and not (isinstance(on, exp.Boolean) and on.this):
+        raise compiler.fail(
+            "NOT_SUPPORTED",
+            f"{side or 'INNER'} JOIN involving UNNEST is only supported with condition ON TRUE",
+            on,
+        )
     if on is None:
         raise compiler.fail("", "mismatched input. Expecting: 'ON', 'USING'", join)
     compiler.group_sql.append(None)

@@ -146,7 +146,9 @@ class QueryCompiler(Compiler):
         outputs: list[tuple[E, str | None]] = []
         for e, name, ready in items:
             if ready is not None:
-                if aggregated and ready.sql not in keys:
+                if aggregated and not any(
+                    ready.sql == k or ready.sql.startswith(f"struct_extract({k}, ") for k in keys
+                ):
                     raise self.fail(
                         "EXPRESSION_NOT_AGGREGATE",
                         f"Column '{name}' not in GROUP BY clause",
@@ -230,7 +232,12 @@ class QueryCompiler(Compiler):
                 star_of = scope.relations
             elif isinstance(e, exp.Column) and isinstance(e.this, exp.Star):
                 qualifier = [p.name for p in e.parts[:-1]]
-                star_of = [r for r in scope.relations if qualifies(r, [n.lower() for n in qualifier])]
+                names = [n.lower() for n in qualifier]
+                around: Scope | None = scope
+                star_of = []
+                while around is not None and not star_of:
+                    star_of = [r for r in around.relations if qualifies(r, names)]
+                    around = around.parent
                 if not star_of and self.lookup(scope, qualifier, e) is None:
                     raise self.fail(
                         "TABLE_NOT_FOUND", f"Unable to resolve reference {'.'.join(qualifier)}", e

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from local_aws.athena import types as ty
 from local_aws.athena.errors import not_supported
-from local_aws.athena.expressions import E, cast, cast_text, raise_sql, raise_text
+from local_aws.athena.expressions import E, cast, cast_text, convert, raise_sql, raise_text
 from local_aws.athena.functions.composite import concat
 from local_aws.athena.functions.ip import CONTAINS
 from local_aws.athena.functions.registry import Call, Special, Table, overloaded
@@ -104,6 +104,10 @@ def _intersect(c: Call, first: E, second: E) -> E:
     a, b = cast(first, t).sql, cast(second, t).sql
     word = "IS NOT NULL" if c.name == "array_intersect" else "IS NULL"
     kept = f"list_filter({first_of_each(a)}, lambda λy: list_position({b}, λy) {word})"
+    if c.name == "array_intersect":
+        # In the order of the longer one.
+        other = f"list_filter({first_of_each(b)}, lambda λy: list_position({a}, λy) {word})"
+        kept = f"CASE WHEN len({a}) < len({b}) THEN {other} ELSE {kept} END"
     if c.name == "array_except":
         # What is taken from nothing keeps its duplicates, as in Trino.
         kept = f"CASE WHEN len({b}) = 0 THEN {a} ELSE {kept} END"
@@ -125,7 +129,9 @@ def _overlap(c: Call, first: E, second: E) -> E:
 
 def _join(c: Call, a: E, separator: E, null: E | None = None) -> E:
     t = c.element_type(a)
-    text = cast_text("λy", t)
+    if t.base in ("array", "map", "row"):
+        raise c.fail("OPERATOR_NOT_FOUND", f"Cannot cast {t} to varchar")
+    text = convert("λy", t, VARCHAR) if t.base == "json" else cast_text("λy", t)
     if null is not None:
         text = f"coalesce({text}, {null.sql})"
     items = f"list_transform({a.sql}, lambda λy: {text})"
@@ -214,6 +220,8 @@ def _sequence(c: Call, start: E, stop: E, step: E | None = None) -> E:
         )
         return E(_checked_sequence(series, a, b, str(m), "0", count, t), ty.array(t))
     by = step.sql if step is not None else f"to_days({one})"
+    if step is not None and t.base == "date" and isinstance(step.value, int) and step.value % 86400000:
+        raise c.fail(_INVALID, "sequence step must be a day interval if start and end values are dates")
     series = (
         f"CAST(generate_series(CAST({a} AS TIMESTAMP), CAST({b} AS TIMESTAMP), {by}) AS {duckdb_type(t)}[])"
     )
@@ -246,7 +254,11 @@ def _checked_sequence(series: str, a: str, b: str, by: str, zero: str, size: str
 def _repeat(c: Call, element: E, count: E) -> E:
     message = "count argument of repeat function must be greater than or equal to 0"
     negative = raise_text(_INVALID, message, "BIGINT")
-    n = f"CASE WHEN {count.sql} < 0 THEN {negative} ELSE CAST({count.sql} AS BIGINT) END"
+    many = f"count argument of repeat function must be less than or equal to {_LONGEST}"
+    n = (
+        f"CASE WHEN {count.sql} < 0 THEN {negative} WHEN {count.sql} > {_LONGEST} "
+        f"THEN {raise_text(_INVALID, many, 'BIGINT')} ELSE CAST({count.sql} AS BIGINT) END"
+    )
     return E(f"list_transform(range({n}), lambda λy: {element.sql})", ty.array(element.type))
 
 
@@ -270,7 +282,12 @@ def _trim(c: Call, array: E, count: E) -> E:
 
 def _ngrams(c: Call, array: E, size: E) -> E:
     c.element_type(array)
-    a, n = array.sql, size.sql
+    a, few = array.sql, raise_text(_INVALID, "N must be positive", "BIGINT")
+    n = (
+        size.sql
+        if isinstance(size.value, int) and size.value > 0
+        else f"CASE WHEN {size.sql} < 1 THEN {few} ELSE {size.sql} END"
+    )
     return E(
         f"list_transform(range(CAST(1 AS BIGINT), CAST(greatest(len({a}) - {n} + 1, 1) + 1 AS BIGINT)), "
         f"lambda λi: list_slice({a}, λi, λi + {n} - 1))",

@@ -125,7 +125,9 @@ def _sort(c: LambdaCall, u: str) -> E:
     null = raise_text(
         "INVALID_FUNCTION_ARGUMENT", "Lambda comparator must return either -1, 0, or 1", "BOOLEAN"
     )
-    before = f"CASE WHEN ({body.sql}) IS NULL THEN {null} ELSE ({body.sql}) <= 0 END"
+    before = (
+        f"CASE WHEN coalesce(({body.sql}) NOT IN (-1, 0, 1), true) THEN {null} ELSE ({body.sql}) <= 0 END"
+    )
     after = f"({body.sql}) > 0"
     singles = f"list_transform({a.sql}, lambda {u}: [{u}])"
     step = (

@@ -27,12 +27,16 @@ def _pair_type(c: Call, entries: E) -> Type:
 
 
 def _from_entries(c: Call, entries: E) -> E:
+    if c.element_type(entries) == UNKNOWN:
+        return E("MAP {}", ty.map_of(UNKNOWN, UNKNOWN))
     t = _pair_type(c, entries)
     pair = f"{{'key': {struct_field('λy', t, 0)}, 'value': {struct_field('λy', t, 1)}}}"
     return E(f"map_from_entries(list_transform({entries.sql}, lambda λy: {pair}))", ty.map_of(*t.args))
 
 
 def _multimap_from_entries(c: Call, entries: E) -> E:
+    if c.element_type(entries) == UNKNOWN:
+        return E("MAP {}", ty.map_of(UNKNOWN, UNKNOWN))
     t = _pair_type(c, entries)
     key, value = struct_field("λp", t, 0), struct_field("λp", t, 1)
     keys = f"list_transform({entries.sql}, lambda λp: {key})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from local_aws.athena import types as ty
 from local_aws.athena.errors import not_supported
 from local_aws.athena.expressions import E, cast, raise_text
-from local_aws.athena.functions.arithmetic import arithmetic
+from local_aws.athena.functions.arithmetic import arithmetic, power_of_ten
 from local_aws.athena.functions.registry import NUMBER, SAME, Call, Overload, Special, Table, overloaded
 from local_aws.athena.types import BIGINT, BOOLEAN, DOUBLE, VARCHAR, duckdb_type
 
@@ -73,6 +73,15 @@ def _round(c: Call, e: E, places: E | None = None) -> E:
                 raise not_supported("round(decimal, n) with an n that is no literal")
     if t.base in ty.INTEGERS and places is None:
         return e
+    if t.base in ty.INTEGERS and places is not None and isinstance(places.value, int):
+        n = -places.value
+        if n <= 0 or n > 19:
+            return (
+                e if n <= 0 else E(f"CASE WHEN {e.sql} IS NOT NULL THEN CAST(0 AS {duckdb_type(t)}) END", t)
+            )
+        unit = power_of_ten(n)
+        whole = f"((abs(CAST({e.sql} AS HUGEINT)) + {unit} // 2) // {unit} * {unit} * sign({e.sql}))"
+        return E(f"CAST({whole} AS {duckdb_type(t)})", t)
     rounded = f"CAST(round({e.sql}, {places.sql if places is not None else '0'}) AS {duckdb_type(t)})"
     if t.base in ("real", "double") and places is not None:
         # DuckDB makes 0 of NaN and of what is infinite.

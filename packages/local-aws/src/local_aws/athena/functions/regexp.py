@@ -100,7 +100,16 @@ def _replace(c: Call, text: E, pattern: E, replacement: E | None = None) -> E:
         return E(f"py_regexp_replace({t}, {p}, '')", kind)
     t, p, r = c.texts(text, pattern, replacement)
     by = replacement.value
-    if _in_re2(pattern) and isinstance(by, str) and not re.search(r"\$\{|\$\d\d", by):
+    wrong = re.search(r"(?<!\\)(?:\\\\)*(\$(?![\d{]).?|\\$)", by) if isinstance(by, str) else None
+    if wrong is not None:
+        message = f"Illegal replacement sequence: {wrong.group(1)}"
+        return E(raise_text("INVALID_FUNCTION_ARGUMENT", message, "VARCHAR"), VARCHAR)
+    if (
+        _in_re2(pattern)
+        and not _matches_nothing(pattern)
+        and isinstance(by, str)
+        and not re.search(r"\$\{|\$\d\d", by)
+    ):
         groups = _groups(pattern.value)
         if all(int(n) <= groups for n in re.findall(r"\$(\d)", by)):
             return E(f"regexp_replace({t}, {p}, {quoted(_of_re2(by))}, 'g')", VARCHAR)

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from local_aws.athena import types as ty
 from local_aws.athena.expressions import E, cast, raise_sql, raise_text, to_varchar
-from local_aws.athena.functions.registry import PART, PARTS, SAME, Call, Overload, Special, Table, accept
+from local_aws.athena.functions.registry import (
+    PART,
+    PARTS,
+    SAME,
+    Call,
+    Overload,
+    Special,
+    Table,
+    accept,
+    overloaded,
+    strictly,
+)
 from local_aws.athena.functions.sets import first_of_each, unique_map
 from local_aws.athena.types import BIGINT, BOOLEAN, DOUBLE, VARBINARY, VARCHAR
 
@@ -104,6 +117,19 @@ def _trim(name: str) -> list[Overload]:
     ]
 
 
+def _trimmed(name: str) -> Special:
+    """A char is trimmed without the blanks that fill it."""
+    overloads = _trim(name)
+
+    def compile_(c: Call, text: E, characters: E | None = None) -> E:
+        if text.type.base == "char":
+            text = E(f"rtrim({text.sql}, ' ')", ty.varchar(text.type.p))
+        args = [text] if characters is None else [text, characters]
+        return overloaded(replace(c, args=args), overloads)
+
+    return Special(compile_)
+
+
 def _levenshtein(a: str, b: str) -> str:
     # DuckDB counts bytes.
     return f"CASE WHEN {_ascii(a, b)} THEN levenshtein({a}, {b}) ELSE py_levenshtein({a}, {b}) END"
@@ -137,7 +163,8 @@ def _normalize(c: Call, text: E, form: E | None = None) -> E:
 
 def _concat_ws(c: Call, *args: E) -> E:
     if len(args) == 2 and args[1].type.base == "array":
-        return E(f"array_to_string({args[1].sql}, {args[0].sql})", VARCHAR)
+        joined = f"coalesce(array_to_string({args[1].sql}, {args[0].sql}), '')"
+        return strictly([args[0], args[1]], E(joined, VARCHAR))
     if len(args) < 2:
         raise c.fail(_INVALID, "There must be two or more arguments")
     return E(f"concat_ws({', '.join(cast(a, VARCHAR).sql for a in args)})", VARCHAR)
@@ -225,7 +252,7 @@ FUNCTIONS: Table = {
     "levenshtein_distance": [Overload((VARCHAR, VARCHAR), BIGINT, _levenshtein)],
     "lower": [Overload((VARCHAR,), SAME, "lower")],
     "lpad": [_pad_bytes("lpad"), _pad("lpad")],
-    "ltrim": _trim("ltrim"),
+    "ltrim": _trimmed("ltrim"),
     "luhn_check": [Overload((VARCHAR,), BOOLEAN, "py_luhn_check")],
     "normalize": Special(_normalize),
     "replace": [
@@ -234,7 +261,7 @@ FUNCTIONS: Table = {
     ],
     "reverse": Special(_reverse),
     "rpad": [_pad_bytes("rpad"), _pad("rpad")],
-    "rtrim": _trim("rtrim"),
+    "rtrim": _trimmed("rtrim"),
     "soundex": [Overload((VARCHAR,), ty.varchar(4), "py_soundex")],
     "split": [
         Overload((VARCHAR, VARCHAR), PARTS, _split, strict=True),
@@ -251,6 +278,6 @@ FUNCTIONS: Table = {
     "substr": _SUBSTR,
     "substring": _SUBSTR,
     "translate": [Overload((VARCHAR, VARCHAR, VARCHAR), VARCHAR, "translate")],
-    "trim": _trim("trim"),
+    "trim": _trimmed("trim"),
     "upper": [Overload((VARCHAR,), SAME, _upper)],
 }
