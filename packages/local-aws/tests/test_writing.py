@@ -195,7 +195,7 @@ def test_unload_of_nothing_and_in_order(athena: Athena, client: Client) -> None:
     athena(f"UNLOAD (SELECT 1 AS a WHERE false) TO 's3://{athena.bucket}/none/' WITH (format = 'JSON')")
     assert written(client, athena, "none/") == {}
     athena(
-        f"UNLOAD (SELECT x FROM UNNEST(sequence(1, 200000)) AS t(x) ORDER BY (x * 7919) % 200003) TO 's3://{athena.bucket}/o/' WITH (format = 'JSON')"
+        f"UNLOAD (SELECT x FROM (SELECT a * 1000 + b AS x FROM UNNEST(sequence(0, 199)) AS t(a) CROSS JOIN UNNEST(sequence(1, 1000)) AS u(b)) ORDER BY (x * 7919) % 200003) TO 's3://{athena.bucket}/o/' WITH (format = 'JSON')"
     )
     lines = gzip.decompress(only(written(client, athena, "o/"))[1]).splitlines()
     values = [json.loads(line)["x"] for line in lines]
@@ -360,9 +360,7 @@ def test_a_large_file_becomes_several_of_whole_lines(
     athena: Athena, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("local_aws.athena.write.PIECE", 100_000)
-    query = (
-        "SELECT x, lpad(CAST(x AS varchar), 50, '0') AS s, 'k' AS d FROM UNNEST(sequence(1, 20000)) AS t(x)"
-    )
+    query = "SELECT x, lpad(CAST(x AS varchar), 50, '0') AS s, 'k' AS d FROM (SELECT a * 1000 + b AS x FROM UNNEST(sequence(0, 19)) AS t(a) CROSS JOIN UNNEST(sequence(1, 1000)) AS u(b))"
     athena(
         f"UNLOAD ({query}) TO 's3://{athena.bucket}/o/' WITH (format = 'JSON', partitioned_by = ARRAY['d'])"
     )

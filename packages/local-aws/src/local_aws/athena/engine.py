@@ -214,6 +214,8 @@ def translate(e: duckdb.Error, json_failure: str = "") -> QueryError:
         )
     if "Unimplemented expression class" in text and "WINDOW" in text:
         return not_supported("A window function over aggregates inside of TRY")
+    if "non-inner join on subquery" in text:
+        return not_supported("A subquery in the condition of an outer join")
     if "Map keys must be unique" in text:
         return QueryError("INVALID_FUNCTION_ARGUMENT", "Duplicate map keys are not allowed")
     if "map key list does not align" in text:

@@ -56,20 +56,21 @@ def _span(c: Compiler, text: str, unit: exp.IntervalSpan, negative: bool, node: 
     if text[:1] in "+-":
         sign, text = (-sign if text[0] == "-" else sign), text[1:]
     if (first, last) == ("YEAR", "MONTH"):
-        m = re.fullmatch(r"(\d+)-(\d+)", text)
+        m = re.fullmatch(r"(\d+)(?:-(\d+))?", text)
         if m is not None:
-            months = sign * (int(m.group(1)) * 12 + int(m.group(2)))
+            months = sign * (int(m.group(1)) * 12 + int(m.group(2) or 0))
             return E(f"to_months({months})", ty.INTERVAL_YEAR, value=months)
     units = list(_MS)
     if first in units and last in units[units.index(first) + 1 :]:
         chosen = units[units.index(first) : units.index(last) + 1]
         separators = {"HOUR": r"\s+", "MINUTE": ":", "SECOND": ":"}
-        pattern = "".join(
-            (separators[u] if i else "") + (r"(\d+(?:\.\d{1,3})?)" if u == "SECOND" else r"(\d+)")
-            for i, u in enumerate(chosen)
-        )
+        # The last ones may be missing.
+        pattern = ""
+        for u in reversed(chosen):
+            digits = r"(\d+(?:\.\d{1,3})?)" if u == "SECOND" else r"(\d+)"
+            pattern = f"(?:{separators[u]}{digits}{pattern})?" if u != first else digits + pattern
         m = re.fullmatch(pattern, text)
         if m is not None:
-            ms = sign * round(sum(float(v) * _MS[u] for u, v in zip(chosen, m.groups(), strict=True)))
+            ms = sign * round(sum(float(v or 0) * _MS[u] for u, v in zip(chosen, m.groups(), strict=True)))
             return E(f"to_milliseconds({ms})", ty.INTERVAL_DAY, value=ms)
     raise c.fail("INVALID_LITERAL", f"'{text}' is not a valid interval literal", node)

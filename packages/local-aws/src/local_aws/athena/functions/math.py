@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from local_aws.athena import types as ty
 from local_aws.athena.errors import not_supported
 from local_aws.athena.expressions import E, cast, raise_text
@@ -150,8 +152,29 @@ def _width_bucket(c: Call, x: E, *bounds: E) -> E:
     t = c.element_type(bounds[0])
     if t.base not in ty.NUMERIC or x.type.base not in ty.NUMERIC:
         raise c.unexpected()
-    bins = cast(bounds[0], ty.array(DOUBLE)).sql
-    return E(f"len(list_filter({bins}, lambda λb: λb <= {cast(x, DOUBLE).sql}))", BIGINT)
+    bins, value = cast(bounds[0], ty.array(DOUBLE)).sql, cast(x, DOUBLE).sql
+    refused = [
+        (f"len({bins}) = 0", "Bins cannot be an empty array"),
+        (f"isnan({value})", "Operand cannot be NaN"),
+        (f"len(list_filter({bins}, lambda λb: NOT isfinite(λb))) > 0", "Bin value must be finite"),
+        (f"{bins} <> list_sort({bins})", "Bin values are not sorted in ascending order"),
+    ]
+    cases = " ".join(f"WHEN {test} THEN {raise_text(_INVALID, why, 'BIGINT')}" for test, why in refused)
+    return E(f"CASE {cases} ELSE len(list_filter({bins}, lambda λb: λb <= {value})) END", BIGINT)
+
+
+def _wilson(side: int) -> Callable[[str, str, str], str]:
+    def sql(x: str, n: str, z: str) -> str:
+        refused = [
+            (f"{x} < 0", "number of successes must not be negative"),
+            (f"{n} <= 0", "number of trials must be positive"),
+            (f"{x} > {n}", "number of successes must not be larger than number of trials"),
+            (f"{z} < 0", "z-score must not be negative"),
+        ]
+        cases = " ".join(f"WHEN {test} THEN {raise_text(_INVALID, why, 'DOUBLE')}" for test, why in refused)
+        return f"CASE {cases} ELSE trino_wilson({x}, {n}, {z}, {side}) END"
+
+    return sql
 
 
 def _to_base(c: Call, value: E, radix: E) -> E:
@@ -224,10 +247,6 @@ FUNCTIONS: Table = {
     "to_base": Special(_to_base),
     "truncate": Special(_truncate),
     "width_bucket": Special(_width_bucket, strict=True),
-    "wilson_interval_lower": [
-        Overload((BIGINT, BIGINT, DOUBLE), DOUBLE, lambda x, n, z: f"trino_wilson({x}, {n}, {z}, -1)")
-    ],
-    "wilson_interval_upper": [
-        Overload((BIGINT, BIGINT, DOUBLE), DOUBLE, lambda x, n, z: f"trino_wilson({x}, {n}, {z}, 1)")
-    ],
+    "wilson_interval_lower": [Overload((BIGINT, BIGINT, DOUBLE), DOUBLE, _wilson(-1))],
+    "wilson_interval_upper": [Overload((BIGINT, BIGINT, DOUBLE), DOUBLE, _wilson(1))],
 }

@@ -214,6 +214,8 @@ def _split_to_multimap(c: Call, text: E, entry_delimiter: E, pair_delimiter: E) 
 
 def _entries(text: str, entry_delimiter: str, pair_delimiter: str) -> str:
     """A text's entries as a list of structs of key and value."""
+    alike = raise_text(_INVALID, "entryDelimiter and keyValueDelimiter must not be the same", "VARCHAR")
+    text = f"CASE WHEN {entry_delimiter} = {pair_delimiter} THEN {alike} ELSE {text} END"
     message = "'Key-value delimiter must appear exactly once in each entry. Bad input: ' || chr(39) || λe || chr(39)"
     bad = raise_sql(_INVALID, message, "VARCHAR")
     checked = f"CASE WHEN len(string_split(λe, {pair_delimiter})) = 2 THEN λe ELSE {bad} END"
