@@ -155,6 +155,8 @@ def _try_python(target: Target, timeout: float, ends: float) -> Iterator[Mutant]
             continue
         (one,) = item["mutations"]
         line = one["start_pos"][0]
+        if lines[line - 1] == "if TYPE_CHECKING:":  # nothing runs there
+            continue
         change = one["operator_name"].removeprefix("core/")
         yield Mutant(target.file, line, change, lines[line - 1].strip(), result["test_outcome"] != "survived")
 

@@ -109,6 +109,7 @@ def lake_with_results(aws: Any, s3: Any) -> Athena:
         f"{november}old-00000.jsonl",
         [
             bronze_line(1, valid=["2026-11-20"]),
+            bronze_line(1, record_number=1, line_number=2, facility_name="said earlier on that line"),
             bronze_line(
                 1,
                 valid=["2026-11-19"],
@@ -131,7 +132,15 @@ def lake_with_results(aws: Any, s3: Any) -> Athena:
     athena.put_lines(
         f"{november}new-00000.jsonl", [bronze_line(4, state="PR", upload_id="new", valid=["2026-11-20"])]
     )
-    athena.put_lines(f"{november}orphan-00000.jsonl", [bronze_line(7, upload_id="orphan")])
+    athena.put_lines(
+        f"{november}orphan-00000.jsonl",
+        [
+            bronze_line(7, upload_id="orphan"),
+            bronze_line(
+                8, upload_id="orphan", reject_reason="state_invalid", reject_reasons=["state_invalid"]
+            ),
+        ],
+    )
     athena.put_lines(f"{october}oct-00000.jsonl", [bronze_line(5, upload_id="oct")])
     athena.put_lines(
         f"{lake.staging_prefix(DAG, RUN)}uploads/uploads.jsonl",

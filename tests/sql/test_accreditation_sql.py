@@ -175,7 +175,7 @@ def test_counts_by_state(athena: Athena) -> None:
 def test_lines_are_counted_by_upload_and_outcome(athena: Athena) -> None:
     rows = athena.run("check/count_lines.sql", run=RUN, slices=DAYS)
     assert {(r["upload_id"], r["outcome"]): int(r["lines"]) for r in rows} == {
-        ("old", "valid"): 5,
+        ("old", "valid"): 6,
         ("old", "state_invalid"): 1,
         ("old", "accepted"): 3,
         ("new", "valid"): 1,

@@ -7,6 +7,7 @@ partition's location is one atomic call per table and slice.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from posixpath import basename
 from typing import TYPE_CHECKING, Any
 
 from medlaunch import lake
@@ -34,7 +35,7 @@ def staged(run: Run, pipeline: Pipeline, result: str, slice_: str) -> list[Copy]
     return [
         Copy(stored.key, "", stored.size, stored.etag)
         for stored in list_objects(run.s3, run.bucket, prefix)
-        if not stored.key.rsplit("/", 1)[-1].startswith((".", "_"))
+        if not basename(stored.key).startswith((".", "_"))
     ]
 
 
@@ -48,7 +49,7 @@ def targets(prefix: str, copies: Sequence[Copy]) -> list[Copy]:
 
 def _published_name(source: str, number: int) -> str:
     """Athena names its files at random; the exports that people open keep the name they were given."""
-    name = source.rsplit("/", 1)[-1]
+    name = basename(source)
     return name if name.endswith((".csv", ".ndjson")) else f"part-{number:05d}.parquet"
 
 

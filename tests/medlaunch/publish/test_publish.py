@@ -27,6 +27,10 @@ def test_results_are_copied_switched_and_described_by_a_manifest(lake: Lake) -> 
         "part-00000.parquet",
         "part-00001.parquet",
     ]
+    # What people open keeps its name.
+    assert [file.key for file in manifest.results["expiring_soon"].files] == [
+        f"{manifest.results['expiring_soon'].prefix}expiring_soon.csv"
+    ]
     assert metrics.prefix is not None
     assert lake.location("facility_metrics") == f"s3://{lake.bucket}/{metrics.prefix}"
     assert f"snapshot_date={DAY}/version=manual__1." in metrics.prefix
@@ -279,3 +283,82 @@ def test_files_that_a_run_marks_while_a_rollback_shows_them_are_spared_too(lake:
     )
     lake.roll_back("roll", lake.plan_rollback("roll"))
     assert not lake.superseded() & set(first.keys)
+
+
+def test_a_refused_retry_puts_the_tables_back_that_its_first_try_has_moved(lake: Lake) -> None:
+    """Another run publishes while the first try is between its plan and its first pointer; then that try dies."""
+    lake.process("r1", upload("a", 1))
+    plans = lake.plan("r2", upload("b", 2))
+
+    once(
+        "before-parameter-build.glue.UpdatePartition",
+        lake.glue,
+        lambda _: True,
+        lambda: lake.process("r3", upload("c", 3)),
+    )
+
+    def dies(params: dict[str, Any], **_: Any) -> None:
+        if "version=r2." in str(params) and "expiring_accreditations" in str(params):
+            raise Killed
+
+    lake.glue.meta.events.register("before-call.glue.UpdatePartition", dies)
+    with pytest.raises(Killed):
+        lake.stage_and_publish("r2", plans)
+    lake.glue.meta.events.unregister("before-call.glue.UpdatePartition", dies)
+    assert "version=r2." in lake.location("facility_metrics")
+    assert lake.current().run == "r3"
+
+    with pytest.raises(publish.ConcurrentPublication):
+        lake.stage_and_publish("r2", plans)
+    assert "version=r3." in lake.location("facility_metrics")
+
+
+def test_what_is_copied_after_the_winner_has_looked_is_marked_by_the_loser(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow, quick = lake.run("slow"), lake.run("quick")
+    lake.stage(slow, FILES)
+    lake.stage(quick, FILES)
+    copy_objects = publish.copy_objects
+
+    def after_another_run(*arguments: Any) -> Any:
+        monkeypatch.undo()
+        lake.publish(quick)
+        return copy_objects(*arguments)
+
+    monkeypatch.setattr(publish, "copy_objects", after_another_run)
+    with pytest.raises(publish.ConcurrentPublication):
+        lake.publish(slow)
+    copied = {key for result in RESULTS for key in lake.keys(f"prod/{result.name}/") if "=slow." in key}
+    assert copied
+    assert lake.superseded() == copied
+
+
+def test_a_write_that_took_effect_and_is_sent_again_is_no_conflict(lake: Lake) -> None:
+    """The answer to the manifest's write is lost, and the client sends the write once more."""
+    lake.process("r1", upload("a", 1))
+    place = layout.manifest_key(DAG, DAY)
+
+    def takes_effect_first(params: dict[str, Any], **_: Any) -> None:
+        if params["Key"] == place:
+            lake.s3.meta.events.unregister("before-parameter-build.s3.PutObject", takes_effect_first)
+            lake.s3.put_object(Bucket=lake.bucket, Key=place, Body=params["Body"])
+
+    lake.s3.meta.events.register("before-parameter-build.s3.PutObject", takes_effect_first)
+    (second,) = lake.process("r2", upload("b", 2))
+    assert lake.current() == second
+    assert [one.version for one in lake.records()][-1] == second.version
+
+
+def test_the_record_that_a_run_died_before_writing_is_written_by_the_next(lake: Lake) -> None:
+    (first,) = lake.process("r1", upload("a", 1))
+    lake.s3.delete_object(Bucket=lake.bucket, Key=layout.publication_key(DAG, DAY, first.publication))
+    (second,) = lake.process("r2", upload("b", 2))
+    assert [one.version for one in lake.records()] == [first.version, second.version]
+
+
+def test_rejects_that_are_no_longer_true_go_with_the_publication(lake: Lake) -> None:
+    stale = f"quarantine/facilities/{DAY}/gone.jsonl_rejects.jsonl"
+    lake.s3.put_object(Bucket=lake.bucket, Key=stale, Body=b"{}\n")
+    lake.process("r1", upload("a", 1))
+    assert lake.keys("quarantine/") == []
