@@ -151,6 +151,11 @@ class Settings(BaseModel):
     freshness_cron: str = Field(
         "17 * * * *", description="When it is checked whether something was published lately."
     )
+    maintenance_cron: str = Field(
+        "41 3 * * 0",
+        description="When the DAG maintain_tables compacts the Iceberg tables and removes their old snapshots. Empty: never "
+        "by itself.",
+    )
     fetch_cron: str = Field(
         "23 11 * * 2",
         description="When the DAG fetch_cms_files looks for new files; weekly, as CMS publishes monthly and quarterly.",

@@ -19,6 +19,7 @@ DAG_FILES = {
     "fetch_cms_files.py": {"fetch_cms_files"},
     "clinical_quality.py": {"clinical_quality"},
     "facility_accreditation.py": {"facility_accreditation"},
+    "maintain_tables.py": {"maintain_tables"},
     "nurse_staffing.py": {"nurse_staffing"},
     "replay_uploads.py": {"replay_uploads"},
     "rollback_publication.py": {"rollback_publication"},

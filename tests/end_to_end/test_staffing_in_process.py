@@ -15,6 +15,7 @@ from tests.staffing_model import TABLES, VIEWS, Model
 from tests.staffing_uploads import PBJ_HEADER, PROVIDER_HEADER, as_csv, pbj_row, provider_row
 
 DAG = "nurse_staffing"
+ROLLBACK, MAINTENANCE = "rollback_publication", "maintain_tables"
 RI_AND_WV = ROOT.parent / "shared/data/pbj/Payroll_Based_Journal_Daily_Nurse_Staffing_2023_Q2.csv"
 
 
@@ -277,3 +278,30 @@ def test_a_real_quarter_of_two_states(staffing: Staffing) -> None:
     states = {row["state"]: row for row in staffing.seen("v_hprd_state_quarter")}
     assert (states["RI"]["total_hours"], states["RI"]["total_hprd"]) == ("2301390.54", "3.68078")
     assert (states["WV"]["total_hours"], states["WV"]["total_hprd"]) == ("2866453.26", "3.45029")
+
+
+def files(staffing: Staffing, table: str) -> int:
+    (row,) = staffing.select(f'SELECT count(*) AS n FROM "{table}$files"')
+    return int(row["n"])
+
+
+def test_maintenance_leaves_the_same_rows_in_fewer_files(staffing: Staffing) -> None:
+    tables = ("silver_pbj_daily", "gold_daily_staffing_fact", "gold_pbj_facility")
+    for number in range(2):
+        staffing.pbj(f"{number}.csv", *days(f"01500{number}", 4, rn=number))
+        staffing.reports()
+    for table in tables:
+        staffing.select(
+            f"ALTER TABLE {table} SET TBLPROPERTIES ('optimize_rewrite_data_file_threshold' = '2')"
+        )
+    assert {table: files(staffing, table) for table in tables} == dict.fromkeys(tables, 2)
+
+    report = staffing.report(MAINTENANCE)
+    assert report["summary"] == "Maintained 5 Iceberg tables: 6 files are 3, 6 snapshots are 9"
+    assert "silver_patient: not there yet" in report["messages"]
+    assert {table: files(staffing, table) for table in tables} == dict.fromkeys(tables, 1)
+    staffing.assert_as_the_model_says()
+
+    # What was published before can be rolled back to.
+    staffing.report(ROLLBACK, pipeline=f"{DAG}.pbj", slice="2024Q2", reason="a test", dry_run=False)
+    assert [row["ccn"] for row in staffing.seen("gold_pbj_facility")] == ["015000"]

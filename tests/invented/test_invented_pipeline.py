@@ -149,7 +149,7 @@ def test_a_rollback_to_a_snapshot_that_is_gone_is_refused(
     meters.report(DAG)
     from medlaunch.publish import iceberg
 
-    monkeypatch.setattr(iceberg, "_snapshots", lambda *_: [])  # as after VACUUM
+    monkeypatch.setattr(iceberg, "snapshots", lambda *_: [])  # as after VACUUM
     run = meters.run(ROLLBACK, pipeline=DAG, slice="2026-01", dry_run=False, reason="r")
     assert run.state == "failed"
     (alert,) = meters.alerts()

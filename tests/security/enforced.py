@@ -35,7 +35,7 @@ from tests.staffing_uploads import PBJ_HEADER, PROVIDER_HEADER, as_csv, pbj_row,
 REGION, ACCOUNT = "us-east-1", "123456789012"
 DAY = "2026-11-01"
 ROLLBACK, REPLAY, FRESHNESS = "rollback_publication", "replay_uploads", "check_freshness"
-FETCH = "fetch_cms_files"
+FETCH, MAINTENANCE = "fetch_cms_files", "maintain_tables"
 
 
 class EnforcedPipeline(Pipeline):
@@ -489,8 +489,17 @@ def assembly_broken_off(pipeline: EnforcedPipeline) -> None:
             parts.restart(None)
 
 
-def rollback_query_stopped(pipeline: EnforcedPipeline) -> None:
-    """A rollback is killed while its query runs."""
+def maintained(pipeline: EnforcedPipeline) -> Any:
+    """A table with several files, and snapshots that it need not keep."""
+    keep = "'optimize_rewrite_data_file_threshold' = '2', 'vacuum_max_snapshot_age_seconds' = '0'"
+    pipeline.select(f"ALTER TABLE gold_pbj_facility SET TBLPROPERTIES ({keep})")
+    for number in range(2):
+        pipeline.select(f"INSERT INTO gold_pbj_facility (ccn, quarter) VALUES ('{number}', '1999Q1')")
+    return pipeline.run(MAINTENANCE)
+
+
+def query_stopped(pipeline: EnforcedPipeline) -> None:
+    """A task is killed while its query runs."""
     from medlaunch.aws.clients import athena_client
 
     with pipeline.environment():
@@ -570,7 +579,7 @@ STAGES = {
     "rollback": Stage(
         ROLLBACK, rolled_back, ("first run", "second run"), missing=("WriteReports", "s3:PutObject")
     ),
-    "rollback: stopped query": Stage(ROLLBACK, rollback_query_stopped, is_run=False),
+    "rollback: stopped query": Stage(ROLLBACK, query_stopped, is_run=False),
     **{
         f"rollback of {track}": Stage(
             ROLLBACK,
@@ -582,6 +591,10 @@ STAGES = {
     "rollback of clinical quality": Stage(
         ROLLBACK, _clinical_rolled_back, ("first clinical run", "second clinical run")
     ),
+    "maintenance": Stage(
+        MAINTENANCE, maintained, ("first staffing run",), missing=("WriteReports", "s3:PutObject")
+    ),
+    "maintenance: stopped query": Stage(MAINTENANCE, query_stopped, is_run=False),
 }
 
 

@@ -15,7 +15,7 @@ from medlaunch import lake
 from medlaunch.aws.documents import Run, current_run
 from medlaunch.aws.objects import put_json
 from medlaunch.operate import alerts, schedules, task_metrics
-from medlaunch.pipelines import PIPELINES, pipeline_of
+from medlaunch.pipelines import PIPELINES, iceberg_tables, pipeline_of
 from medlaunch.pipelines.cms_files import CMS_SOURCES, FETCHED_DATASETS
 from medlaunch.settings import settings
 
@@ -144,6 +144,56 @@ def check_freshness() -> str:
     return "\n\n".join(
         freshness.check(run, pipeline, stale_after, alerts.send_stale).summary()
         for pipeline in PIPELINES.values()
+    )
+
+
+# --- maintain_tables -------------------------------------------------------------------------------
+
+
+def maintain_tables() -> Any:
+    """The task that maintains one Iceberg table, mapped over their names; one that fails does not stop the others."""
+
+    @task(
+        task_id="maintain_table",
+        map_index_template="{{ table_label }}",
+        # A statement rewrites what it can; several at once would only wait for each other in Athena's queue.
+        max_active_tis_per_dagrun=2,
+        execution_timeout=timedelta(hours=6),
+        doc_md="Compacts the files of one table and removes its old snapshots; a retry goes on where it stopped.",
+    )
+    def maintain_table(table: str) -> None:
+        from medlaunch.athena.queries import Queries
+        from medlaunch.aws.clients import glue_client
+        from medlaunch.publish import maintenance
+
+        config = settings()
+        outcome = maintenance.maintain(
+            Queries.of_environment(), glue_client(config.aws_conn_id), config.database, table
+        )
+        current_run().put(f"tables/{table}.json", outcome)
+        _label("table_label", outcome.line())
+
+    return maintain_table.expand(table=iceberg_tables())
+
+
+@task(task_id="write_report", trigger_rule=TriggerRule.ALL_DONE)
+def report_maintenance() -> str:
+    """Write what each table was and is to the log, to reports/ and to the run's note; also of a run that fails."""
+    from medlaunch.publish import maintenance
+
+    run, outcomes, failed = current_run(), [], []
+    for table in iceberg_tables():
+        try:
+            outcomes.append(run.get(f"tables/{table}.json", maintenance.Outcome))
+        except FileNotFoundError:
+            failed.append(table)
+    return write_report(
+        run,
+        dry_run=False,
+        reason="",
+        summary=maintenance.summary(outcomes) + (f"; {len(failed)} failed" if failed else ""),
+        messages=[*(f"{table}: failed" for table in failed), *(one.line() for one in outcomes)],
+        details={"tables": outcomes, "failed": failed},
     )
 
 

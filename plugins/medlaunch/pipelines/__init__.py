@@ -5,7 +5,7 @@ To add one: a declaration here, a domain package, its SQL and its DAG file.
 
 from __future__ import annotations
 
-from medlaunch.declaration import Dataset, Pipeline
+from medlaunch.declaration import Dataset, IcebergResult, Pipeline
 from medlaunch.pipelines.clinical_quality import CLINICAL_QUALITY
 from medlaunch.pipelines.facility_accreditation import FACILITY_ACCREDITATION
 from medlaunch.pipelines.nurse_staffing import PBJ, PROVIDER_INFO
@@ -36,5 +36,12 @@ __all__ = [
     "PIPELINES",
     "PROVIDER_INFO",
     "by_dag",
+    "iceberg_tables",
     "pipeline_of",
 ]
+
+
+def iceberg_tables() -> list[str]:
+    """The Iceberg tables of all pipelines, sorted."""
+    results = [result for pipeline in PIPELINES.values() for result in pipeline.results]
+    return sorted({one.table for one in results if isinstance(one, IcebergResult)})

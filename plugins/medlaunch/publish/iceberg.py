@@ -43,22 +43,22 @@ def merge(run: Run, queries: Queries, pipeline: Pipeline, slices: Sequence[str])
         ConcurrentMerge: if it is not certain which snapshot is that of this MERGE.
         QueryFailed: if Athena refuses the MERGE, for example because another one committed first.
     """
-    snapshots = {}
+    made = {}
     for result in iceberg_results(pipeline) if slices else ():
-        before = _snapshots(queries, result.table)
+        before = snapshots(queries, result.table)
         queries.run(render(f"{pipeline.dag_id}/{result.merge}", {"run": run.key, "slices": list(slices)}))
-        after = _snapshots(queries, result.table)
+        after = snapshots(queries, result.table)
         new = [one for one in after if one not in before]
         if len(new) > 1:
             raise ConcurrentMerge(
                 f"{result.table} has {len(new)} new snapshots after the MERGE of {pipeline.dag_id} {run.run_id}: another "
                 "run changed it in the same moment. A retry merges once more"
             )
-        snapshots[result.name] = new[0] if new else after[0] if after else EMPTY
-    return snapshots
+        made[result.name] = new[0] if new else after[0] if after else EMPTY
+    return made
 
 
-def _snapshots(queries: Queries, table: str) -> list[str]:
+def snapshots(queries: Queries, table: str) -> list[str]:
     """The snapshots of a table's history, the current one first."""
     rows = queries.rows(render("common/iceberg_history.sql", {"table": Identifier(table)}))
     return [row["snapshot_id"] for row in rows]
@@ -71,7 +71,7 @@ def missing_snapshots(queries: Queries, pipeline: Pipeline, manifest: Manifest) 
         snapshot = manifest.results[result.name].iceberg_snapshot
         if snapshot == EMPTY:
             continue
-        if snapshot is None or snapshot not in _snapshots(queries, result.table):
+        if snapshot is None or snapshot not in snapshots(queries, result.table):
             gone.append(f"{result.table} {snapshot}")
     return gone
 
