@@ -184,6 +184,8 @@ class Pipeline:
             time.sleep(0.01)
         assert execution["Status"]["State"] == "SUCCEEDED", execution["Status"].get("StateChangeReason")
         key = execution["ResultConfiguration"]["OutputLocation"].removeprefix(f"s3://{self.bucket}/")
+        if not key.endswith(".csv"):
+            return []
         return list(csv.DictReader(io.StringIO(self.read(key).decode())))
 
     def manifest(self, snapshot: str | date) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,6 +28,8 @@ KINDS = {
     "replay": 10,
     "roll back": 12,
     "refresh": 3,
+    "maintain": 2,
+    "maintain meanwhile": 3,
 }
 DISTURBANCES = ("stop", "refuse", "throttle", "lose")
 
@@ -131,6 +133,8 @@ class History:
             self._replay(pipeline)
         elif kind == "roll back":
             self._roll_back(pipeline)
+        elif kind == "maintain":
+            self._maintain(self.lake.start)
         else:
             self._run(pipeline, kind)
         self.compare()
@@ -187,18 +191,20 @@ class History:
             self._upload(pipeline, self.rng.randint(0 if pipeline.waiting else 1, 3))
         before = {track.name: dict(track.waiting) for track in pipeline.tracks}
         disturbance = None
-        if kind in (*DISTURBANCES, "at once", "meanwhile"):
+        if kind in (*DISTURBANCES, "at once", "meanwhile", "maintain meanwhile"):
             disturbance = Disturbance(self.rng.randint(1, pipeline.writes), kind)
         extra = self._made(pipeline, True) if kind in ("at once", "meanwhile") else None
         other: list[Ended] = []
 
         def meanwhile() -> None:
-            assert extra
-            self._put(*extra)
+            if extra:
+                self._put(*extra)
+            if kind == "maintain meanwhile":
+                self._maintain(self.lake.start_in_other_process)
             if kind == "at once":
                 other.append(self.lake.start_in_other_process(pipeline.dag, **conf))
 
-        ended = self.lake.start(pipeline.dag, disturbance, meanwhile if extra else None, **conf)
+        ended = self.lake.start(pipeline.dag, disturbance, meanwhile, **conf)
         if disturbance is None:
             pipeline.writes = ended.writes
         self._say(f"{disturbance}: {ended.state}" if disturbance else ended.state)
@@ -206,7 +212,7 @@ class History:
             self._say(f"the other run: {other[0].state}")
         elif kind == "at once" and disturbance and disturbance.happened:
             raise Wrong("The other run did not end: see the log")
-        if kind in ("run", "refresh") and not ended.succeeded:
+        if kind in ("run", "refresh", "maintain meanwhile") and not ended.succeeded:
             raise Wrong(f"A run that nothing disturbed failed: {ended.tasks}")
         for track in pipeline.tracks:
             self._settle(pipeline, track, before[track.name], ended, other, data_end)
@@ -301,6 +307,12 @@ class History:
         if not ended.succeeded:
             raise Wrong(f"The rollback failed: {ended.tasks}")
         track.roll_back(slice_, to)
+
+    def _maintain(self, start: Callable[[str], Ended]) -> None:
+        """Compact the tables of all pipelines; readers see what they saw before."""
+        ended = start("maintain_tables")
+        if not ended.succeeded:
+            raise Wrong(f"The maintenance failed: {ended.tasks}")
 
     def _replay(self, pipeline: Pipeline) -> None:
         track = self.rng.choice([one for one in pipeline.tracks if one.archive])
