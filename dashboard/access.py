@@ -23,10 +23,12 @@ def granted() -> bool:
     email = str(st.user.get("email") or "").lower()
     verified = st.user.get("email_verified", True) not in (False, "false")
     if not allowed(email if verified else "", os.environ.get("DASHBOARD_ALLOWED_EMAILS", "")):
-        st.error(
-            f"**{email or 'This account'} may not see the dashboard.** Ask its owner to add you to DASHBOARD_ALLOWED_EMAILS.",
-            icon=":material/block:",
+        why = (
+            "Ask its owner to add you to DASHBOARD_ALLOWED_EMAILS."
+            if verified
+            else "The login provider has not verified this address."
         )
+        st.error(f"**{email or 'This account'} may not see the dashboard.** {why}", icon=":material/block:")
         st.button("Log out", on_click=st.logout)
         return False
     with st.sidebar:

@@ -21,14 +21,19 @@ FOOT = "Since the dashboard started"
 
 
 @contextmanager
-def server(environment: dict[str, str]) -> Iterator[str]:
-    """The application with these variables, on a free port; gives its address."""
-    with serving(environment) as (url, _):
+def server(environment: dict[str, str], secrets: Path | None = None, auth: str = "") -> Iterator[str]:
+    """The application with these variables, on a free port; gives its address.
+
+    ``auth``: the section of that name of Streamlit's ``secrets``, with ``{url}`` where the address belongs.
+    """
+    with serving(environment, secrets, auth) as (url, _):
         yield url
 
 
 @contextmanager
-def serving(environment: dict[str, str]) -> Iterator[tuple[str, int]]:
+def serving(
+    environment: dict[str, str], secrets: Path | None = None, auth: str = ""
+) -> Iterator[tuple[str, int]]:
     """The application as :func:`server` starts it; gives its address and its process id."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -42,20 +47,24 @@ def serving(environment: dict[str, str]) -> Iterator[tuple[str, int]]:
         "NO_PROXY": "127.0.0.1,localhost",
         "PYTHONPATH": str(ROOT),
     }
+    url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "dashboard/app.py")]
+    command += ["--server.port", str(port), "--server.address", "127.0.0.1"]
+    if secrets is not None:
+        secrets.write_text(f"[auth]\n{auth.format(url=url)}")
+        command += ["--secrets.files", str(secrets)]
     log = ROOT / "build/dashboard-server.log"
     log.parent.mkdir(exist_ok=True)
     with (
         log.open("wb") as out,
         subprocess.Popen(
-            [*command, "--server.port", str(port), "--server.address", "127.0.0.1"],
+            command,
             env=shell | keys | environment,
             stdout=out,
             stderr=out,
         ) as process,
     ):
         try:
-            url = f"http://127.0.0.1:{port}"
             _wait_for(f"{url}/_stcore/health", process, log)
             yield url, process.pid
         finally:
