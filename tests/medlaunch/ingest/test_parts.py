@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import random
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 from medlaunch.aws.documents import Run
 from medlaunch.aws.objects import delete_prefix, list_objects
 from medlaunch.declaration import Pipeline
-from medlaunch.ingest import loading, uploads
+from medlaunch.ingest import loading, parts, uploads
 from medlaunch.ingest.uploads import LoadedGroup, LoadedUpload, Share
 from medlaunch.pipelines.facility_accreditation import FACILITY_ACCREDITATION
 from medlaunch.pipelines.nurse_staffing import PBJ
@@ -68,12 +69,12 @@ def load(
     batch = claim(run, pipeline, part_bytes)
     groups = load_groups(run, pipeline, batch)
     loading.join_rejects(run, groups)
-    parts = sum(len(one.parts) for one in groups)
+    count = sum(len(one.parts) for one in groups)
     (loaded,) = [one for group in uploads.read_loaded(run, batch) for one in group.loaded]
     assert (loaded.rejects_key is not None) == bool(content(run, "quarantine/"))
     folders = {one.key.rsplit("/", 1)[0] for one in list_objects(run.s3, run.bucket, "bronze/")}
     bronze = {folder: sorted(content(run, f"{folder}/")) for folder in folders}
-    return parts, loaded, bronze, content(run, "quarantine/")
+    return count, loaded, bronze, content(run, "quarantine/")
 
 
 def facility_lines(seed: int) -> bytes:
@@ -149,7 +150,10 @@ def pbj_lines(seed: int) -> bytes:
     [(FACILITY_ACCREDITATION, FACILITIES, facility_lines), (PBJ, STAFFING, pbj_lines)],
     ids=["json_lines", "csv"],
 )
-def test_parts_give_what_one_task_gives(run: Run, pipeline: Pipeline, key: str, make: Any, seed: int) -> None:
+def test_parts_give_what_one_task_gives(
+    run: Run, pipeline: Pipeline, key: str, make: Any, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts, "_PIECE", 9_973)
     run.s3.put_object(Bucket=run.bucket, Key=key, Body=make(seed))
     whole = load(run, pipeline, WHOLE)
     assert whole[0] == 0
@@ -207,6 +211,20 @@ def test_what_cannot_be_cut_is_one_share(run: Run, body: bytes) -> None:
     assert batch.groups == 1
     (share,) = run.get(uploads.group_name(0), list[Share])
     assert share.part is None
+
+
+def _stored_zip() -> bytes:
+    """An archive whose bytes hold the lines of its member as they are."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("large.csv", pbj_lines(0))
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize("body", [gzip.compress(pbj_lines(0), 0), _stored_zip()], ids=["gzip", "zip"])
+def test_an_archive_is_not_cut_whatever_its_bytes_look_like(run: Run, body: bytes) -> None:
+    run.s3.put_object(Bucket=run.bucket, Key=STAFFING, Body=body)
+    assert claim(run, PBJ, PART).groups == 1
 
 
 def test_a_csv_file_without_a_header_is_left_to_the_task_that_loads_it(run: Run) -> None:
