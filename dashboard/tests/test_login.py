@@ -22,9 +22,9 @@ PEOPLE = {
 }
 AUTH = """
 redirect_uri = "{{url}}/oauth2callback"
-cookie_secret = "a secret of tests, which nothing else has for a key"
+cookie_secret = "a secret of tests, which nothing else has for a key"  # pragma: allowlist secret
 client_id = "dashboard"
-client_secret = "of no account"
+client_secret = "of no account"  # pragma: allowlist secret
 server_metadata_url = "http://localhost:{port}/.well-known/openid-configuration"
 """
 
