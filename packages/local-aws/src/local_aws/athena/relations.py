@@ -6,6 +6,7 @@ the columns and partitions that it needs are touched.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -380,8 +381,9 @@ def _unnest(compiler: Compiler, node: exp.Unnest, scope: Scope) -> tuple[str, Re
         [Field(n, t, f'{r}."c{i}"') for i, ((_, t), n) in enumerate(zip(columns, names, strict=True))],
     )
     _rename(compiler, relation, alias, node)
-    if "lambda" in items:
-        items = _within(compiler, items, compiler.references[known:])
+    used = compiler.references[known:]
+    if captures(items, used):
+        items = _within(compiler, items, used)
     return f"LATERAL (SELECT {items}) AS {r}", relation
 
 
@@ -390,6 +392,31 @@ def _within(compiler: Compiler, items: str, used: list[Field]) -> str:
     a column that only the body of a lambda names."""
     table, (items,) = as_own(compiler, used, items)
     return f"{items} FROM {table}" if table else items
+
+
+# A lambda's beginning, what opens and closes parentheses, and texts, in which there may be some.
+_PIECES = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\blambda\b[^:]*:|[()]""")
+
+
+def captures(sql: str, outer: list[Field]) -> bool:
+    """Whether the body of a lambda names one of the columns, which DuckDB may not find there."""
+    if "lambda" not in sql or not outer:
+        return False
+    # Where bodies begin, with the depth at which they do.
+    open_bodies: list[tuple[int, int]] = []
+    depth = 0
+    for m in _PIECES.finditer(sql):
+        if m[0].startswith("lambda"):
+            open_bodies.append((depth, m.end()))
+        elif m[0] == "(":
+            depth += 1
+        elif m[0] == ")":
+            depth -= 1
+            while open_bodies and open_bodies[-1][0] > depth:
+                body = sql[open_bodies.pop()[1] : m.start()]
+                if any(f.sql in body for f in outer):
+                    return True
+    return False
 
 
 def as_own(compiler: Compiler, outer: list[Field], *sqls: str) -> tuple[str, list[str]]:
