@@ -8,6 +8,7 @@ from itertools import chain
 import msgspec
 
 from medlaunch import lake
+from medlaunch.athena import statements
 from medlaunch.aws.documents import Run
 from medlaunch.aws.objects import ObjectWriter, exists, list_objects
 from medlaunch.declaration import Pipeline
@@ -20,6 +21,8 @@ PLANS = "plans.json"
 EXCLUDED = "excluded.json"
 #: What the table run_uploads reads.
 UPLOADS = "uploads/uploads.jsonl"
+
+_BEFORE = "slices_and_before"
 
 
 class SlicePlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,13 +140,17 @@ def published_slices(run: Run, pipeline: Pipeline) -> list[str]:
 
 
 def values(run: Run, pipeline: Pipeline, slices: Sequence[str]) -> dict[str, list[str]]:
-    """What the statements of a run know of slices: ``slices``, its own, and ``slices_and_before``.
+    """What the statements of a run know of slices: ``slices``, its own.
 
-    The latter are these, and of each the greatest published one before it, with which it can be compared.
+    Where a check compares a slice with the one before it, also ``slices_and_before``: these, and of each the greatest
+    published one before it. It takes a listing of all that is published, which others do not pay for.
     """
+    known = {"slices": list(slices)}
+    if not any(_BEFORE in statements.values_of(one) for one in statements.statements(pipeline.checks_folder)):
+        return known
     published = published_slices(run, pipeline)
     before = {max((other for other in published if other < one), default=one) for one in slices}
-    return {"slices": list(slices), "slices_and_before": sorted({*slices, *before})}
+    return known | {_BEFORE: sorted({*slices, *before})}
 
 
 def plan_slice(
