@@ -275,10 +275,9 @@ class Preflight:
         }
         found = {
             one["ServiceName"]: set(one["AvailabilityZones"])
-            for page in ec2.get_paginator("describe_vpc_endpoint_services").paginate(
-                Filters=[{"Name": "service-name", "Values": sorted(services)}]
-            )
+            for page in ec2.get_paginator("describe_vpc_endpoint_services").paginate()
             for one in page["ServiceDetails"]
+            if one["ServiceName"] in services
         }
         if absent := sorted(services - found.keys()):
             yield Finding(
