@@ -26,7 +26,7 @@ from medlaunch.aws.objects import ObjectChanged
 from medlaunch.ingest.fetch_parts import StagedParts
 from medlaunch.ingest.fetch_run import VARIABLE
 from medlaunch.permissions import EnvironmentArns, Statement
-from medlaunch.pipelines import by_dag
+from medlaunch.pipelines import by_dag, iceberg_tables
 from medlaunch.pipelines.cms_files import FETCHED_DATASETS
 from tests.file_server import Resource, serve_files
 from tests.pipeline import DAG_ID, ROOT, Pipeline
@@ -490,11 +490,11 @@ def assembly_broken_off(pipeline: EnforcedPipeline) -> None:
 
 
 def maintained(pipeline: EnforcedPipeline) -> Any:
-    """A table with several files, and snapshots that it need not keep."""
+    """Every table has several files, and snapshots that it need not keep."""
     keep = "'optimize_rewrite_data_file_threshold' = '2', 'vacuum_max_snapshot_age_seconds' = '0'"
-    pipeline.select(f"ALTER TABLE gold_pbj_facility SET TBLPROPERTIES ({keep})")
-    for number in range(2):
-        pipeline.select(f"INSERT INTO gold_pbj_facility (ccn, quarter) VALUES ('{number}', '1999Q1')")
+    for table in iceberg_tables():
+        pipeline.select(f"ALTER TABLE {table} SET TBLPROPERTIES ({keep})")
+        pipeline.select(f"INSERT INTO {table} SELECT * FROM {table}")
     return pipeline.run(MAINTENANCE)
 
 
@@ -592,7 +592,10 @@ STAGES = {
         ROLLBACK, _clinical_rolled_back, ("first clinical run", "second clinical run")
     ),
     "maintenance": Stage(
-        MAINTENANCE, maintained, ("first staffing run",), missing=("WriteReports", "s3:PutObject")
+        MAINTENANCE,
+        maintained,
+        ("first staffing run", "first clinical run"),
+        missing=("WriteReports", "s3:PutObject"),
     ),
     "maintenance: stopped query": Stage(MAINTENANCE, query_stopped, is_run=False),
 }
