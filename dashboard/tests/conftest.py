@@ -11,7 +11,10 @@ from typing import Any
 
 import pytest
 import streamlit as st
+from playwright.sync_api import Browser, Page
 from streamlit.testing.v1 import AppTest
+
+from dashboard.tests import browser as chromium
 
 ROOT = Path(__file__).parents[2]
 APP = ROOT / "dashboard/app.py"
@@ -89,3 +92,21 @@ def page(environment: pytest.MonkeyPatch) -> Callable[..., AppTest]:
         return app.run()
 
     return open_page
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium, for the tests that are marked with ``browser``."""
+    with chromium.chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def tab(browser: Browser) -> Iterator[Page]:
+    """A page of a browser that knows nothing of earlier tests."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+    context.set_default_timeout(60_000)
+    try:
+        yield context.new_page()
+    finally:
+        context.close()

@@ -26,22 +26,6 @@ def url(lake: dict[str, Any]) -> Iterator[str]:
         yield address
 
 
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    with chromium.chromium() as started:
-        yield started
-
-
-@pytest.fixture
-def tab(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
-    context.set_default_timeout(60_000)
-    try:
-        yield context.new_page()
-    finally:
-        context.close()
-
-
 def choose(page: Page, label: str, text: str) -> None:
     """Choose an option of a filter by typing."""
     box = page.get_by_role("combobox", name=label)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from oidc_provider_mock import User, run_server_in_thread
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
 from dashboard.tests import browser as chromium
 
@@ -37,22 +37,6 @@ def url(lake: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Itera
         environment = lake["environment"] | {"DASHBOARD_ALLOWED_EMAILS": "@example.org"}
         with chromium.server(environment, secrets, AUTH.format(port=provider.server_port)) as address:
             yield address
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium.chromium() as started:
-        yield started
-
-
-@pytest.fixture
-def tab(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context()
-    context.set_default_timeout(60_000)
-    try:
-        yield context.new_page()
-    finally:
-        context.close()
 
 
 def log_in(page: Page, url: str, who: str) -> None:
