@@ -159,8 +159,13 @@ def _width_bucket(c: Call, x: E, *bounds: E) -> E:
         (f"len(list_filter({bins}, lambda λb: NOT isfinite(λb))) > 0", "Bin value must be finite"),
         (f"{bins} <> list_sort({bins})", "Bin values are not sorted in ascending order"),
     ]
-    cases = " ".join(f"WHEN {test} THEN {raise_text(_INVALID, why, 'BIGINT')}" for test, why in refused)
-    return E(f"CASE {cases} ELSE len(list_filter({bins}, lambda λb: λb <= {value})) END", BIGINT)
+    return E(_unless(refused, f"len(list_filter({bins}, lambda λb: λb <= {value}))", "BIGINT"), BIGINT)
+
+
+def _unless(refused: list[tuple[str, str]], sql: str, kind: str) -> str:
+    """A value, unless one of the tests is true, whose reason is then the error."""
+    cases = " ".join(f"WHEN {test} THEN {raise_text(_INVALID, why, kind)}" for test, why in refused)
+    return f"CASE {cases} ELSE {sql} END"
 
 
 def _wilson(side: int) -> Callable[[str, str, str], str]:
@@ -171,8 +176,7 @@ def _wilson(side: int) -> Callable[[str, str, str], str]:
             (f"{x} > {n}", "number of successes must not be larger than number of trials"),
             (f"{z} < 0", "z-score must not be negative"),
         ]
-        cases = " ".join(f"WHEN {test} THEN {raise_text(_INVALID, why, 'DOUBLE')}" for test, why in refused)
-        return f"CASE {cases} ELSE trino_wilson({x}, {n}, {z}, {side}) END"
+        return _unless(refused, f"trino_wilson({x}, {n}, {z}, {side})", "DOUBLE")
 
     return sql
 
