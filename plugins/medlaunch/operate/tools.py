@@ -172,6 +172,8 @@ def maintain_tables() -> Any:
         )
         current_run().put(f"tables/{table}.json", outcome)
         _label("table_label", outcome.line())
+        if outcome.before is None:
+            raise AirflowSkipException(outcome.line())
 
     return maintain_table.expand(table=iceberg_tables())
 
@@ -192,7 +194,10 @@ def report_maintenance() -> str:
         dry_run=False,
         reason="",
         summary=maintenance.summary(outcomes) + (f"; {len(failed)} failed" if failed else ""),
-        messages=[*(f"{table}: failed" for table in failed), *(one.line() for one in outcomes)],
+        messages=[
+            *(f"{table}: failed" for table in failed),
+            *(one.line() for one in outcomes if one.before),
+        ],
         details={"tables": outcomes, "failed": failed},
     )
 

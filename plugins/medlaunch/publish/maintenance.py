@@ -39,6 +39,9 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int
     snapshots: int
 
+    def text(self) -> str:
+        return f"{many(self.files, 'file')} ({self.bytes / 1e6:,.1f} MB), {many(self.snapshots, 'snapshot')}"
+
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one table; ``before`` and ``after`` are None if there is no such table yet."""
@@ -50,11 +53,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     def line(self) -> str:
         """One line for the run's note."""
         if self.before is None or self.after is None:
-            return f"{self.table}: not there yet"
-        return (
-            f"{self.table}: {self.before.files:,} files of {self.before.bytes / 1e6:,.1f} MB are {self.after.files:,} of "
-            f"{self.after.bytes / 1e6:,.1f} MB; {self.before.snapshots:,} snapshots are {self.after.snapshots:,}"
-        )
+            return f"{self.table}: not there yet, its pipeline has published nothing"
+        return f"{self.table}: {self.before.text()} before; {self.after.text()} now"
 
 
 def maintain(queries: Queries, glue: GlueClient, database: str, table: str) -> Outcome:
@@ -96,11 +96,10 @@ def _repeat(queries: Queries, text: str) -> None:
 def summary(outcomes: Sequence[Outcome]) -> str:
     """What a run did, in one line."""
     done = [(one.before, one.after) for one in outcomes if one.before and one.after]
-    files, gone = (
-        (sum(getattr(before, name) for before, _ in done), sum(getattr(after, name) for _, after in done))
-        for name in ("files", "snapshots")
+    if not done:
+        return "No Iceberg table is there yet"
+    before, after = (
+        f"{many(sum(one.files for one in states), 'file')} and {many(sum(one.snapshots for one in states), 'snapshot')}"
+        for states in zip(*done, strict=True)
     )
-    return (
-        f"Maintained {many(len(done), 'Iceberg table')}: {files[0]:,} files are {files[1]:,}, "
-        f"{gone[0]:,} snapshots are {gone[1]:,}"
-    )
+    return f"Maintained {many(len(done), 'Iceberg table')}: {before} before, {after} now"

@@ -65,7 +65,7 @@ def test_small_files_become_one_and_old_snapshots_go(lake: Athena, aws: Any) -> 
     assert (outcome.before.files, outcome.before.snapshots) == (6, 6)
     assert (outcome.after.files, outcome.after.snapshots) == (1, 1)
     assert len(lake.select("SELECT id FROM t")) == 6
-    assert outcome.line().startswith("t: 6 files of 0.0 MB are 1 of 0.0 MB; 6 snapshots are 1")
+    assert outcome.line() == "t: 6 files (0.0 MB), 6 snapshots before; 1 file (0.0 MB), 1 snapshot now"
     assert maintain(Busy(lake), aws("glue"), lake.database, "t").before == outcome.after
 
 
@@ -73,7 +73,9 @@ def test_a_table_that_is_not_there_yet(lake: Athena, aws: Any) -> None:
     queries = Busy(lake)
     outcome = maintain(queries, aws("glue"), lake.database, "t")
     assert outcome == Outcome(table="t", before=None, after=None)
-    assert (outcome.line(), queries.ran) == ("t: not there yet", [])
+    assert outcome.line() == "t: not there yet, its pipeline has published nothing"
+    assert queries.ran == []
+    assert maintenance.summary([outcome]) == "No Iceberg table is there yet"
 
 
 def test_athena_is_asked_again_while_it_has_more_to_do(lake: Athena, aws: Any) -> None:
@@ -102,4 +104,7 @@ def test_another_failure_is_left_to_the_task(lake: Athena, aws: Any) -> None:
 def test_a_summary_counts_what_is_there() -> None:
     before, after = State(files=6, bytes=60, snapshots=9), State(files=1, bytes=50, snapshots=2)
     outcomes = [Outcome(table="a", before=before, after=after), Outcome(table="b", before=None, after=None)]
-    assert maintenance.summary(outcomes) == "Maintained 1 Iceberg table: 6 files are 1, 9 snapshots are 2"
+    assert (
+        maintenance.summary(outcomes)
+        == "Maintained 1 Iceberg table: 6 files and 9 snapshots before, 1 file and 2 snapshots now"
+    )
